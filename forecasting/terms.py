@@ -1,0 +1,212 @@
+"""The field's words, once: codes, vocabularies and calendar periods that every part of pgx-supply shares.
+
+What belongs here: names and their allowed values. What does not: numbers that a site may set (policies) and knowledge
+with a source (`forecasting/pharmacogenomics/tables`).
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from enum import StrEnum
+from itertools import pairwise
+
+from forecasting.errors import InvalidInput
+
+ALL_FACILITIES = "*"
+"""The facility_id of rows that speak of the whole network."""
+
+SMALL_CELL_THRESHOLD = 11
+"""Counts of people below this never leave; a blank count in a file means 1 to this minus 1."""
+
+QUANTILE_LEVELS: dict[str, float] = {
+    "p025": 0.025,
+    "p05": 0.05,
+    "p10": 0.10,
+    "p25": 0.25,
+    "p50": 0.50,
+    "p75": 0.75,
+    "p90": 0.90,
+    "p95": 0.95,
+    "p975": 0.975,
+}
+"""Column name -> probability level of the published forecast quantiles."""
+
+
+class BiogeographicGroup(StrEnum):
+    """CPIC's names of the biogeographic groups (Huddart et al. 2019, PMID 30506572)."""
+
+    AFRICAN_AMERICAN = "African American/Afro-Caribbean"
+    AMERICAN = "American"
+    CENTRAL_SOUTH_ASIAN = "Central/South Asian"
+    EAST_ASIAN = "East Asian"
+    EUROPEAN = "European"
+    LATINO = "Latino"
+    NEAR_EASTERN = "Near Eastern"
+    OCEANIAN = "Oceanian"
+    SUB_SAHARAN_AFRICAN = "Sub-Saharan African"
+
+
+class ResultType(StrEnum):
+    """What a count or a frequency of genotype results speaks of."""
+
+    ALLELE = "allele"
+    DIPLOTYPE = "diplotype"
+    PHENOTYPE = "phenotype"
+    LOOKUP_KEY = "lookup_key"
+
+
+class Action(StrEnum):
+    """What a guideline row asks for. `NO_RECOMMENDATION` is the guideline's own word, not a missing row."""
+
+    STANDARD = "standard"
+    DOSE_FACTOR = "dose_factor"
+    DOSE_CAP = "dose_cap"
+    ABSOLUTE_DOSE = "absolute_dose"
+    ALTERNATIVE = "alternative"
+    NO_NUMBER = "no_number"
+    NO_RECOMMENDATION = "no_recommendation"
+
+
+class Strength(StrEnum):
+    """Strength of a recommendation, in CPIC's words; `NOT_GRADED` for guidelines without grades."""
+
+    STRONG = "Strong"
+    MODERATE = "Moderate"
+    OPTIONAL = "Optional"
+    NO_RECOMMENDATION = "No Recommendation"
+    NOT_GRADED = "Not graded"
+
+
+class TargetKind(StrEnum):
+    """The two service targets, never called just "service level"."""
+
+    FILL_RATE = "fill_rate"
+    CYCLE_SERVICE = "cycle_service"
+
+
+class StockStatus(StrEnum):
+    """State of a counted lot; only `AVAILABLE` can be used."""
+
+    AVAILABLE = "available"
+    QUARANTINED = "quarantined"
+    RECALLED = "recalled"
+
+
+class RecommendationStatus(StrEnum):
+    """Life of a recommendation: proposed, decided by a person, handed over, closed."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    MODIFIED = "modified"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+    EXPORTED = "exported"
+    ACKNOWLEDGED = "acknowledged"
+    RECEIVED = "received"
+
+
+class Reason(StrEnum):
+    """Why a line is recommended; one primary reason a line."""
+
+    STOCK_OUT_RISK = "stock_out_risk"
+    GENETIC_SHIFT = "genetic_shift"
+    GUIDELINE_CHANGE = "guideline_change"
+    EXPIRY = "expiry"
+    SHORTAGE = "shortage"
+    LAUNCH = "launch"
+    WITHDRAWAL = "withdrawal"
+    BUDGET = "budget"
+    PAR_CHANGE = "par_change"
+
+
+class DecisionKind(StrEnum):
+    """What a signed-in person can do with a recommendation."""
+
+    APPROVE = "approve"
+    MODIFY = "modify"
+    REJECT = "reject"
+
+
+class DecisionReason(StrEnum):
+    """Reason codes a person chooses from when a line is changed or rejected."""
+
+    STOCK_COUNT_WRONG = "stock_count_wrong"
+    DEMAND_EVENT = "demand_event"
+    SUPPLIER_ISSUE = "supplier_issue"
+    SHORTAGE = "shortage"
+    EXPIRY_RISK = "expiry_risk"
+    BUDGET = "budget"
+    STORAGE = "storage"
+    CLINICAL_DECISION = "clinical_decision"
+    DUPLICATE_ORDER = "duplicate_order"
+    OTHER = "other"
+
+
+class Period(StrEnum):
+    """Calendar bucket of a demand history."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+
+    @property
+    def mean_days(self) -> float:
+        """Mean length in days.
+
+        >>> Period.WEEK.mean_days
+        7.0
+        """
+        return {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "quarter": 365.25 / 4}[self.value]
+
+    @property
+    def per_year(self) -> int:
+        """Whole periods in a year: the seasonal length.
+
+        >>> Period.MONTH.per_year
+        12
+        """
+        return {"day": 365, "week": 52, "month": 12, "quarter": 4}[self.value]
+
+    @property
+    def default_horizon(self) -> int:
+        """Periods ahead that a run forecasts unless told otherwise (about half a year; a year of months)."""
+        return {"day": 56, "week": 26, "month": 12, "quarter": 4}[self.value]
+
+    def step(self, start: dt.date, periods: int = 1) -> dt.date:
+        """The start that lies so many periods after `start` (before it when negative).
+
+        >>> Period.MONTH.step(dt.date(2026, 11, 1), 2)
+        datetime.date(2027, 1, 1)
+        >>> Period.WEEK.step(dt.date(2026, 11, 23), -1)
+        datetime.date(2026, 11, 16)
+        """
+        if self in (Period.DAY, Period.WEEK):
+            return start + dt.timedelta(days=periods * (1 if self is Period.DAY else 7))
+        months = start.year * 12 + start.month - 1 + periods * (1 if self is Period.MONTH else 3)
+        return dt.date(months // 12, months % 12 + 1, 1)
+
+    def offset(self, start: dt.date, origin: dt.date) -> int:
+        """How many whole periods `start` lies after `origin` (both are period starts)."""
+        if self in (Period.DAY, Period.WEEK):
+            return (start - origin).days // (1 if self is Period.DAY else 7)
+        months = (start.year - origin.year) * 12 + start.month - origin.month
+        return months // (1 if self is Period.MONTH else 3)
+
+    @classmethod
+    def infer(cls, starts: Iterable[dt.date]) -> "Period":
+        """The bucket whose starts these are: the shortest gap decides.
+
+        One start, or none, raises `InvalidInput`: the bucket cannot be told from it.
+
+        >>> Period.infer([dt.date(2026, 1, 5), dt.date(2026, 1, 12), dt.date(2026, 1, 26)]).value
+        'week'
+        """
+        days = sorted(set(starts))
+        if len(days) < 2:
+            raise InvalidInput("the period cannot be inferred from fewer than two different period_start dates")
+        if all(day.day == 1 for day in days):
+            quarter = all((day.month - days[0].month) % 3 == 0 for day in days)
+            return cls.QUARTER if quarter and len(days) > 2 else cls.MONTH
+        gap = min((b - a).days for a, b in pairwise(days))
+        weekly = all((day - days[0]).days % 7 == 0 for day in days)
+        return cls.WEEK if weekly and gap >= 7 else cls.DAY
