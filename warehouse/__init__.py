@@ -1,0 +1,1 @@
+"""What is stored: the schema, the checks derived from it, loading, queries and migrations."""

@@ -1,0 +1,289 @@
+"""The site bundle's tables: what a hospital network hands in, as it handed it in.
+
+Names and meaning are those of the files (`docs/` has the data dictionary made from here). Only loaders write here.
+A blank that is part of a key is stored as the wildcard or sentinel that the column's comment names.
+"""
+
+import datetime as dt
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+
+from forecasting.terms import BiogeographicGroup, ResultType, StockStatus, TargetKind
+from warehouse.schema.base import Base, ExactDecimal, column
+from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf, Refers
+
+ANY = "*"
+"""Wildcard in keys: any facility, any product, any drug, any indication."""
+
+NOT_STATED = dt.date(1900, 1, 1)
+"""Stored in a date that is part of a key and was left blank."""
+
+COUNTED_RESULTS = (ResultType.ALLELE.value, ResultType.DIPLOTYPE.value, ResultType.PHENOTYPE.value)
+
+
+class Facility(Base):
+    """A site that dispenses and stocks drugs."""
+
+    __tablename__ = "facilities"
+
+    facility_id: Mapped[str] = column(sa.String, "The site's own code.", NotBlank(), primary_key=True)
+    name: Mapped[str] = column(sa.String, "Name shown to people.", NotBlank())
+    population: Mapped[float] = column(sa.Float, "People served.", AtLeast(0), unit="people")
+    network: Mapped[str | None] = column(sa.String, "Hospital network the site belongs to.")
+    closed_on: Mapped[dt.date | None] = column(sa.Date, "Day the site closed or merged.")
+    successor_id: Mapped[str | None] = column(
+        sa.String, "Site that carries on its demand after closed_on.", Refers("facilities", "facility_id")
+    )
+
+
+class Ancestry(Base):
+    """Share of the people served by biogeographic group; the prior of the prevalence is weighted by it."""
+
+    __tablename__ = "ancestry"
+
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
+    biogeographic_group: Mapped[str] = column(
+        sa.String, "Group in CPIC's words.", OneOf.of(BiogeographicGroup), primary_key=True
+    )
+    share: Mapped[float] = column(sa.Float, "Share of the people served.", AtLeast(0), AtMost(1), unit="share")
+
+
+class GenotypeCount(Base):
+    """Aggregated genotype results of a site: counts of people, never a person."""
+
+    __tablename__ = "genotype_counts"
+
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    result_type: Mapped[str] = column(
+        sa.String, "What `result` names: allele, diplotype or phenotype.", OneOf(COUNTED_RESULTS), primary_key=True
+    )
+    result: Mapped[str] = column(
+        sa.String, "Result in CPIC's words; a diplotype as A/B in any order.", NotBlank(), primary_key=True
+    )
+    biogeographic_group: Mapped[str] = column(
+        sa.String, "Group the counted people belong to; '*' when not stratified.", primary_key=True, default=ANY
+    )
+    as_of: Mapped[dt.date] = column(
+        sa.Date, "Day the count was made; 1900-01-01 when not stated.", primary_key=True, default=NOT_STATED
+    )
+    count: Mapped[float | None] = column(
+        sa.Float,
+        "People (alleles when result_type is allele); blank = suppressed small cell, 1 to threshold - 1, not zero.",
+        AtLeast(0),
+        unit="people or alleles",
+    )
+    tested: Mapped[float] = column(sa.Float, "People tested for the gene.", AtLeast(0), unit="people")
+
+
+class Assay(Base):
+    """Alleles that a site's assay looks for; an allele that is not tested is not absent."""
+
+    __tablename__ = "assays"
+
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    alleles_tested: Mapped[str] = column(sa.String, "Alleles tested, separated by ';'.", NotBlank())
+
+
+class TestingCoverage(Base):
+    """How far testing has come: past and planned share of treated patients with a result, and of advice followed."""
+
+    __tablename__ = "testing_coverage"
+    __test__ = False  # not a test class, whatever its name says
+
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    period_start: Mapped[dt.date] = column(sa.Date, "First day from which the shares hold.", primary_key=True)
+    planned: Mapped[bool] = column(sa.Boolean, "True for a plan, false for what was measured.", primary_key=True)
+    share_tested: Mapped[float] = column(
+        sa.Float, "Treated patients with a result on file.", AtLeast(0), AtMost(1), unit="share"
+    )
+    share_followed: Mapped[float] = column(
+        sa.Float, "Guideline advice that prescribers follow.", AtLeast(0), AtMost(1), unit="share"
+    )
+
+
+class Supplier(Base):
+    """A wholesaler or manufacturer that takes orders."""
+
+    __tablename__ = "suppliers"
+
+    supplier_id: Mapped[str] = column(sa.String, "The supplier's code.", NotBlank(), primary_key=True)
+    name: Mapped[str] = column(sa.String, "Name shown to people.", NotBlank())
+    lead_time_days: Mapped[float] = column(sa.Float, "Stated lead time.", AtLeast(0), unit="days")
+    lead_time_sd_days: Mapped[float | None] = column(
+        sa.Float, "Standard deviation of the lead time.", AtLeast(0), unit="days"
+    )
+    order_weekdays: Mapped[str | None] = column(
+        sa.String, "Days orders are taken, e.g. 'Mon;Thu'; blank = every working day."
+    )
+    minimum_order_value: Mapped[Decimal | None] = column(
+        ExactDecimal, "Smallest order value accepted.", AtLeast(0), unit="currency"
+    )
+
+
+class Product(Base):
+    """What is stocked: drug, strength and dose form, with the pack it is bought in."""
+
+    __tablename__ = "products"
+
+    product_id: Mapped[str] = column(sa.String, "The network's own product code.", NotBlank(), primary_key=True)
+    drug: Mapped[str] = column(sa.String, "Ingredient, in lower case.", NotBlank())
+    strength_value: Mapped[float] = column(
+        sa.Float, "Strength of one dose unit.", MoreThan(0), unit="strength_unit per dose unit"
+    )
+    strength_unit: Mapped[str] = column(sa.String, "Unit of the strength, e.g. mg.", NotBlank())
+    dose_form: Mapped[str] = column(sa.String, "Tablet, capsule, oral solution, vial, ...", NotBlank())
+    pack_size: Mapped[Decimal] = column(ExactDecimal, "Dose units in a pack.", MoreThan(0), unit="dose units")
+    pack_price: Mapped[Decimal | None] = column(
+        ExactDecimal, "Price of a pack; blank = unknown.", AtLeast(0), unit="currency"
+    )
+    code_system: Mapped[str | None] = column(
+        sa.String, "System of `code`.", OneOf(("ndc", "gtin", "dmd", "bnf", "local"))
+    )
+    code: Mapped[str | None] = column(sa.String, "Product code as issued, text with its leading zeros.")
+    rxcui: Mapped[str | None] = column(sa.String, "RxNorm concept of the ingredient.")
+    atc: Mapped[str | None] = column(sa.String, "ATC code.")
+    currency: Mapped[str | None] = column(sa.String, "ISO 4217 code of pack_price.")
+    shelf_life_days: Mapped[float | None] = column(sa.Float, "Shelf life on arrival.", MoreThan(0), unit="days")
+    supplier_id: Mapped[str | None] = column(
+        sa.String, "Supplier it is ordered from.", Refers("suppliers", "supplier_id")
+    )
+    minimum_order_packs: Mapped[int | None] = column(sa.Integer, "Smallest order.", AtLeast(0), unit="packs")
+    order_multiple_packs: Mapped[int | None] = column(
+        sa.Integer, "Orders are multiples of this.", AtLeast(1), unit="packs"
+    )
+    usual_daily_dose: Mapped[float | None] = column(
+        sa.Float, "Usual daily dose of the drug.", MoreThan(0), unit="strength_unit per day"
+    )
+    launched_on: Mapped[dt.date | None] = column(sa.Date, "First day it can be dispensed.")
+    withdrawn_on: Mapped[dt.date | None] = column(sa.Date, "First day it can no longer be dispensed.")
+
+
+class Dispensing(Base):
+    """Quantity dispensed per site, product and period; negative = return."""
+
+    __tablename__ = "dispensing"
+
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
+    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
+    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    quantity: Mapped[float] = column(sa.Float, "Dispensed; negative = return.", unit="dose units")
+    patients: Mapped[float | None] = column(
+        sa.Float, "People it was dispensed to; blank = unknown or suppressed.", AtLeast(0), unit="people"
+    )
+
+
+class Stock(Base):
+    """Counted stock per lot; all lots of a site and product with the latest counted_at are its stock."""
+
+    __tablename__ = "stock"
+
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
+    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
+    counted_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was counted.", primary_key=True)
+    lot: Mapped[str] = column(sa.String, "Lot number; blank when lots are not kept.", primary_key=True, default="")
+    quantity: Mapped[float] = column(sa.Float, "On hand; negative is a count error.", unit="dose units")
+    expiry_date: Mapped[dt.date | None] = column(sa.Date, "Last day it may be used; blank = unknown.")
+    status: Mapped[str] = column(
+        sa.String, "Whether it may be used.", OneOf.of(StockStatus), default=StockStatus.AVAILABLE.value
+    )
+
+
+class OpenOrder(Base):
+    """A line that was ordered and has not arrived; a file lists all open lines of the sites it names."""
+
+    __tablename__ = "open_orders"
+
+    order_id: Mapped[str] = column(sa.String, "Order number.", NotBlank(), primary_key=True)
+    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
+    packs: Mapped[int] = column(sa.Integer, "Packs still to come.", AtLeast(0), unit="packs")
+    ordered_at: Mapped[dt.date] = column(sa.Date, "Day it was ordered.")
+    expected_at: Mapped[dt.date] = column(sa.Date, "Day it is expected.")
+
+
+class Receipt(Base):
+    """What arrived when: the history that lead times are learned from."""
+
+    __tablename__ = "receipts"
+
+    order_id: Mapped[str] = column(sa.String, "Order number.", NotBlank(), primary_key=True)
+    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
+    received_at: Mapped[dt.date] = column(sa.Date, "Day it arrived.", primary_key=True)
+    ordered_at: Mapped[dt.date] = column(sa.Date, "Day it was ordered.")
+    packs: Mapped[int] = column(sa.Integer, "Packs received.", AtLeast(0), unit="packs")
+
+
+class Policy(Base):
+    """Stocking policy of a site, a product or a drug; the most specific row wins."""
+
+    __tablename__ = "policies"
+
+    facility_id: Mapped[str] = column(
+        sa.String, "Site, '*' = any.", Refers("facilities", "facility_id", (ANY,)), primary_key=True, default=ANY
+    )
+    product_id: Mapped[str] = column(
+        sa.String, "Product, '*' = any.", Refers("products", "product_id", (ANY,)), primary_key=True, default=ANY
+    )
+    drug: Mapped[str] = column(sa.String, "Drug, '*' = any.", primary_key=True, default=ANY)
+    target_kind: Mapped[str] = column(
+        sa.String, "fill_rate (share of demand met) or cycle_service (no stock-out in a cycle).", OneOf.of(TargetKind)
+    )
+    target: Mapped[float] = column(sa.Float, "Service target.", MoreThan(0), AtMost(0.9999), unit="probability")
+    review_period_days: Mapped[float | None] = column(sa.Float, "Days between order reviews.", MoreThan(0), unit="days")
+    max_on_hand_days: Mapped[float | None] = column(sa.Float, "Most days of demand to hold.", MoreThan(0), unit="days")
+    budget_per_period: Mapped[Decimal | None] = column(
+        ExactDecimal, "Most to spend in a period.", AtLeast(0), unit="currency"
+    )
+    storage_units: Mapped[float | None] = column(sa.Float, "Room for so many packs.", AtLeast(0), unit="packs")
+
+
+class Alternative(Base):
+    """Alternative drug that the site's P&T committee approved, with its share and dose ratio."""
+
+    __tablename__ = "alternatives"
+
+    drug: Mapped[str] = column(sa.String, "Drug that is replaced.", NotBlank(), primary_key=True)
+    alternative_drug: Mapped[str] = column(sa.String, "Drug that replaces it.", NotBlank(), primary_key=True)
+    indication: Mapped[str] = column(
+        sa.String, "Indication or population it holds for, '*' = any.", primary_key=True, default=ANY
+    )
+    valid_from: Mapped[dt.date] = column(
+        sa.Date, "First day it holds; 1900-01-01 when not stated.", primary_key=True, default=NOT_STATED
+    )
+    share: Mapped[float | None] = column(
+        sa.Float, "Share of those who move; blank = equal shares.", AtLeast(0), AtMost(1), unit="share"
+    )
+    dose_ratio: Mapped[float | None] = column(
+        sa.Float,
+        "Strength units of the alternative per strength unit replaced; blank = by usual daily dose.",
+        MoreThan(0),
+        unit="ratio",
+    )
+    approved_by: Mapped[str | None] = column(sa.String, "Who approved it.")
+    valid_to: Mapped[dt.date | None] = column(sa.Date, "Last day it holds.")
+
+
+class Shortage(Base):
+    """A product or drug that suppliers cannot deliver in full."""
+
+    __tablename__ = "shortages"
+
+    product_id: Mapped[str] = column(
+        sa.String,
+        "Product, '*' = every product of the drug.",
+        Refers("products", "product_id", (ANY,)),
+        primary_key=True,
+        default=ANY,
+    )
+    drug: Mapped[str] = column(sa.String, "Drug, '*' when a product is named.", primary_key=True, default=ANY)
+    starts_on: Mapped[dt.date] = column(sa.Date, "First day.", primary_key=True)
+    ends_on: Mapped[dt.date | None] = column(sa.Date, "Last day; blank = not known.")
+    allocation_share: Mapped[float | None] = column(
+        sa.Float, "Share of an order that is delivered; blank = nothing.", AtLeast(0), AtMost(1), unit="share"
+    )

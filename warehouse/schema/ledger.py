@@ -1,0 +1,110 @@
+"""What people and systems did: loads, rejected rows, users, keys, sessions and decisions. Runs never write here."""
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+
+from forecasting.terms import DecisionKind, DecisionReason
+from warehouse.schema.base import Base, column
+from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf
+
+ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
+
+
+class Load(Base):
+    """One file that was read, and what became of its rows."""
+
+    __tablename__ = "loads"
+
+    load_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
+    file: Mapped[str] = column(sa.String, "File name, without its folder.", NotBlank())
+    format: Mapped[str] = column(sa.String, "bundle, scmd, epd, sdud, cpic, pharmcat or api.", NotBlank())
+    sha256: Mapped[str] = column(sa.String(64), "Digest of the file.", NotBlank())
+    table_name: Mapped[str] = column(sa.String, "Table the rows went to.", NotBlank())
+    accepted: Mapped[int] = column(sa.Integer, "Rows new or changed.", AtLeast(0), unit="rows")
+    unchanged: Mapped[int] = column(sa.Integer, "Rows already there.", AtLeast(0), unit="rows")
+    rejected: Mapped[int] = column(sa.Integer, "Rows refused.", AtLeast(0), unit="rows")
+    notes: Mapped[str | None] = column(sa.String, "What else was noticed, e.g. unknown columns.")
+    loaded_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+
+
+class RejectedRow(Base):
+    """A row that was refused: where it stands, which value, which rule."""
+
+    __tablename__ = "rejected_rows"
+
+    rejected_row_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
+    load_id: Mapped[int] = column(sa.Integer, "Load that refused it.", refers="loads.load_id", index=True)
+    file: Mapped[str] = column(sa.String, "File name.", NotBlank())
+    line: Mapped[int] = column(sa.Integer, "Line in the file, the header is line 1.", AtLeast(1))
+    column_name: Mapped[str] = column(sa.String, "Column.")
+    value: Mapped[str | None] = column(sa.String, "The value as it stood.")
+    rule: Mapped[str] = column(sa.String, "The rule it breaks.", NotBlank())
+
+
+class User(Base):
+    """A person who signs in."""
+
+    __tablename__ = "users"
+
+    user_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
+    name: Mapped[str] = column(sa.String, "Sign-in name.", NotBlank(), unique=True)
+    display_name: Mapped[str] = column(sa.String, "Name shown.", NotBlank())
+    password_hash: Mapped[str] = column(sa.String, "argon2id hash.", NotBlank())
+    role: Mapped[str] = column(sa.String, "What the person may do.", OneOf(ROLES))
+    facility_ids: Mapped[str | None] = column(sa.String, "Sites, ';'-separated; blank = all.")
+    active: Mapped[bool] = column(sa.Boolean, "May sign in.")
+    failed_sign_ins: Mapped[int] = column(sa.Integer, "Since the last success.", AtLeast(0), default=0)
+    locked_until: Mapped[dt.datetime | None] = column(sa.DateTime, "No sign-in before (UTC).")
+    created_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+
+
+class SignInSession(Base):
+    """A signed-in browser."""
+
+    __tablename__ = "sign_in_sessions"
+
+    token_sha256: Mapped[str] = column(sa.String(64), "Digest of the cookie's token.", primary_key=True)
+    user_id: Mapped[int] = column(sa.Integer, "Person.", refers="users.user_id", index=True)
+    csrf_token: Mapped[str] = column(sa.String, "Token every form carries.", NotBlank())
+    created_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    expires_at: Mapped[dt.datetime] = column(sa.DateTime, "No longer valid from (UTC).")
+
+
+class ApiKey(Base):
+    """A key with which an inventory system calls the API; only its digest is kept."""
+
+    __tablename__ = "api_keys"
+
+    key_id: Mapped[str] = column(sa.String, "Public part of the key.", NotBlank(), primary_key=True)
+    name: Mapped[str] = column(sa.String, "What uses it.", NotBlank())
+    secret_sha256: Mapped[str] = column(sa.String(64), "Digest of the secret part.", NotBlank())
+    scopes: Mapped[str] = column(sa.String, "resource:verb, ';'-separated.", NotBlank())
+    facility_ids: Mapped[str | None] = column(sa.String, "Sites, ';'-separated; blank = all.")
+    created_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    expires_at: Mapped[dt.datetime | None] = column(sa.DateTime, "No longer valid from (UTC); blank = until revoked.")
+    revoked_at: Mapped[dt.datetime | None] = column(sa.DateTime, "Revoked (UTC).")
+
+
+class Decision(Base):
+    """What a signed-in person decided about a recommendation. Append-only: rows are never changed or deleted."""
+
+    __tablename__ = "decisions"
+
+    decision_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
+    recommendation_id: Mapped[str] = column(
+        sa.String, "Recommendation.", refers="recommendations.recommendation_id", index=True
+    )
+    decided_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    user_id: Mapped[int] = column(sa.Integer, "Who.", refers="users.user_id")
+    kind: Mapped[str] = column(sa.String, "What.", OneOf.of(DecisionKind))
+    status_before: Mapped[str] = column(sa.String, "Status before.")
+    status_after: Mapped[str] = column(sa.String, "Status after.")
+    packs_before: Mapped[int] = column(sa.Integer, "Packs before.", AtLeast(0), unit="packs")
+    packs_after: Mapped[int] = column(sa.Integer, "Packs after.", AtLeast(0), unit="packs")
+    version_seen: Mapped[int] = column(sa.Integer, "Version of the recommendation that was decided on.", MoreThan(0))
+    reason_code: Mapped[str | None] = column(
+        sa.String, "Why; required unless approved as proposed.", OneOf.of(DecisionReason)
+    )
+    note: Mapped[str | None] = column(sa.String, "In the person's words.")

@@ -1,0 +1,201 @@
+"""Versioned reference knowledge: frequencies, functions, phenotypes and guidance, each row tied to a release.
+
+Built-in content is stored as a release like any publisher's, so that a forecast can name what it rests on.
+"""
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+
+from forecasting.terms import Action, BiogeographicGroup, Strength
+from warehouse.schema.base import Base, column
+from warehouse.schema.rules import AtLeast, AtMost, NotBlank, OneOf
+
+CONTENT_KINDS = (
+    "allele_frequency",
+    "allele_function",
+    "phenotype_rule",
+    "diplotype",
+    "guidance",
+    "population_share",
+    "usual_daily_dose",
+    "default_alternative",
+    "group_effective_size",
+    "published_recommendation",
+)
+
+
+class ContentRelease(Base):
+    """One release of one kind of reference content; the active release of a kind is what a run uses."""
+
+    __tablename__ = "content_releases"
+
+    release_id: Mapped[str] = column(sa.String, "kind:publisher:version.", NotBlank(), primary_key=True)
+    kind: Mapped[str] = column(sa.String, "What the rows are.", OneOf(CONTENT_KINDS))
+    publisher: Mapped[str] = column(sa.String, "Who published it; 'pgx-supply' for built-in content.", NotBlank())
+    version: Mapped[str] = column(sa.String, "Publisher's version or date.", NotBlank())
+    sha256: Mapped[str] = column(sa.String(64), "Digest of the rows.", NotBlank())
+    rows: Mapped[int] = column(sa.Integer, "Rows in the release.", AtLeast(0), unit="rows")
+    active: Mapped[bool] = column(sa.Boolean, "Used by runs from now on; one active release a kind.")
+    loaded_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was loaded (UTC).")
+
+
+def _release() -> Mapped[str]:
+    return column(sa.String, "Release.", refers="content_releases.release_id", primary_key=True)
+
+
+class AlleleFrequency(Base):
+    """Published allele frequency by gene and biogeographic group; an absent row is not reported, not zero."""
+
+    __tablename__ = "allele_frequencies"
+
+    release_id: Mapped[str] = _release()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    allele: Mapped[str] = column(sa.String, "Allele in PharmVar's or CPIC's words.", NotBlank(), primary_key=True)
+    biogeographic_group: Mapped[str] = column(
+        sa.String, "Group in CPIC's words.", OneOf.of(BiogeographicGroup), primary_key=True
+    )
+    frequency: Mapped[float] = column(sa.Float, "Allele frequency.", AtLeast(-0.001), AtMost(1.001), unit="share")
+    n_subjects: Mapped[float | None] = column(sa.Float, "People studied.", AtLeast(0), unit="people")
+    source: Mapped[str] = column(sa.String, "Where the figure is from.", NotBlank())
+    version: Mapped[str] = column(sa.String, "Table date or version.", NotBlank())
+
+
+class AlleleFunction(Base):
+    """Clinical function and activity value of an allele."""
+
+    __tablename__ = "allele_functions"
+
+    release_id: Mapped[str] = _release()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    allele: Mapped[str] = column(sa.String, "Allele.", NotBlank(), primary_key=True)
+    clinical_function: Mapped[str] = column(sa.String, "CPIC's function.", NotBlank())
+    activity_value: Mapped[float | None] = column(sa.Float, "Activity value; blank = none defined.", AtLeast(0))
+    source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
+    version: Mapped[str] = column(sa.String, "Version.", NotBlank())
+
+
+class DiplotypePhenotype(Base):
+    """A publisher's diplotype-to-phenotype table."""
+
+    __tablename__ = "diplotype_phenotypes"
+
+    release_id: Mapped[str] = _release()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    diplotype: Mapped[str] = column(sa.String, "Diplotype A/B.", NotBlank(), primary_key=True)
+    activity_score: Mapped[str | None] = column(sa.String, "Activity score as published.")
+    phenotype: Mapped[str] = column(sa.String, "Phenotype as published.", NotBlank())
+    lookup_key: Mapped[str] = column(sa.String, "What guidance is joined on.", NotBlank())
+
+
+class Guidance(Base):
+    """One guideline row as structured knowledge: for this drug, population and lookup key(s), do this."""
+
+    __tablename__ = "guidance"
+
+    release_id: Mapped[str] = _release()
+    recommendation_id: Mapped[str] = column(sa.String, "Publisher's row id.", NotBlank(), primary_key=True)
+    source: Mapped[str] = column(sa.String, "CPIC, DPWG or FDA.", NotBlank())
+    guideline_id: Mapped[str] = column(sa.String, "Publisher's guideline id.", NotBlank())
+    version: Mapped[str] = column(sa.String, "Publisher's row version.", NotBlank())
+    year: Mapped[int | None] = column(sa.Integer, "Year of the newest publication.")
+    pmid: Mapped[str | None] = column(sa.String, "PubMed id of the newest publication.")
+    drug: Mapped[str] = column(sa.String, "Ingredient, lower case.", NotBlank())
+    population: Mapped[str] = column(sa.String, "Indication or population in the guideline's words.", NotBlank())
+    gene_1: Mapped[str] = column(sa.String, "First gene.", NotBlank())
+    lookup_key_1: Mapped[str] = column(sa.String, "Its lookup key.", NotBlank())
+    gene_2: Mapped[str | None] = column(sa.String, "Second gene of a two-gene rule.")
+    lookup_key_2: Mapped[str | None] = column(sa.String, "Its lookup key.")
+    action: Mapped[str] = column(sa.String, "What is asked for.", OneOf.of(Action))
+    dose_factor_low: Mapped[float | None] = column(sa.Float, "Lowest share of the usual dose.", AtLeast(0))
+    dose_factor_high: Mapped[float | None] = column(sa.Float, "Highest share of the usual dose.", AtLeast(0))
+    dose_cap_mg_per_day: Mapped[float | None] = column(sa.Float, "Most per day.", AtLeast(0), unit="mg per day")
+    absolute_dose_mg_per_day: Mapped[float | None] = column(sa.Float, "Dose asked for.", AtLeast(0), unit="mg per day")
+    applies_to: Mapped[str | None] = column(
+        sa.String, "start, maintenance, start_and_maintenance, loading, chronic_use."
+    )
+    alternatives: Mapped[str | None] = column(sa.String, "Drugs the guideline names, separated by ';'.")
+    strength: Mapped[str] = column(sa.String, "Strength of the recommendation.", OneOf.of(Strength))
+
+
+class PublishedRecommendation(Base):
+    """A publisher's recommendation row as loaded, and whether the structured guidance covers it."""
+
+    __tablename__ = "published_recommendations"
+
+    release_id: Mapped[str] = _release()
+    recommendation_id: Mapped[str] = column(sa.String, "Publisher's row id.", NotBlank(), primary_key=True)
+    version: Mapped[str] = column(sa.String, "Publisher's row version.")
+    drug: Mapped[str] = column(sa.String, "Ingredient, lower case.", NotBlank())
+    population: Mapped[str] = column(sa.String, "Indication or population.")
+    lookup_key: Mapped[str] = column(sa.String, "JSON object gene -> lookup key.", NotBlank())
+    classification: Mapped[str] = column(sa.String, "Strength as published.")
+    recommendation_text: Mapped[str] = column(sa.String, "The publisher's text, for a person to read.")
+    mapping: Mapped[str] = column(
+        sa.String,
+        "mapped (same row in guidance), changed (other version or key), unmapped (blocks the drug's rows).",
+        OneOf(("mapped", "changed", "unmapped", "no_guidance")),
+    )
+
+
+class PhenotypeRule(Base):
+    """How two allele functions, or an activity score, make a phenotype and a lookup key."""
+
+    __tablename__ = "phenotype_rules"
+
+    release_id: Mapped[str] = _release()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    rule_number: Mapped[int] = column(sa.Integer, "Order within the gene.", primary_key=True)
+    rule: Mapped[str] = column(sa.String, "The row as JSON object of its columns.", NotBlank())
+
+
+class PopulationShare(Base):
+    """Share of a drug's treatment-days by the guideline's population; a planning assumption until approved."""
+
+    __tablename__ = "population_shares"
+
+    release_id: Mapped[str] = _release()
+    drug: Mapped[str] = column(sa.String, "Ingredient.", NotBlank(), primary_key=True)
+    population: Mapped[str] = column(sa.String, "Population.", NotBlank(), primary_key=True)
+    share: Mapped[float] = column(sa.Float, "Share of treatment-days.", AtLeast(0), AtMost(1), unit="share")
+    basis: Mapped[str] = column(sa.String, "What it rests on.", NotBlank())
+
+
+class UsualDailyDose(Base):
+    """Usual daily dose of a drug: what a treatment-day is."""
+
+    __tablename__ = "usual_daily_doses"
+
+    release_id: Mapped[str] = _release()
+    drug: Mapped[str] = column(sa.String, "Ingredient.", NotBlank(), primary_key=True)
+    usual_daily_dose_mg: Mapped[float] = column(sa.Float, "Usual daily dose.", AtLeast(0), unit="mg per day")
+    atc: Mapped[str | None] = column(sa.String, "ATC code.")
+    rxcui: Mapped[str | None] = column(sa.String, "RxNorm ingredient.")
+    basis: Mapped[str] = column(sa.String, "What it rests on.", NotBlank())
+    source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
+
+
+class DefaultAlternative(Base):
+    """Default alternative of a drug where the site has approved none; site policy to be approved by P&T."""
+
+    __tablename__ = "default_alternatives"
+
+    release_id: Mapped[str] = _release()
+    drug: Mapped[str] = column(sa.String, "Drug that is replaced.", NotBlank(), primary_key=True)
+    population: Mapped[str] = column(sa.String, "Population, '*' = any.", NotBlank(), primary_key=True)
+    alternative_drug: Mapped[str] = column(sa.String, "Drug that replaces it.", NotBlank(), primary_key=True)
+    share: Mapped[float] = column(sa.Float, "Share of those who move.", AtLeast(0), AtMost(1), unit="share")
+    basis: Mapped[str] = column(sa.String, "What it rests on.", NotBlank())
+
+
+class GroupEffectiveSize(Base):
+    """How many people of a published group a site's prior is worth: how far sites of one group differ."""
+
+    __tablename__ = "group_effective_sizes"
+
+    release_id: Mapped[str] = _release()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    biogeographic_group: Mapped[str] = column(sa.String, "Group, or 'all'.", NotBlank(), primary_key=True)
+    effective_size: Mapped[float] = column(sa.Float, "Worth of the prior.", AtLeast(0), unit="people")
+    basis: Mapped[str | None] = column(sa.String, "How it was estimated.")

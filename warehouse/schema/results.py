@@ -1,0 +1,282 @@
+"""What the assets compute: one row set per origin day (`as_of`), replaced as a whole when that day is run again."""
+
+import datetime as dt
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+
+from forecasting.terms import Period, Reason, RecommendationStatus, ResultType
+from warehouse.schema.base import Base, ExactDecimal, column
+from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf
+
+STAGES = ("inputs", "pharmacogenomics", "regimens", "demand", "procurement")
+
+
+def _as_of() -> Mapped[dt.date]:
+    return column(sa.Date, "Origin: the first day that the run looks ahead from.", primary_key=True)
+
+
+def _facility() -> Mapped[str]:
+    return column(sa.String, "Site, '*' = whole network.", NotBlank(), primary_key=True)
+
+
+def _product() -> Mapped[str]:
+    return column(sa.String, "Product.", NotBlank(), primary_key=True)
+
+
+def _quantile(level: str) -> Mapped[float]:
+    return column(sa.Float, f"{level} quantile of the demand.", AtLeast(0), unit="dose units")
+
+
+class Run(Base):
+    """What a run was asked and what it rested on; results of a day name the run that made them."""
+
+    __tablename__ = "runs"
+
+    run_id: Mapped[str] = column(sa.String, "Digest of what the run was asked and rests on.", primary_key=True)
+    as_of: Mapped[dt.date] = column(sa.Date, "Origin day.", index=True)
+    period: Mapped[str] = column(sa.String, "Calendar bucket of the history.", OneOf.of(Period))
+    horizon: Mapped[int] = column(sa.Integer, "Periods ahead.", AtLeast(1), unit="periods")
+    with_genetics: Mapped[bool] = column(sa.Boolean, "False when run with --without-genetics.")
+    facilities: Mapped[str | None] = column(sa.String, "Sites it was limited to, ';'-separated; blank = all.")
+    seed: Mapped[int] = column(sa.Integer, "Seed of all random numbers.")
+    draws: Mapped[int] = column(sa.Integer, "Sample paths a series.", AtLeast(1))
+    releases: Mapped[str] = column(sa.String, "JSON object kind -> release_id.")
+    inputs_sha256: Mapped[str] = column(sa.String(64), "Digest of the input tables as the run saw them.")
+    software_version: Mapped[str] = column(sa.String, "Version of pgx-supply.")
+    started_at: Mapped[dt.datetime] = column(sa.DateTime, "When it began (UTC).")
+    finished_at: Mapped[dt.datetime | None] = column(sa.DateTime, "When its last table was written (UTC).")
+
+
+class Problem(Base):
+    """What a stage could not do, flagged or skipped, in one sentence a person can act on."""
+
+    __tablename__ = "problems"
+
+    as_of: Mapped[dt.date] = _as_of()
+    stage: Mapped[str] = column(sa.String, "Stage that says it.", OneOf(STAGES), primary_key=True)
+    asset: Mapped[str] = column(sa.String, "Asset that says it.", NotBlank(), primary_key=True)
+    number: Mapped[int] = column(sa.Integer, "Order within the asset.", primary_key=True)
+    facility_id: Mapped[str | None] = column(sa.String, "Site it concerns; blank = all.")
+    subject: Mapped[str | None] = column(sa.String, "Product, drug or gene it concerns.")
+    rule: Mapped[str] = column(sa.String, "Short name of the rule.", NotBlank())
+    message: Mapped[str] = column(sa.String, "The sentence.", NotBlank())
+
+
+class Prevalence(Base):
+    """Posterior frequency of alleles, phenotypes and lookup keys per site and gene, with a 90 % interval."""
+
+    __tablename__ = "prevalence"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    result_type: Mapped[str] = column(sa.String, "What `result` names.", OneOf.of(ResultType), primary_key=True)
+    result: Mapped[str] = column(sa.String, "Allele, phenotype or lookup key.", NotBlank(), primary_key=True)
+    mean: Mapped[float] = column(sa.Float, "Posterior mean.", AtLeast(0), AtMost(1), unit="share")
+    low: Mapped[float] = column(sa.Float, "5 % quantile.", AtLeast(0), AtMost(1), unit="share")
+    high: Mapped[float] = column(sa.Float, "95 % quantile.", AtLeast(0), AtMost(1), unit="share")
+    effective_n: Mapped[float] = column(sa.Float, "People the estimate is worth.", AtLeast(0), unit="people")
+    share_published: Mapped[float] = column(sa.Float, "Weight of published frequencies.", AtLeast(0), AtMost(1))
+    share_counts: Mapped[float] = column(sa.Float, "Weight of the site's own counts.", AtLeast(0), AtMost(1))
+
+
+class Exposure(Base):
+    """Share of a gene's treated patients whose prescribing follows a result, per period, past and planned."""
+
+    __tablename__ = "exposure"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    exposure: Mapped[float] = column(sa.Float, "share_tested x share_followed.", AtLeast(0), AtMost(1), unit="share")
+    planned: Mapped[bool] = column(sa.Boolean, "True where it rests on a plan.")
+
+
+class RegimenMove(Base):
+    """Where a patient's dose units go when a guidance row is followed: one row per source and target product."""
+
+    __tablename__ = "regimen_moves"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    therapy: Mapped[str] = column(sa.String, "Drugs that stand in for each other.", NotBlank())
+    recommendation_id: Mapped[str] = column(sa.String, "Guidance row.", NotBlank(), primary_key=True)
+    product_id: Mapped[str] = _product()
+    to_product_id: Mapped[str] = column(sa.String, "Product used instead.", NotBlank(), primary_key=True)
+    units_per_unit: Mapped[float] = column(
+        sa.Float, "Dose units of to_product_id per dose unit of product_id.", AtLeast(0), unit="ratio"
+    )
+
+
+class CleanDemand(Base):
+    """History as the forecast sees it: raw, cleaned, and as it would have been at today's exposure."""
+
+    __tablename__ = "clean_demand"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    product_id: Mapped[str] = _product()
+    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    quantity_raw: Mapped[float | None] = column(sa.Float, "As loaded; blank = no row.", unit="dose units")
+    quantity: Mapped[float | None] = column(sa.Float, "After cleaning; blank = unknown.", AtLeast(0), unit="dose units")
+    rule: Mapped[str | None] = column(sa.String, "Cleaning rule that touched it.")
+
+
+class ReferenceDemand(Base):
+    """Cleaned history moved to the exposure of the origin: what would have been dispensed with today's testing."""
+
+    __tablename__ = "reference_demand"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    product_id: Mapped[str] = _product()
+    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    quantity: Mapped[float | None] = column(sa.Float, "Blank = unknown.", AtLeast(0), unit="dose units")
+
+
+class BaselineForecast(Base):
+    """Demand at the origin's exposure: what would come if testing stayed where it is."""
+
+    __tablename__ = "baseline_forecasts"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    product_id: Mapped[str] = _product()
+    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    mean: Mapped[float] = column(sa.Float, "Expected demand.", AtLeast(0), unit="dose units")
+    p025: Mapped[float] = _quantile("2.5 %")
+    p05: Mapped[float] = _quantile("5 %")
+    p10: Mapped[float] = _quantile("10 %")
+    p25: Mapped[float] = _quantile("25 %")
+    p50: Mapped[float] = _quantile("50 %")
+    p75: Mapped[float] = _quantile("75 %")
+    p90: Mapped[float] = _quantile("90 %")
+    p95: Mapped[float] = _quantile("95 %")
+    p975: Mapped[float] = _quantile("97.5 %")
+    model: Mapped[str] = column(sa.String, "Model that made the mean.", NotBlank())
+    autocorrelation: Mapped[float] = column(sa.Float, "Of one-step errors, for sample paths.", AtLeast(-1), AtMost(1))
+    common_correlation: Mapped[float] = column(
+        sa.Float, "Of a product's errors between sites, for sample paths.", AtLeast(0), AtMost(1)
+    )
+
+
+class Forecast(Base):
+    """Demand per site and product with planned testing, as quantiles; site '*' is the whole network."""
+
+    __tablename__ = "forecasts"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    product_id: Mapped[str] = _product()
+    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    mean: Mapped[float] = column(sa.Float, "Expected demand.", AtLeast(0), unit="dose units")
+    p025: Mapped[float] = _quantile("2.5 %")
+    p05: Mapped[float] = _quantile("5 %")
+    p10: Mapped[float] = _quantile("10 %")
+    p25: Mapped[float] = _quantile("25 %")
+    p50: Mapped[float] = _quantile("50 %")
+    p75: Mapped[float] = _quantile("75 %")
+    p90: Mapped[float] = _quantile("90 %")
+    p95: Mapped[float] = _quantile("95 %")
+    p975: Mapped[float] = _quantile("97.5 %")
+    baseline_mean: Mapped[float] = column(
+        sa.Float, "Expected demand if exposure stayed as at the origin.", AtLeast(0), unit="dose units"
+    )
+    genetic_shift: Mapped[float] = column(sa.Float, "mean minus baseline_mean.", unit="dose units")
+    model: Mapped[str] = column(sa.String, "Model that made the baseline.", NotBlank())
+
+
+class GeneticShift(Base):
+    """What each guidance row does to a product's demand over the horizon, against testing staying as it is."""
+
+    __tablename__ = "genetic_shifts"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    product_id: Mapped[str] = _product()
+    drug: Mapped[str] = column(sa.String, "Drug whose patients move.", NotBlank(), primary_key=True)
+    recommendation_id: Mapped[str] = column(sa.String, "Guidance row.", NotBlank(), primary_key=True)
+    gene: Mapped[str] = column(sa.String, "Gene or genes of the row, joined by '+'.", NotBlank())
+    lookup_key: Mapped[str] = column(sa.String, "Lookup key or keys, joined by '+'.", NotBlank())
+    prevalence: Mapped[float] = column(sa.Float, "Share of patients the row speaks of.", AtLeast(0), AtMost(1))
+    exposure_at_origin: Mapped[float] = column(sa.Float, "Exposure at the origin.", AtLeast(0), AtMost(1))
+    exposure_planned: Mapped[float] = column(sa.Float, "Mean exposure over the horizon.", AtLeast(0), AtMost(1))
+    quantity: Mapped[float] = column(sa.Float, "Change of demand over the horizon.", unit="dose units")
+
+
+class BacktestScore(Base):
+    """Accuracy and coverage on held-out periods, per stage of the forecast and segment."""
+
+    __tablename__ = "backtest_scores"
+
+    as_of: Mapped[dt.date] = _as_of()
+    stage: Mapped[str] = column(sa.String, "seasonal_naive, baseline or genetic.", NotBlank(), primary_key=True)
+    segment: Mapped[str] = column(sa.String, "all, or a kind of series.", NotBlank(), primary_key=True)
+    metric: Mapped[str] = column(sa.String, "mase, rmsse, wape, scaled_crps, coverage_80, ...", primary_key=True)
+    value: Mapped[float | None] = column(sa.Float, "Value; blank = cannot be computed.")
+    series: Mapped[int] = column(sa.Integer, "Series it rests on.", AtLeast(0), unit="series")
+    origins: Mapped[int] = column(sa.Integer, "Origins it rests on.", AtLeast(0), unit="origins")
+
+
+class LeadTime(Base):
+    """Lead time a product is planned with, and what it was learned from."""
+
+    __tablename__ = "lead_times"
+
+    as_of: Mapped[dt.date] = _as_of()
+    product_id: Mapped[str] = _product()
+    supplier_id: Mapped[str | None] = column(sa.String, "Supplier.")
+    mean_days: Mapped[float] = column(sa.Float, "Mean lead time.", AtLeast(0), unit="days")
+    sd_days: Mapped[float] = column(sa.Float, "Standard deviation.", AtLeast(0), unit="days")
+    observations: Mapped[int] = column(sa.Integer, "Receipts it rests on.", AtLeast(0), unit="receipts")
+    source: Mapped[str] = column(
+        sa.String, "receipts, supplier or assumed.", OneOf(("receipts", "supplier", "assumed"))
+    )
+
+
+class Recommendation(Base):
+    """A line that a buyer decides on: so many packs of this product for this site, by this day."""
+
+    __tablename__ = "recommendations"
+
+    recommendation_id: Mapped[str] = column(sa.String, "Digest of what is recommended and why.", primary_key=True)
+    as_of: Mapped[dt.date] = column(sa.Date, "Origin day of the run that proposed it.", index=True)
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", index=True)
+    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id")
+    supplier_id: Mapped[str | None] = column(sa.String, "Supplier it is ordered from.")
+    packs: Mapped[int] = column(sa.Integer, "Packs to order.", AtLeast(0), unit="packs")
+    quantity: Mapped[Decimal] = column(ExactDecimal, "The same in dose units.", AtLeast(0), unit="dose units")
+    cost: Mapped[Decimal | None] = column(ExactDecimal, "Cost; blank = price unknown.", AtLeast(0), unit="currency")
+    currency: Mapped[str | None] = column(sa.String, "ISO 4217 code of cost.")
+    order_by: Mapped[dt.date] = column(sa.Date, "Last day to order.")
+    need_by: Mapped[dt.date] = column(sa.Date, "Day it is needed on the shelf.")
+    reason: Mapped[str] = column(sa.String, "Primary reason.", OneOf.of(Reason))
+    stockout_probability_before: Mapped[float] = column(
+        sa.Float, "Without the order, over the protection interval.", AtLeast(0), AtMost(1), unit="probability"
+    )
+    stockout_probability_after: Mapped[float] = column(
+        sa.Float, "With the order.", AtLeast(0), AtMost(1), unit="probability"
+    )
+    expected_waste: Mapped[float] = column(sa.Float, "Expected to expire unused.", AtLeast(0), unit="dose units")
+    days_on_hand_before: Mapped[float | None] = column(sa.Float, "Without the order.", AtLeast(0), unit="days")
+    days_on_hand_after: Mapped[float | None] = column(sa.Float, "With the order.", AtLeast(0), unit="days")
+    urgency: Mapped[float] = column(sa.Float, "Sort key, high first.", AtLeast(0))
+    status: Mapped[str] = column(sa.String, "Where it stands.", OneOf.of(RecommendationStatus), index=True)
+    version: Mapped[int] = column(sa.Integer, "Counts changes; a decision names the version it saw.", MoreThan(0))
+    updated_at: Mapped[dt.datetime] = column(sa.DateTime, "Last change (UTC).")
+
+
+class Explanation(Base):
+    """The stored calculation of a recommendation; the quantity is recomputed from it alone."""
+
+    __tablename__ = "explanations"
+
+    recommendation_id: Mapped[str] = column(
+        sa.String, "Recommendation.", refers="recommendations.recommendation_id", primary_key=True
+    )
+    run_id: Mapped[str] = column(sa.String, "Run that made it.")
+    document: Mapped[str] = column(sa.Text, "The calculation as JSON.", NotBlank())
+    paragraph: Mapped[str] = column(sa.Text, "The same in plain language.", NotBlank())

@@ -1,0 +1,183 @@
+"""Rules of a column that describe themselves and check themselves, in SQL and on frames alike.
+
+What belongs here: rules about one value. References between tables are foreign keys or `Refers`; keys are primary keys.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import StrEnum
+
+import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A condition on one column; missing values are never a violation (nullability is the column's own)."""
+
+    @property
+    def name(self) -> str:
+        """Short name, part of the constraint's name."""
+        raise NotImplementedError
+
+    @property
+    def text(self) -> str:
+        """The condition in words, as the user reads it."""
+        raise NotImplementedError
+
+    def sql(self, column: str) -> str | None:
+        """The condition in SQL, or None where the database cannot say it."""
+        raise NotImplementedError
+
+    def violated(self, values: pd.Series) -> pd.Series:
+        """Boolean mask of the values that break the rule."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class AtLeast(Rule):
+    """The value is not below `low`.
+
+    >>> AtLeast(0).violated(pd.Series([-1.0, 0.0, None])).tolist()
+    [True, False, False]
+    """
+
+    low: float
+
+    @property
+    def name(self) -> str:
+        return f"at_least_{self.low:g}"
+
+    @property
+    def text(self) -> str:
+        return f"must be {self.low:g} or more"
+
+    def sql(self, column: str) -> str:
+        return f"{column} >= {self.low:g}"
+
+    def violated(self, values: pd.Series) -> pd.Series:
+        return _numbers(values) < self.low
+
+
+@dataclasses.dataclass(frozen=True)
+class MoreThan(Rule):
+    """The value is above `low`."""
+
+    low: float
+
+    @property
+    def name(self) -> str:
+        return f"more_than_{self.low:g}"
+
+    @property
+    def text(self) -> str:
+        return f"must be more than {self.low:g}"
+
+    def sql(self, column: str) -> str:
+        return f"{column} > {self.low:g}"
+
+    def violated(self, values: pd.Series) -> pd.Series:
+        return _numbers(values) <= self.low
+
+
+@dataclasses.dataclass(frozen=True)
+class AtMost(Rule):
+    """The value is not above `high`."""
+
+    high: float
+
+    @property
+    def name(self) -> str:
+        return f"at_most_{self.high:g}"
+
+    @property
+    def text(self) -> str:
+        return f"must be {self.high:g} or less"
+
+    def sql(self, column: str) -> str:
+        return f"{column} <= {self.high:g}"
+
+    def violated(self, values: pd.Series) -> pd.Series:
+        return _numbers(values) > self.high
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf(Rule):
+    """The value is a word of a vocabulary."""
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, vocabulary: type[StrEnum]) -> "OneOf":
+        """The rule for a vocabulary of `forecasting.terms`."""
+        return cls(tuple(str(word) for word in vocabulary))
+
+    @property
+    def name(self) -> str:
+        return "one_of"
+
+    @property
+    def text(self) -> str:
+        return f"must be one of: {', '.join(self.words)}"
+
+    def sql(self, column: str) -> str:
+        words = ", ".join("'" + word.replace("'", "''") + "'" for word in self.words)
+        return f"{column} IN ({words})"
+
+    def violated(self, values: pd.Series) -> pd.Series:
+        return values.notna() & ~values.isin(self.words)
+
+
+@dataclasses.dataclass(frozen=True)
+class NotBlank(Rule):
+    """The text has at least one character."""
+
+    @property
+    def name(self) -> str:
+        return "not_blank"
+
+    @property
+    def text(self) -> str:
+        return "must not be blank"
+
+    def sql(self, column: str) -> str:
+        return f"{column} <> ''"
+
+    def violated(self, values: pd.Series) -> pd.Series:
+        return values.notna() & (values.astype("string").str.strip() == "").fillna(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Refers(Rule):
+    """The value is a key of another table, or one of the stated wildcards. The loader checks it; SQL cannot."""
+
+    table: str
+    column: str
+    wildcards: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"refers_{self.table}"
+
+    @property
+    def text(self) -> str:
+        wildcard = "".join(f" or {word!r}" for word in self.wildcards)
+        return f"must be a {self.column} of {self.table}{wildcard}"
+
+    def sql(self, column: str) -> None:
+        return None
+
+    def violated(self, values: pd.Series) -> pd.Series:
+        return pd.Series(False, index=values.index)
+
+    def unknown(self, values: pd.Series, known: Sequence[str] | set[str]) -> pd.Series:
+        """Boolean mask of the values that are neither known keys nor wildcards."""
+        return values.notna() & ~values.isin(set(known) | set(self.wildcards))
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    if values.dtype == object:
+        return values.map(lambda value: float(value) if isinstance(value, Decimal | int | float) else None).astype(
+            float
+        )
+    return values
