@@ -125,7 +125,7 @@ class OneOf(Rule):
         return f"{column} IN ({words})"
 
     def violated(self, values: pd.Series) -> pd.Series:
-        return values.notna() & ~values.isin(self.words)
+        return (values.notna() & ~values.isin(self.words)).astype(bool)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,8 +176,8 @@ class Refers(Rule):
 
 
 def _numbers(values: pd.Series) -> pd.Series:
-    if values.dtype == object:
+    if values.dtype == object:  # exact decimals
         return values.map(lambda value: float(value) if isinstance(value, Decimal | int | float) else None).astype(
             float
         )
-    return values
+    return values.astype("float64")

@@ -1,0 +1,217 @@
+"""Frames in and out of tables: types and checks derived from the schema, nothing declared a second time."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from forecasting.errors import InvalidInput
+from warehouse.schema.base import ExactDecimal
+from warehouse.schema.rules import Rule
+
+TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1"})
+FALSE_WORDS = frozenset({"false", "f", "no", "n", "0"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Violation:
+    """Rows (positions in the frame) whose value in `column` breaks `rule`."""
+
+    column: str
+    rule: str
+    rows: np.ndarray
+
+
+def required_columns(table: sa.Table) -> list[str]:
+    """Columns a frame must have: those that are neither nullable, nor defaulted, nor numbered by the database."""
+    return [one.name for one in table.columns if not one.nullable and one.default is None and not _numbered(one)]
+
+
+def coerce(frame: pd.DataFrame, table: sa.Table) -> tuple[pd.DataFrame, list[Violation]]:
+    """The frame with the table's columns and types, and the values that could not be read as their type.
+
+    Text columns stay text (leading zeros survive); dates accept ISO text, dates and timestamps. Absent nullable columns
+    are added as missing; defaults fill blanks of defaulted columns. A missing required column raises `InvalidInput`.
+    """
+    absent = [name for name in required_columns(table) if name not in frame.columns]
+    if absent:
+        raise InvalidInput(f"{table.name}: missing column {', '.join(absent)}")
+    read: dict[str, pd.Series] = {}
+    violations: list[Violation] = []
+    for one in table.columns:
+        if one.name not in frame.columns:
+            if not _numbered(one):
+                read[one.name] = pd.Series([_default(one)] * len(frame), index=frame.index, dtype=_dtype(one))
+            continue
+        values, unreadable = _read(frame[one.name], one)
+        if one.default is not None:
+            values = values.astype(object).where(values.notna(), _default(one)).astype(_dtype(one))
+        read[one.name] = values
+        if unreadable.any():
+            violations.append(Violation(one.name, f"must be {_kind_text(one)}", np.flatnonzero(unreadable)))
+    return pd.DataFrame(read, index=frame.index), violations
+
+
+def violations(frame: pd.DataFrame, table: sa.Table) -> list[Violation]:
+    """What a coerced frame breaks: blanks where a value is required, the columns' rules, duplicate keys."""
+    found = []
+    for one in table.columns:
+        if one.name not in frame.columns:
+            continue
+        values = frame[one.name]
+        if not one.nullable:
+            found.append(Violation(one.name, "must not be blank", np.flatnonzero(values.isna())))
+        rules: tuple[Rule, ...] = one.info.get("rules", ())
+        found += [Violation(one.name, rule.text, np.flatnonzero(rule.violated(values))) for rule in rules]
+    keys = [one.name for one in table.primary_key.columns]
+    if keys and set(keys) <= set(frame.columns):
+        repeated = frame.duplicated(subset=keys, keep="first")
+        found.append(Violation(", ".join(keys), "duplicate key", np.flatnonzero(repeated)))
+    return [violation for violation in found if len(violation.rows)]
+
+
+def validate(frame: pd.DataFrame, table: sa.Table) -> pd.DataFrame:
+    """The frame as the table takes it; the first broken rule raises `InvalidInput` with its value.
+
+    This is the writer's guard for computed frames. Files go through `coerce` and `violations`, which name every row.
+    """
+    unknown = sorted(set(frame.columns) - {one.name for one in table.columns})
+    if unknown:
+        raise InvalidInput(f"{table.name}: unknown column {', '.join(unknown)}")
+    read, unreadable = coerce(frame.reset_index(drop=True), table)
+    for violation in unreadable + violations(read, table):
+        first = violation.rows[0]
+        names = violation.column.split(", ")
+        value = frame.reset_index(drop=True).loc[first, [name for name in names if name in frame.columns]].tolist()
+        raise InvalidInput(
+            f"{table.name}.{violation.column} = {value}: {violation.rule} ({len(violation.rows)} of {len(frame)} rows)"
+        )
+    return read
+
+
+def records(frame: pd.DataFrame, table: sa.Table) -> list[dict[str, Any]]:
+    """The rows as dictionaries of plain Python values, missing as None: what a driver takes."""
+    columns = {name: _plain(frame[name], table.columns[name]) for name in frame.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def from_rows(rows: list[Any], table: sa.Table, names: list[str]) -> pd.DataFrame:
+    """A typed frame of query rows; columns keep the table's types also when there are no rows."""
+    raw = pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
+    return pd.DataFrame({name: _typed(raw[name], table.columns[name]) for name in names})
+
+
+def _numbered(one: sa.Column[Any]) -> bool:
+    return one.primary_key and one.autoincrement is True
+
+
+def _default(one: sa.Column[Any]) -> Any:
+    return None if one.default is None else one.default.arg  # type: ignore[attr-defined]
+
+
+def _dtype(one: sa.Column[Any]) -> Any:
+    kinds = {sa.Float: "float64", sa.Integer: "Int64", sa.Boolean: "boolean", sa.String: "string", sa.Text: "string"}
+    if isinstance(one.type, sa.Date | sa.DateTime):
+        return "datetime64[us]"
+    if isinstance(one.type, ExactDecimal):
+        return object
+    return next(dtype for kind, dtype in kinds.items() if isinstance(one.type, kind))
+
+
+def _kind_text(one: sa.Column[Any]) -> str:
+    texts: list[tuple[Any, str]] = [
+        (ExactDecimal, "a decimal number"),
+        (sa.Float, "a finite number"),
+        (sa.Integer, "a whole number"),
+        (sa.Boolean, "true or false"),
+        (sa.DateTime, "an ISO date and time (YYYY-MM-DDTHH:MM)"),
+        (sa.Date, "an ISO date (YYYY-MM-DD)"),
+    ]
+    return next((text for kind, text in texts if isinstance(one.type, kind)), "text")
+
+
+def _read(values: pd.Series, one: sa.Column[Any]) -> tuple[pd.Series, pd.Series]:
+    """The typed values and a mask of those that are not blank and cannot be read."""
+    blank = values.isna()
+    if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
+        blank = blank | (values.astype("string").str.strip() == "").fillna(False)
+    readers: list[tuple[Any, Callable[[pd.Series], pd.Series]]] = [
+        (ExactDecimal, _read_decimal),
+        (sa.Float, _read_number),
+        (sa.Integer, _read_integer),
+        (sa.Boolean, _read_boolean),
+        (sa.Date, _read_date),
+        (sa.DateTime, _read_timestamp),
+    ]
+    reader = next((read for kind, read in readers if isinstance(one.type, kind)), _read_text)
+    typed = reader(values.where(~blank, None))
+    return typed, (~blank & typed.isna()).astype(bool)
+
+
+def _read_text(values: pd.Series) -> pd.Series:
+    return values.astype("string").str.strip()
+
+
+def _read_number(values: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    return numbers.where(np.isfinite(numbers))
+
+
+def _read_integer(values: pd.Series) -> pd.Series:
+    numbers = _read_number(values)
+    return numbers.where(numbers == numbers.round()).astype("Int64")
+
+
+def _read_decimal(values: pd.Series) -> pd.Series:
+    return pd.Series([_decimal(value) for value in values], index=values.index, dtype=object)
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if value is None or value is pd.NA or value != value:
+        return None
+    try:
+        exact = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return exact if exact.is_finite() else None
+
+
+def _read_boolean(values: pd.Series) -> pd.Series:
+    words = values.astype("string").str.strip().str.lower()
+    read = pd.Series(pd.NA, index=values.index, dtype="boolean")
+    return read.mask(words.isin(TRUE_WORDS).fillna(False), True).mask(words.isin(FALSE_WORDS).fillna(False), False)
+
+
+def _read_date(values: pd.Series) -> pd.Series:
+    return _read_timestamp(values).dt.normalize()
+
+
+def _read_timestamp(values: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(values):
+        stamps = values
+    else:
+        text = values.map(lambda value: value.isoformat() if isinstance(value, dt.date) else value)
+        stamps = pd.to_datetime(text.astype("string"), format="ISO8601", errors="coerce", utc=True)
+    if getattr(stamps.dt, "tz", None) is not None:
+        stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
+    return stamps.astype("datetime64[us]")
+
+
+def _plain(values: pd.Series, one: sa.Column[Any]) -> list[Any]:
+    if isinstance(one.type, sa.Date | sa.DateTime):
+        stamps = values.astype("datetime64[us]").astype(object)
+        day_only = isinstance(one.type, sa.Date)
+        return [None if s is pd.NaT else s.date() if day_only else s.to_pydatetime() for s in stamps]
+    missing = values.isna().to_numpy()
+    return [None if gone else value for value, gone in zip(values.astype(object).tolist(), missing, strict=True)]
+
+
+def _typed(values: pd.Series, one: sa.Column[Any]) -> pd.Series:
+    if isinstance(one.type, sa.Date | sa.DateTime):
+        return pd.to_datetime(values).astype("datetime64[us]")
+    return values.astype(_dtype(one))
