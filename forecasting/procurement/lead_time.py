@@ -1,0 +1,119 @@
+"""Lead times: what receipts and suppliers say about the days from order to arrival, and draws of it.
+
+Receipts are shrunk to what the supplier states, and never to zero when nothing is known: the default is named, long,
+and marked "assumed".
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from forecasting.errors import InvalidInput
+
+DEFAULT_LEAD_TIME_DAYS = 14.0
+"""Used when neither receipts nor a supplier say anything: long on purpose, and always marked "assumed"."""
+
+ASSUMED_COEFFICIENT_OF_VARIATION = 0.4
+"""Standard deviation over mean where no one states the spread."""
+
+STATED_WEIGHT = 5.0
+"""The stated lead time counts as much as this many receipts."""
+
+COLUMNS = ["product_id", "supplier_id", "mean_days", "sd_days", "observations", "source"]
+
+Floats = npt.NDArray[np.float64]
+
+
+def lead_times(receipts: pd.DataFrame, suppliers: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation of the lead time per product, one row a product.
+
+    `receipts`: order_id, product_id, ordered_at, received_at. `suppliers`: supplier_id, lead_time_days,
+    lead_time_sd_days. `products`: product_id, supplier_id (blank if unknown). Returns `COLUMNS`; `source` is "receipts"
+    if any receipt was used, "supplier" if only the stated time, else "assumed". Moments are those of the mixture of
+    `observations` receipts and `STATED_WEIGHT` pseudo-receipts with the stated mean and spread.
+
+    Raises `InvalidInput` for a receipt before its order.
+    """
+    frame = products[["product_id", "supplier_id"]].merge(_stated(suppliers), on="supplier_id", how="left")
+    frame = frame.merge(_observed(receipts), on="product_id", how="left").fillna({"observations": 0})
+    stated = frame["stated_mean"].notna().to_numpy()
+    prior_mean = frame["stated_mean"].fillna(DEFAULT_LEAD_TIME_DAYS).to_numpy(float)
+    prior_sd = frame["stated_sd"].fillna(pd.Series(prior_mean * ASSUMED_COEFFICIENT_OF_VARIATION)).to_numpy(float)
+    count = frame["observations"].to_numpy(float)
+    share = count / (count + STATED_WEIGHT)
+    observed_mean = np.where(count > 0, frame["observed_mean"].to_numpy(float), prior_mean)
+    observed_variance = np.where(count > 0, frame["observed_variance"].to_numpy(float), 0.0)
+    within = share * observed_variance + (1 - share) * prior_sd**2
+    between = share * (1 - share) * (observed_mean - prior_mean) ** 2
+    frame["mean_days"] = share * observed_mean + (1 - share) * prior_mean
+    frame["sd_days"] = np.sqrt(within + between)
+    frame["observations"] = count.astype(np.int64)
+    frame["source"] = np.select([count > 0, stated], ["receipts", "supplier"], "assumed")
+    return frame[COLUMNS]
+
+
+def _stated(suppliers: pd.DataFrame) -> pd.DataFrame:
+    stated = suppliers.reindex(columns=["supplier_id", "lead_time_days", "lead_time_sd_days"])
+    stated.columns = ["supplier_id", "stated_mean", "stated_sd"]
+    stated[["stated_mean", "stated_sd"]] = stated[["stated_mean", "stated_sd"]].astype(float)
+    if (stated[["stated_mean", "stated_sd"]] < 0).to_numpy().any():
+        raise InvalidInput("a supplier states a lead time below 0 days")
+    return stated.dropna(subset="supplier_id")
+
+
+def _observed(receipts: pd.DataFrame) -> pd.DataFrame:
+    ordered, received = (pd.to_datetime(receipts[name]) for name in ("ordered_at", "received_at"))
+    days = (received - ordered).dt.total_seconds() / 86_400
+    if (days < 0).any():
+        first = receipts.loc[days < 0].iloc[0]
+        raise InvalidInput(f"order {first['order_id']} was received {first['received_at']}, before it was ordered")
+    known = pd.DataFrame({"product_id": receipts["product_id"], "days": days}).dropna(subset="days")
+    grouped = known.groupby("product_id")["days"]
+    moments = pd.DataFrame({"observed_mean": grouped.mean(), "observed_variance": grouped.var(ddof=0)})
+    return moments.assign(observations=grouped.size()).reset_index()
+
+
+def draw_lead_times(mean: Floats, sd: Floats, draws: int, seed_keys: Sequence[str]) -> Floats:
+    """Lead times in days [item, draw]: gamma by moments, one draw from each of `draws` equal strata, shuffled per item.
+
+    The shuffle depends on the item's own key alone, so an item keeps its draws when others come or go. A standard
+    deviation of 0 is a certain lead time. Raises `InvalidInput` for a negative mean or spread, or a spread around 0.
+
+    >>> draw_lead_times(np.array([3.0]), np.array([0.0]), 4, ["north|clopidogrel"])
+    array([[3., 3., 3., 3.]])
+    """
+    mean, sd = np.asarray(mean, dtype=float), np.asarray(sd, dtype=float)
+    if not (np.all(mean >= 0) and np.all(sd >= 0)):
+        raise InvalidInput("lead time means and standard deviations must be 0 or more days")
+    if np.any((mean == 0) & (sd > 0)):
+        raise InvalidInput("a lead time with mean 0 days cannot vary")
+    distinct, which = np.unique(np.column_stack([mean, sd]), axis=0, return_inverse=True)
+    levels = (np.arange(draws) + 0.5) / draws
+    quantiles = _gamma_quantiles(distinct[:, 0], distinct[:, 1], levels)[which.reshape(-1)]
+    return np.take_along_axis(quantiles, np.argsort(_hashed(seed_keys, draws), axis=1, kind="stable"), axis=1)
+
+
+def _gamma_quantiles(mean: Floats, sd: Floats, levels: Floats) -> Floats:
+    quantiles = np.repeat(mean[:, None], len(levels), axis=1)
+    varies = sd > 0
+    shape = (mean[varies] / sd[varies]) ** 2
+    quantiles[varies] = stats.gamma.ppf(levels, shape[:, None]) * (sd[varies] ** 2 / mean[varies])[:, None]
+    return quantiles
+
+
+def _hashed(keys: Sequence[str], draws: int) -> npt.NDArray[np.uint64]:
+    """Pseudo-random integers [key, draw] that depend on the key and the draw alone.
+
+    Steele, Lea & Flood (2014), "Fast splittable pseudorandom number generators", doi:10.1145/2714064.2660195.
+    """
+    seeds = np.array(
+        [int.from_bytes(hashlib.blake2b(k.encode(), digest_size=8).digest(), "big") for k in keys], dtype=np.uint64
+    )
+    state = seeds[:, None] + np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

@@ -1,0 +1,94 @@
+"""What an order changes: the chance to run out, days on hand, stock that will expire, and how pressing it is."""
+
+import dataclasses
+
+import numpy as np
+
+from forecasting.procurement.interval import CumulativeDemand, Floats
+from forecasting.procurement.packs import THOUSANDTHS, Integers
+from forecasting.procurement.plan import Plan
+from forecasting.procurement.settings import Settings
+from forecasting.procurement.stock import Booleans, Lots, usable_stock
+from forecasting.procurement.supply import Supply
+
+
+@dataclasses.dataclass(frozen=True)
+class Outlook:
+    """Arrays [item]; before is without this order, after is with it.
+
+    Probabilities are the share of draws with a stock-out at any time before the next order can arrive; an order cannot
+    mend what happens before it arrives. Days on hand are the median days that usable stock and counted open orders last
+    (after: with this order), NaN if more than half of the draws never use them up. `expected_waste` is the mean quantity
+    in dose units of stock, counted open orders and this order that passes its date unused; what has no date or shelf
+    life is left out. `urgency` is the mean demand that goes unmet without this order, in days of mean demand.
+    """
+
+    stockout_probability_before: Floats
+    stockout_probability_after: Floats
+    days_on_hand_before: Floats
+    days_on_hand_after: Floats
+    expected_waste: Floats
+    urgency: Floats
+
+
+def outlook(
+    demand: CumulativeDemand, settings: Settings, lots: Lots, supply: Supply, plan: Plan, lead_time_days: Floats
+) -> Outlook:
+    """The outlook of each planned order."""
+    ordered = (plan.packs * settings.pack_size)[:, None]
+    arrival = settings.wait_days[:, None] + lead_time_days
+    next_arrival = arrival + settings.review_days[:, None]
+    nothing = np.zeros_like(ordered)
+    short_before = _largest_shortage(demand, plan, supply, arrival, next_arrival, nothing)
+    short_after = _largest_shortage(demand, plan, supply, arrival, next_arrival, ordered)
+    position = plan.usable_by_draw + supply.total[:, None]
+    daily = plan.until_next_arrival.mean(axis=1) / next_arrival.mean(axis=1)
+    unmet = np.maximum(short_before, 0).mean(axis=1)
+    return Outlook(
+        stockout_probability_before=(short_before > 0).mean(axis=1),
+        stockout_probability_after=(short_after > 0).mean(axis=1),
+        days_on_hand_before=_median_days(demand, position),
+        days_on_hand_after=_median_days(demand, position + ordered),
+        expected_waste=_expected_waste(demand, settings, lots, supply, ordered, lead_time_days.shape[1]),
+        urgency=np.divide(unmet, daily, out=np.zeros_like(unmet), where=daily > 0),
+    )
+
+
+def _largest_shortage(
+    demand: CumulativeDemand, plan: Plan, supply: Supply, arrival: Floats, end: Floats, ordered: Integers
+) -> Integers:
+    """Demand above supply at its worst [item, draw]: just before each delivery, and at the end of the interval."""
+    orders = supply.quantity.shape[1]
+    moments = [np.minimum(supply.arrival_day[:, order, None], end) for order in range(orders)]
+    worst = np.full(end.shape, np.iinfo(np.int64).min)
+    for moment in [*moments, arrival, end]:
+        there = plan.usable_by_draw + np.where(arrival < moment, ordered, 0)
+        for order in range(orders):
+            came = supply.arrival_day[:, order, None] < moment
+            there = there + np.where(came, supply.quantity[:, order, None], 0)
+        worst = np.maximum(worst, demand.thousandths_over(moment) - there)
+    return worst
+
+
+def _median_days(demand: CumulativeDemand, position: Integers) -> Floats:
+    days = np.sort(demand.days_until(position / THOUSANDTHS), axis=1)
+    middle = days[:, (days.shape[1] - 1) // 2]
+    return np.where(np.isfinite(middle), middle, np.nan)
+
+
+def _expected_waste(
+    demand: CumulativeDemand, settings: Settings, lots: Lots, supply: Supply, ordered: Integers, draws: int
+) -> Floats:
+    """Lots, then deliveries with a full shelf life, used first expired, first out for as long as they keep."""
+    shelf = np.where(np.isnan(settings.shelf_life_days), np.inf, settings.shelf_life_days)[:, None]
+    quantity = np.hstack([lots.quantity, supply.quantity, ordered])
+    last_day = np.hstack([lots.last_day, supply.arrival_day + shelf, settings.new_order_day[:, None] + shelf])
+    order = np.argsort(last_day, axis=1, kind="stable")
+    quantity, last_day = np.take_along_axis(quantity, order, axis=1), np.take_along_axis(last_day, order, axis=1)
+    used = usable_stock(quantity, last_day, demand, np.full((len(quantity), draws), np.inf))
+    return (quantity.sum(axis=1)[:, None] - used).mean(axis=1) / THOUSANDTHS
+
+
+def would_be_smaller(packs: Integers, packs_otherwise: Integers, settings: Settings) -> Booleans:
+    """Whether the order is larger by at least one order multiple than it would be otherwise [item]."""
+    return packs - packs_otherwise >= settings.order_multiple_packs

@@ -1,0 +1,185 @@
+"""Exact conversions between milligrams, dose units and packs. No float ever becomes an order.
+
+The rounding rule is called "at_least", version 1: the smallest number of packs that holds the quantity asked, is not
+below the minimum order and is a whole multiple of the order multiple. Nothing asked gives no packs, whatever the minimum.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from forecasting.errors import InvalidInput
+
+ROUNDING_RULE = "at_least"
+ROUNDING_VERSION = 1
+
+THOUSANDTHS = 1000
+"""Order arithmetic counts thousandths of a dose unit, as integers."""
+
+_MILLIGRAMS = {"g": Fraction(1000), "mg": Fraction(1), "mcg": Fraction(1, 1000), "ug": Fraction(1, 1000)}
+
+Integers = npt.NDArray[np.int64]
+Exact = int | Decimal | Fraction
+
+
+@dataclasses.dataclass(frozen=True)
+class PackRule:
+    """How a product is bought: dose units in a pack, and what the supplier accepts.
+
+    Raises `InvalidInput` for a pack of nothing, a negative minimum or a multiple below 1.
+    """
+
+    pack_size: Decimal
+    minimum_order_packs: int = 1
+    order_multiple_packs: int = 1
+    rounding: str = ROUNDING_RULE
+
+    def __post_init__(self) -> None:
+        if not (self.pack_size.is_finite() and self.pack_size > 0):
+            raise InvalidInput(f"pack_size {self.pack_size} is not a number of dose units above 0")
+        if self.minimum_order_packs < 0:
+            raise InvalidInput(f"minimum_order_packs {self.minimum_order_packs} is below 0")
+        if self.order_multiple_packs < 1:
+            raise InvalidInput(f"order_multiple_packs {self.order_multiple_packs} is below 1")
+        if self.rounding != ROUNDING_RULE:
+            raise InvalidInput(f"rounding {self.rounding!r} is not known; use {ROUNDING_RULE!r}")
+
+
+def packs_for(quantity: Exact, rule: PackRule) -> int:
+    """Packs to order so that at least `quantity` dose units arrive: 0, or at least the minimum and a multiple.
+
+    >>> packs_for(Decimal("29"), PackRule(Decimal("28"), minimum_order_packs=3, order_multiple_packs=2))
+    4
+    >>> packs_for(0, PackRule(Decimal("28"), minimum_order_packs=3))
+    0
+    """
+    if quantity <= 0:
+        return 0
+    packs = max(math.ceil(Fraction(quantity) / Fraction(rule.pack_size)), rule.minimum_order_packs)
+    return math.ceil(Fraction(packs, rule.order_multiple_packs)) * rule.order_multiple_packs
+
+
+def packs_within(quantity: Exact, rule: PackRule) -> int:
+    """Most packs that hold no more than `quantity` dose units: 0 when even the minimum order holds more.
+
+    >>> packs_within(Decimal("100"), PackRule(Decimal("28"), order_multiple_packs=2))
+    2
+    """
+    if quantity <= 0:
+        return 0
+    multiples = Fraction(quantity) / (Fraction(rule.pack_size) * rule.order_multiple_packs)
+    packs = math.floor(multiples) * rule.order_multiple_packs
+    return packs if packs >= rule.minimum_order_packs else 0
+
+
+def quantity_of(packs: int, rule: PackRule) -> Decimal:
+    """Dose units in so many packs.
+
+    >>> quantity_of(3, PackRule(Decimal("7.5")))
+    Decimal('22.5')
+    """
+    return packs * rule.pack_size
+
+
+def packs_for_thousandths(quantity: Integers, pack_size: Integers, minimum: Integers, multiple: Integers) -> Integers:
+    """`packs_for` over arrays; `quantity` and `pack_size` in thousandths of a dose unit.
+
+    >>> packs_for_thousandths(*(np.array([v]) for v in (29_000, 28_000, 3, 2)))
+    array([4])
+    """
+    packs = np.maximum(-(-quantity // pack_size), minimum)
+    return np.where(quantity > 0, -(-packs // multiple) * multiple, 0)
+
+
+def packs_within_thousandths(
+    quantity: Integers, pack_size: Integers, minimum: Integers, multiple: Integers
+) -> Integers:
+    """`packs_within` over arrays; `quantity` and `pack_size` in thousandths of a dose unit.
+
+    >>> packs_within_thousandths(*(np.array([v]) for v in (100_000, 28_000, 0, 2)))
+    array([2])
+    """
+    packs = quantity // (pack_size * multiple) * multiple
+    return np.where((quantity > 0) & (packs >= minimum), packs, 0)
+
+
+def as_decimal(value: object) -> Decimal:
+    """The number as it is written: floats by their shortest text, so 0.1 is 0.1.
+
+    Raises `InvalidInput` for anything that is not a finite number.
+
+    >>> as_decimal(7.5)
+    Decimal('7.5')
+    """
+    try:
+        number = value if isinstance(value, Decimal) else Decimal(str(value))
+    except InvalidOperation as error:
+        raise InvalidInput(f"{value!r} is not a number") from error
+    if not number.is_finite():
+        raise InvalidInput(f"{value!r} is not a finite number")
+    return number
+
+
+def to_thousandths(values: Iterable[object]) -> Integers:
+    """Dose units as whole thousandths [item].
+
+    Raises `InvalidInput` for a value with more than three decimals: rounding it would change what is bought.
+
+    >>> to_thousandths([Decimal("7.5"), 28])
+    array([ 7500, 28000])
+    """
+    numbers = [as_decimal(value) * THOUSANDTHS for value in values]
+    for number in numbers:
+        if number != int(number):
+            raise InvalidInput(f"quantity {number / THOUSANDTHS} has more than three decimals")
+    return np.array([int(number) for number in numbers], dtype=np.int64)
+
+
+def from_thousandths(value: int) -> Decimal:
+    """Dose units of whole thousandths, exact and without trailing zeros.
+
+    >>> from_thousandths(22_500), from_thousandths(280_000)
+    (Decimal('22.5'), Decimal('280'))
+    """
+    whole, rest = divmod(abs(int(value)), THOUSANDTHS)
+    text = f"{whole}.{rest:03d}".rstrip("0").rstrip(".")
+    return Decimal(f"-{text}" if value < 0 else text)
+
+
+def milligrams_per_dose_unit(strength_value: Exact, strength_unit: str) -> Fraction:
+    """Milligrams in one dose unit; for liquids the dose unit is the mL, so `mg/mL` reads as `mg`.
+
+    Raises `InvalidInput` for units that are no mass (IU, %): milligrams cannot be told from them.
+
+    >>> milligrams_per_dose_unit(Decimal("0.5"), "g")
+    Fraction(500, 1)
+    """
+    unit = strength_unit.strip().lower().removesuffix("/ml")
+    if unit not in _MILLIGRAMS:
+        raise InvalidInput(f"strength_unit {strength_unit!r} is no mass; known are {', '.join(_MILLIGRAMS)}")
+    if strength_value <= 0:
+        raise InvalidInput(f"strength_value {strength_value} is not above 0")
+    return Fraction(strength_value) * _MILLIGRAMS[unit]
+
+
+def milligrams_of(quantity: Exact, strength_value: Exact, strength_unit: str) -> Fraction:
+    """Milligrams in so many dose units.
+
+    >>> milligrams_of(28, Decimal("2.5"), "mg")
+    Fraction(70, 1)
+    """
+    return Fraction(quantity) * milligrams_per_dose_unit(strength_value, strength_unit)
+
+
+def quantity_for_milligrams(milligrams: Exact, strength_value: Exact, strength_unit: str) -> Fraction:
+    """Dose units that hold so many milligrams: exact, so a third stays a third.
+
+    >>> quantity_for_milligrams(100, 75, "mg")
+    Fraction(4, 3)
+    """
+    return Fraction(milligrams) / milligrams_per_dose_unit(strength_value, strength_unit)

@@ -1,0 +1,89 @@
+"""Order-up-to levels from demand draws, and the settings a site may leave to us.
+
+Periodic review: an order placed now arrives after the lead time L and must last until the next one arrives, a review
+period R later. Demand up to those two moments, drawn with a random L, is all that a level needs. Levels are whole
+thousandths of a dose unit, found exactly.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from forecasting.errors import InvalidInput
+from forecasting.procurement.packs import Integers, as_decimal
+from forecasting.terms import TargetKind
+
+MILLION = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyDefaults:
+    """Settings for items whose policy leaves them open; an explanation then says "default"."""
+
+    target_kind: TargetKind = TargetKind.FILL_RATE
+    target: float = 0.98
+    stock_count_old_days: int = 31
+    overdue_order_days: int = 30
+
+
+def target_in_millionths(target: object) -> int:
+    """The service target as an integer number of millionths.
+
+    Raises `InvalidInput` unless it lies between 0 and 1, ends excluded: certainty would need endless stock.
+
+    >>> target_in_millionths(0.98)
+    980000
+    """
+    number = as_decimal(target)
+    millionths = number * MILLION
+    if not 0 < number < 1 or millionths != int(millionths):
+        raise InvalidInput(f"target {target} must lie between 0 and 1, with at most six decimals")
+    return int(millionths)
+
+
+def order_up_to_cycle_service(until_next_arrival: Integers, target: Integers) -> Integers:
+    """Smallest level that covers the demand until the next arrival in at least the target share of draws [item].
+
+    `until_next_arrival` [item, draw] in thousandths of a dose unit, `target` [item] in millionths.
+
+    >>> order_up_to_cycle_service(np.arange(1000, 11_000, 1000)[None, :], np.array([900_000]))
+    array([9000])
+    """
+    draws = until_next_arrival.shape[1]
+    rank = -(-target * draws // MILLION)
+    return np.take_along_axis(np.sort(until_next_arrival, axis=1), rank[:, None] - 1, axis=1)[:, 0]
+
+
+def order_up_to_fill_rate(until_arrival: Integers, until_next_arrival: Integers, target: Integers) -> Integers:
+    """Smallest level S that serves at least the target share of the demand of one review period from stock [item].
+
+    With D1 = demand until this order arrives and D2 = demand until the next one does, both [item, draw] in thousandths
+    of a dose unit and D1 <= D2, S is the smallest whole thousandth with
+
+        1 - (E[(D2 - S)+] - E[(D1 - S)+]) / E[D2 - D1] >= target       (target [item] in millionths)
+
+    The subtracted term counts shortages that were there before this order could arrive: Hadley & Whitin (1963),
+    "Analysis of Inventory Systems", section 5-2; Silver, Pyke & Thomas (2017), "Inventory and Production Management in
+    Supply Chains", 4th ed., chapter 6.
+
+    >>> order_up_to_fill_rate(np.array([[0, 0]]), np.array([[4000, 8000]]), np.array([750_000]))
+    array([5000])
+    """
+    allowed = (MILLION - target) * (until_next_arrival - until_arrival).sum(axis=1) // MILLION
+    low, high = np.full(len(allowed), -1), until_next_arrival.max(axis=1, initial=0)
+    while np.any(high - low > 1):
+        middle = (low + high) // 2
+        short = np.maximum(until_next_arrival - middle[:, None], 0).sum(axis=1)
+        short -= np.maximum(until_arrival - middle[:, None], 0).sum(axis=1)
+        enough = (short <= allowed) & (middle >= 0)
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return high
+
+
+def order_up_to(until_arrival: Integers, until_next_arrival: Integers, kind: np.ndarray, target: Integers) -> Integers:
+    """Order-up-to level [item] by each item's own kind of target (`kind` [item] of `TargetKind` values)."""
+    level = np.zeros(len(target), dtype=np.int64)
+    fill = kind == TargetKind.FILL_RATE.value
+    level[fill] = order_up_to_fill_rate(until_arrival[fill], until_next_arrival[fill], target[fill])
+    level[~fill] = order_up_to_cycle_service(until_next_arrival[~fill], target[~fill])
+    return level
