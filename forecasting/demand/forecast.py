@@ -1,0 +1,169 @@
+"""The baseline forecast of a whole panel: mean, calibrated quantiles and what sample paths need, in one batched pass."""
+
+import dataclasses
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+
+from forecasting.demand.dependence import common_correlations, step_correlations
+from forecasting.demand.intervals import LEVELS, LogErrors, conformal_quantiles, count_quantiles
+from forecasting.demand.models import cap
+from forecasting.demand.selection import Model, candidates, rolling_candidates, season_cycle, select_model
+from forecasting.demand.series import KEY, DemandPanel
+from forecasting.errors import InvalidInput
+from forecasting.terms import QUANTILE_LEVELS
+
+MAXIMUM_LOG_VARIANCE = 0.5
+"""Noise beyond this is not believed when the mean is found from the median: e^0.25 is 28 % above it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PanelForecast:
+    """Demand to come, row i being `facility_ids[i]`, `product_ids[i]`, in the panel's order; quantities in dose units.
+
+    `starts` are the future periods; `mean` is [series, horizon], `quantiles` [series, horizon, level] at the levels of
+    `terms.QUANTILE_LEVELS`, `model` [series] a name of `selection.Model`. `autocorrelation` [series] joins neighbouring
+    future periods of one series, `common_correlation` [series] one product's sites. `actual` and `predicted`
+    [series, origin, horizon] are the rolling-origin backtest (no origins when read back from a table).
+    """
+
+    facility_ids: tuple[str, ...]
+    product_ids: tuple[str, ...]
+    starts: tuple[dt.date, ...]
+    mean: np.ndarray
+    quantiles: np.ndarray
+    model: np.ndarray
+    autocorrelation: np.ndarray
+    common_correlation: np.ndarray
+    actual: np.ndarray
+    predicted: np.ndarray
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a series and future period: KEY, period_start, mean, the quantiles, model and both correlations."""
+        series, horizon = self.mean.shape
+        frame = pd.DataFrame(
+            {
+                "facility_id": np.repeat(np.array(self.facility_ids, dtype=object), horizon),
+                "product_id": np.repeat(np.array(self.product_ids, dtype=object), horizon),
+                "period_start": np.tile(pd.to_datetime(list(self.starts)).to_numpy(), series),
+                "mean": self.mean.ravel(),
+            }
+        )
+        levels = self.quantiles.reshape(series * horizon, -1)
+        for column, name in enumerate(QUANTILE_LEVELS):
+            frame[name] = levels[:, column]
+        frame["model"] = np.repeat(self.model.astype(object), horizon)
+        frame["autocorrelation"] = np.repeat(self.autocorrelation, horizon)
+        frame["common_correlation"] = np.repeat(self.common_correlation, horizon)
+        return frame
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> "PanelForecast":
+        """The forecast that rows of `to_frame` hold, series in order of facility and product, without its backtest.
+
+        Raises `InvalidInput` unless each series has one row for every period.
+        """
+        ordered = frame.assign(period_start=pd.to_datetime(frame["period_start"])).sort_values([*KEY, "period_start"])
+        starts = np.sort(ordered["period_start"].unique())
+        horizon = len(starts)
+        periods = ordered["period_start"].to_numpy()
+        complete = len(ordered) % max(horizon, 1) == 0 and horizon > 0
+        first = ordered.iloc[:: max(horizon, 1)]
+        whole = complete and not first[KEY].duplicated().any() and (periods.reshape(-1, horizon) == starts).all()
+        if not whole:
+            raise InvalidInput("each series of a forecast needs exactly one row for every period_start")
+        series = len(first)
+        return cls(
+            facility_ids=tuple(first["facility_id"].astype(str)),
+            product_ids=tuple(first["product_id"].astype(str)),
+            starts=tuple(pd.Timestamp(start).date() for start in starts),
+            mean=ordered["mean"].to_numpy(dtype=float).reshape(series, horizon),
+            quantiles=ordered[list(QUANTILE_LEVELS)].to_numpy(dtype=float).reshape(series, horizon, -1),
+            model=first["model"].to_numpy(dtype=str),
+            autocorrelation=first["autocorrelation"].to_numpy(dtype=float),
+            common_correlation=first["common_correlation"].to_numpy(dtype=float),
+            actual=np.empty((series, 0, horizon)),
+            predicted=np.empty((series, 0, horizon)),
+        )
+
+
+def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> PanelForecast:
+    """Mean and quantiles of every series of the panel for the `horizon` periods after its last.
+
+    The model of a series is gated by its own errors over `origins` rolling origins, and its mean depends on nothing but
+    its own history; quantiles and correlations also learn from the panel. One known period gives a flat forecast with
+    the panel's typical error, an all-zero history zeros.
+
+    Raises `InvalidInput` for a horizon below 1, a negative number of origins, negative demand (clean it first) and a
+    series without any known period: unknown is not zero.
+
+    >>> from forecasting.terms import Period
+    >>> panel = DemandPanel(("a",), ("x",), np.full((1, 30), 6.0), dt.date(2026, 1, 5), Period.WEEK)
+    >>> forecast_panel(panel, 2).mean.round(6)
+    array([[6., 6.]])
+    """
+    _refuse_unusable(panel, horizon, origins)
+    values = panel.values
+    backtest, actual, _ = rolling_candidates(values, horizon, origins, panel.period)
+    model = select_model(values, backtest, actual, panel.period)
+    middle = candidates(values, horizon, panel.period).chosen(model)
+    predicted = backtest.chosen(model)
+    errors = np.log1p(actual) - np.log1p(predicted)
+    mean = cap(mean_from_median(middle, errors, model), values, season_cycle(panel.period))
+    dense = model != Model.INTERMITTENT
+    last = panel.values.shape[1]
+    return PanelForecast(
+        facility_ids=panel.facility_ids,
+        product_ids=panel.product_ids,
+        starts=tuple(panel.period.step(panel.first_start, last + ahead) for ahead in range(horizon)),
+        mean=mean,
+        quantiles=_quantiles(values, middle, errors, dense),
+        model=model,
+        autocorrelation=step_correlations(errors),
+        common_correlation=common_correlations(errors, panel.product_ids),
+        actual=actual,
+        predicted=predicted,
+    )
+
+
+def _refuse_unusable(panel: DemandPanel, horizon: int, origins: int) -> None:
+    if horizon < 1 or origins < 0:
+        raise InvalidInput(f"horizon ({horizon}) must be 1 or more and origins ({origins}) 0 or more")
+    with np.errstate(invalid="ignore"):
+        negative = (panel.values < 0).any(axis=1)
+    for rows, rule in ((negative, "has negative demand: clean it first"), (_silent(panel), "has no known period")):
+        if rows.any():
+            row = int(np.argmax(rows))
+            raise InvalidInput(f"facility_id {panel.facility_ids[row]}, product_id {panel.product_ids[row]} {rule}")
+
+
+def _silent(panel: DemandPanel) -> np.ndarray:
+    return ~np.isfinite(panel.values).any(axis=1)
+
+
+def _quantiles(values: np.ndarray, middle: np.ndarray, errors: np.ndarray, dense: np.ndarray) -> np.ndarray:
+    quantiles = np.empty((*middle.shape, len(LEVELS)))
+    if dense.any():
+        quantiles[dense] = conformal_quantiles(middle[dense], LogErrors(errors[dense]))
+    if not dense.all():
+        counts = count_quantiles(values[~dense], middle[~dense, 0])
+        quantiles[~dense] = counts[:, None, :]
+    return quantiles
+
+
+def mean_from_median(middle: np.ndarray, errors: np.ndarray, model: np.ndarray) -> np.ndarray:
+    """Mean demand [series, horizon] from forecasts made on the log scale, which aim at the median.
+
+    The factor is that of the log-normal, e^(variance / 2), of the noise between neighbouring periods alone: half the
+    squared change of the backtest `errors` from one horizon to the next (a robust one). Intermittent rates are means.
+    """
+    changes = np.abs(np.diff(errors, axis=2)).reshape(len(errors), -1)
+    known = np.isfinite(changes)
+    count = known.sum(axis=1)
+    middle_rank = np.maximum(count - 1, 0) // 2
+    ordered = np.sort(np.where(known, changes, np.inf), axis=1) if changes.shape[1] else np.zeros((len(errors), 1))
+    typical = np.where(count >= 6, ordered[np.arange(len(errors)), middle_rank], 0.0)
+    variance = np.minimum((typical * 1.4826) ** 2 / 2, MAXIMUM_LOG_VARIANCE)
+    factor = np.where(model == Model.INTERMITTENT, 1.0, np.exp(variance / 2))
+    return middle * factor[:, None]

@@ -1,0 +1,168 @@
+"""Quantiles of demand around a point forecast, from errors that rolling origins have really made.
+
+Dense series: split-conformal on the log1p scale, the average of a series' own error quantiles and of the panel's scaled
+ones. Intermittent series: count distributions, the average of a recency-weighted empirical one and a negative binomial.
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy import special
+
+from forecasting.demand.models import INTERMITTENT_DECAY, recency_weights
+from forecasting.terms import QUANTILE_LEVELS
+
+LEVELS = np.array(list(QUANTILE_LEVELS.values()))
+
+UNKNOWN_SCALE = 0.5
+"""Log error taken where no origin of the whole panel can be scored: an 80 % interval of about half to double."""
+
+PRIOR_WINDOWS = 2.0
+"""Origins that the panel's typical scale counts for, beside a series' own."""
+
+NEIGHBOURS = 1
+"""A series' own errors one horizon either side are used as well: a single horizon has too few."""
+
+RESOLUTION = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class LogErrors:
+    """Errors log1p(actual) - log1p(predicted) from rolling origins, [series, origin, horizon], NaN where unknown."""
+
+    errors: np.ndarray
+
+    @property
+    def windows(self) -> np.ndarray:
+        """Scored origins of each series."""
+        return np.isfinite(self.errors).any(axis=2).sum(axis=1)
+
+    def scale(self) -> np.ndarray:
+        """Typical size of each series' errors, [series], drawn to the panel's where its own origins are few."""
+        own = _root_mean_square(self.errors, (1, 2))
+        known = self.windows > 0
+        panel = np.median(np.sort(own[known])) if known.any() else UNKNOWN_SCALE
+        weight = self.windows / (self.windows + PRIOR_WINDOWS)
+        variance = weight * np.where(known, own, 0.0) ** 2 + (1 - weight) * panel**2
+        return np.maximum(np.sqrt(variance), RESOLUTION)
+
+
+def _root_mean_square(errors: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    known = np.isfinite(errors)
+    squares = np.where(known, errors, 0.0) ** 2
+    return np.sqrt(squares.sum(axis=axes) / np.maximum(known.sum(axis=axes), 1))
+
+
+def quantiles_of(samples: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray:
+    """Finite-sample quantiles over the last axis, NaN left out: level p at rank p (n + 1) of n, ends held.
+
+    Shape [..., level]; NaN where nothing is known.
+
+    >>> quantiles_of(np.array([3.0, 1.0, np.nan, 2.0]), np.array([0.25, 0.5]))
+    array([1., 2.])
+    """
+    ordered = np.sort(samples, axis=-1)
+    count = np.isfinite(samples).sum(axis=-1)[..., None]
+    rank = np.clip(levels * (count + 1) - 1, 0, np.maximum(count - 1, 0))
+    lower = np.floor(rank).astype(int)
+    upper = np.minimum(lower + 1, np.maximum(count - 1, 0))
+    low, high = (np.take_along_axis(ordered, index, axis=-1) for index in (lower, upper))
+    return low + (high - low) * (rank - lower)
+
+
+def conformal_quantiles(predicted: np.ndarray, errors: LogErrors) -> np.ndarray:
+    """Quantiles [series, horizon, level] around `predicted` [series, horizon] of dense series.
+
+    Each is the average of the series' own error quantile and the panel's (errors over their series' scale), widened
+    about the middle as Student's t is against the normal with as many degrees of freedom as scored origins.
+    Monotone in level, never negative.
+
+    References
+    ----------
+    Lei et al. (2018), Journal of the American Statistical Association 113:1094-1111,
+    doi:10.1080/01621459.2017.1307116.
+    """
+    scale = errors.scale()[:, None, None]
+    own = quantiles_of(_with_neighbours(errors.errors))
+    pooled = _panel_quantiles(errors.errors / scale) * scale
+    mixed = np.where(np.isfinite(own), (own + pooled) / 2, pooled)
+    middle = mixed[..., [len(LEVELS) // 2]]
+    widened = middle + (mixed - middle) * widening(errors.windows)[:, None, :]
+    quantiles = np.expm1(np.minimum(np.log1p(predicted)[..., None] + widened, 700.0))
+    return np.maximum.accumulate(np.maximum(quantiles, 0.0), axis=-1)
+
+
+def _with_neighbours(errors: np.ndarray) -> np.ndarray:
+    """Errors [series, horizon, sample]: all origins of a horizon and of its neighbours."""
+    series, origins, horizon = errors.shape
+    padded = np.full((series, origins, horizon + 2 * NEIGHBOURS), np.nan)
+    padded[:, :, NEIGHBOURS : NEIGHBOURS + horizon] = errors
+    shifted = [padded[:, :, shift : shift + horizon] for shift in range(2 * NEIGHBOURS + 1)]
+    return np.concatenate(shifted, axis=1).transpose(0, 2, 1)
+
+
+def _panel_quantiles(scaled: np.ndarray) -> np.ndarray:
+    """Quantiles [horizon, level] of scaled errors over all series and origins; normal where a horizon has none."""
+    horizon = scaled.shape[2]
+    by_horizon = scaled.transpose(2, 0, 1).reshape(horizon, -1)
+    normal = np.broadcast_to(special.ndtri(LEVELS), (horizon, len(LEVELS)))
+    if by_horizon.shape[1] == 0:
+        return normal
+    quantiles = quantiles_of(by_horizon)
+    return np.where(np.isfinite(quantiles), quantiles, normal)
+
+
+def widening(windows: np.ndarray) -> np.ndarray:
+    """Factor [series, level] by which Student's t lies further out than the normal; 1 in the middle.
+
+    >>> widening(np.array([4, 1000])).round(2)[:, -1]
+    array([1.42, 1.  ])
+    """
+    degrees = np.maximum(windows, 2)[:, None]
+    upper = np.maximum(LEVELS, 1 - LEVELS)
+    with np.errstate(invalid="ignore"):
+        ratio = special.stdtrit(degrees, upper) / special.ndtri(upper)
+    return np.where(upper == 0.5, 1.0, ratio)
+
+
+def count_quantiles(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Quantiles [series, level] of an intermittent series' demand in one period.
+
+    The average of the recency-weighted empirical distribution of `values` [series, period] and a negative binomial of
+    the given `mean` [series] and the weighted variance (Poisson where that is not above the mean).
+    """
+    weight = recency_weights(values, INTERMITTENT_DECAY)
+    empirical = _weighted_quantiles(np.nan_to_num(values), weight)
+    return (empirical + _negative_binomial_quantiles(mean, _weighted_variance(values, weight, mean))) / 2
+
+
+def _weighted_variance(values: np.ndarray, weight: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Weighted variance about `mean`, enlarged for the few periods that the weights leave."""
+    total = np.maximum(weight.sum(axis=1), 1e-300)
+    spread = (weight * (np.nan_to_num(values) - mean[:, None]) ** 2).sum(axis=1) / total
+    effective = total**2 / np.maximum((weight**2).sum(axis=1), 1e-300)
+    return spread * (1 + 1 / np.maximum(effective, 1))
+
+
+def _weighted_quantiles(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Smallest value [series, level] with at least the level's share of the weight at or below it."""
+    order = np.argsort(values, axis=1, kind="stable")
+    share = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
+    share /= np.maximum(share[:, -1:], 1e-300)
+    ordered = np.take_along_axis(values, order, axis=1)
+    columns = [(share < level - 1e-12).sum(axis=1) for level in LEVELS]
+    return np.take_along_axis(ordered, np.minimum(np.stack(columns, axis=1), values.shape[1] - 1), axis=1)
+
+
+def _negative_binomial_quantiles(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Quantiles [series, level] of the negative binomial with these moments."""
+    mean = np.maximum(mean, 1e-9)[:, None]
+    variance = np.maximum(variance[:, None], mean * (1 + 1e-6))
+    size = mean**2 / (variance - mean)
+    share = mean / variance
+    none = np.exp(size * np.log(share))
+    with np.errstate(all="ignore"):
+        count = np.ceil(special.nbdtrik(LEVELS, size, share) - 1e-9)
+    large = special.gammaincinv(size, LEVELS) * (variance / mean)
+    count = np.where(np.isfinite(count), count, large)
+    return np.where(none >= LEVELS, 0.0, np.maximum(count, 0.0))
