@@ -1,0 +1,91 @@
+"""The knowledge that prevalence and guidance are computed from, as frames: built in, or loaded from a publisher."""
+
+import dataclasses
+import functools
+import io
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+
+import pandas as pd
+
+from forecasting.errors import InvalidInput
+
+COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "allele_frequency": (
+            *("gene", "allele", "biogeographic_group", "frequency", "n_subjects", "source", "version"),
+        ),
+        "allele_function": ("gene", "allele", "clinical_function", "activity_value", "source", "version"),
+        "phenotype_rule": (
+            *("gene", "function_1", "function_2", "activity_score_low", "activity_score_high"),
+            *("phenotype", "lookup_key", "source", "version"),
+        ),
+        "diplotypes": ("gene", "diplotype", "activity_score", "phenotype", "lookup_key"),
+        "guidance": (
+            *("recommendation_id", "source", "guideline_id", "version", "year", "pmid", "drug", "population"),
+            *("gene_1", "lookup_key_1", "gene_2", "lookup_key_2", "action", "dose_factor_low", "dose_factor_high"),
+            *("dose_cap_mg_per_day", "absolute_dose_mg_per_day", "applies_to", "alternatives", "strength"),
+        ),
+        "population_share": ("drug", "population", "share", "basis"),
+        "usual_daily_dose": ("drug", "usual_daily_dose_mg", "atc", "rxcui", "basis", "source"),
+        "default_alternative": ("drug", "population", "alternative_drug", "share", "basis"),
+        "group_effective_size": ("gene", "biogeographic_group", "effective_size", "source"),
+    }
+)
+"""Table -> its columns. Text columns hold "" where nothing applies; "n/a" is a lookup key of CPIC's, never a blank."""
+
+NUMBERS = frozenset(
+    {
+        *("frequency", "n_subjects", "activity_score_low", "activity_score_high", "share", "usual_daily_dose_mg"),
+        *("dose_factor_low", "dose_factor_high", "dose_cap_mg_per_day", "absolute_dose_mg_per_day", "effective_size"),
+    }
+)
+"""Columns that hold numbers (missing: NaN); all others hold text."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReferenceContent:
+    """Published and curated knowledge, one frame each with the columns of `COLUMNS`.
+
+    `diplotypes` holds a publisher's own diplotype table when one was loaded; for its genes it replaces the rules.
+    """
+
+    allele_frequency: pd.DataFrame
+    allele_function: pd.DataFrame
+    phenotype_rule: pd.DataFrame
+    diplotypes: pd.DataFrame
+    guidance: pd.DataFrame
+    population_share: pd.DataFrame
+    usual_daily_dose: pd.DataFrame
+    default_alternative: pd.DataFrame
+    group_effective_size: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        for table, columns in COLUMNS.items():
+            missing = [column for column in columns if column not in getattr(self, table).columns]
+            if missing:
+                raise InvalidInput(f"reference table {table} lacks the columns {', '.join(missing)}")
+
+
+@functools.cache
+def builtin_content() -> ReferenceContent:
+    """The content that comes with the package, read once.
+
+    >>> content = builtin_content()
+    >>> sorted(content.allele_function["gene"].unique())[:3]
+    ['ABCG2', 'CYP2B6', 'CYP2C19']
+    """
+    folder = resources.files("forecasting.pharmacogenomics") / "tables"
+    tables = {table: _read(folder / f"{table}.csv") for table in COLUMNS if table not in ("guidance", "diplotypes")}
+    files = sorted((folder / "guidance").iterdir(), key=lambda file: file.name)
+    tables["guidance"] = pd.concat([_read(file) for file in files if file.name.endswith(".csv")], ignore_index=True)
+    tables["diplotypes"] = pd.DataFrame(columns=list(COLUMNS["diplotypes"]), dtype=str)
+    return ReferenceContent(**tables)
+
+
+def _read(file: Traversable) -> pd.DataFrame:
+    """One table. Blanks stay "" in text columns, because pandas would also read "n/a" as missing."""
+    frame = pd.read_csv(io.StringIO(file.read_text(encoding="utf-8")), dtype=str, keep_default_na=False)
+    return frame.assign(**{column: pd.to_numeric(frame[column]) for column in frame.columns if column in NUMBERS})

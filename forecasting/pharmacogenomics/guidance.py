@@ -1,0 +1,106 @@
+"""From lookup keys to what a guideline asks for, with every share of patients accounted for."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.errors import InvalidInput, MissingContent
+from forecasting.pharmacogenomics.content import ReferenceContent
+
+LINKED = frozenset({"CYP2C9", "CYP2C19"})
+"""Neighbours on chromosome 10 whose alleles travel together: their frequencies must not be multiplied."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GuidanceProbabilities:
+    """How the fully tested patients of a drug and population split over its guidance rows.
+
+    `rows`: the frame of `key_actions`, one row per R. `probability` [S, D, R]. `no_row` [S, D, rules]: the share whose
+    lookup keys no row names, in the order of `rules`; it counts as `no_recommendation`, never as `standard`. Within a
+    rule, probability and `no_row` sum to what the keys sum to (1, or NaN where the prevalence is unknown).
+    """
+
+    rows: pd.DataFrame
+    rules: tuple[str, ...]
+    probability: Floats
+    no_row: Floats
+
+
+def key_actions(content: ReferenceContent, drug: str, population: str | None = None) -> pd.DataFrame:
+    """Guidance rows of a drug, with the column `rule` naming the genes that decide together, e.g. `NUDT15+TPMT`.
+
+    Rows of one rule exclude each other. Different rules of one drug and population (warfarin: DPWG's CYP2C9 and its
+    VKORC1 guideline) hold at the same time and were written apart: each patient has one row of each, the keys are
+    independent, and dose factors are multiplied. Rows with CPIC's key "No Result" speak of genes that were not tested:
+    nobody among the fully tested has them. A drug without guidance raises `MissingContent`.
+
+    >>> from forecasting.pharmacogenomics.content import builtin_content
+    >>> key_actions(builtin_content(), "warfarin")["rule"].unique().tolist()
+    ['CYP2C9', 'VKORC1']
+    """
+    rows = content.guidance[content.guidance["drug"] == drug]
+    if population is not None:
+        rows = rows[rows["population"] == population]
+    if not len(rows):
+        raise MissingContent(f"no guidance for {drug}" + (f", population {population}" if population else ""))
+    second = rows["gene_2"].fillna("")
+    rule = rows["gene_1"].where(second == "", rows["gene_1"] + "+" + second)
+    return rows.assign(gene_2=second, lookup_key_2=rows["lookup_key_2"].fillna(""), rule=rule).reset_index(drop=True)
+
+
+def joint_lookup_keys(
+    content: ReferenceContent, drug: str, population: str, keys: Mapping[str, tuple[Floats, Sequence[str]]]
+) -> GuidanceProbabilities:
+    """Probability of each guidance row among fully tested patients, per site and draw.
+
+    `keys`: gene -> (frequencies [S, D, K], names of the K lookup keys), as `draw_lookup_keys` returns them. Genes on
+    different chromosomes are independent; a drug whose rules use both CYP2C9 and CYP2C19 raises `InvalidInput`, a gene
+    without frequencies `MissingContent`.
+
+    >>> from forecasting.pharmacogenomics.content import builtin_content
+    >>> vkorc1 = (np.array([[[0.4, 0.45, 0.15]]]), ["-1639 GG", "-1639 AG", "-1639 AA"])
+    >>> cyp2c9 = (np.array([[[0.65, 0.2, 0.12, 0.02, 0.01]]]), ["2.0", "1.5", "1.0", "0.5", "n/a"])
+    >>> joint = joint_lookup_keys(builtin_content(), "warfarin", "general", {"CYP2C9": cyp2c9, "VKORC1": vkorc1})
+    >>> joint.rules, joint.no_row.round(6).tolist()
+    (('CYP2C9', 'VKORC1'), [[[0.01, 0.0]]])
+    """
+    rows = key_actions(content, drug, population)
+    genes = (set(rows["gene_1"]) | set(rows["gene_2"])) - {""}
+    if genes >= LINKED:
+        raise InvalidInput(f"{drug}: CYP2C9 and CYP2C19 are linked, their frequencies cannot be multiplied")
+    missing = sorted(genes - set(keys))
+    if missing:
+        raise MissingContent(f"{drug} needs the lookup key frequencies of {', '.join(missing)}")
+    first = _probability_of(rows["gene_1"], rows["lookup_key_1"], keys)
+    probability = first * _probability_of(rows["gene_2"], rows["lookup_key_2"], keys)
+    rules = tuple(dict.fromkeys(rows["rule"]))
+    covered = np.stack([probability[..., (rows["rule"] == rule).to_numpy()].sum(axis=-1) for rule in rules], axis=-1)
+    whole = np.stack([_whole(rule, keys) for rule in rules], axis=-1)
+    return GuidanceProbabilities(rows, rules, probability, np.maximum(whole - covered, 0.0))
+
+
+def _probability_of(
+    genes: pd.Series, lookup_keys: pd.Series, keys: Mapping[str, tuple[Floats, Sequence[str]]]
+) -> Floats:
+    """Frequency [S, D, R] of each row's key; 1 where a row has no such gene, 0 for keys that nobody tested has."""
+    columns = [_column(gene, key, keys) for gene, key in zip(genes, lookup_keys, strict=True)]
+    return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+
+def _column(gene: str, key: str, keys: Mapping[str, tuple[Floats, Sequence[str]]]) -> Floats:
+    if gene == "":
+        return np.ones((1, 1))
+    frequencies, names = keys[gene]
+    if key in names:
+        return frequencies[..., list(names).index(key)]
+    return np.zeros_like(frequencies[..., 0])
+
+
+def _whole(rule: str, keys: Mapping[str, tuple[Floats, Sequence[str]]]) -> Floats:
+    sums = [keys[gene][0].sum(axis=-1) for gene in rule.split("+")]
+    return np.prod(np.stack(np.broadcast_arrays(*sums)), axis=0)
