@@ -1,4 +1,4 @@
-"""The baseline forecast of a whole panel: mean, calibrated quantiles and what sample paths need, in one batched pass."""
+"""The baseline forecast of a panel: mean, calibrated quantiles and what sample paths need, in one batched pass."""
 
 import dataclasses
 import datetime as dt
@@ -118,7 +118,7 @@ def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> Pa
         product_ids=panel.product_ids,
         starts=tuple(panel.period.step(panel.first_start, last + ahead) for ahead in range(horizon)),
         mean=mean,
-        quantiles=_quantiles(values, middle, errors, dense),
+        quantiles=_quantiles(values, middle, errors, dense, season_cycle(panel.period)),
         model=model,
         autocorrelation=step_correlations(errors),
         common_correlation=common_correlations(errors, panel.product_ids),
@@ -142,14 +142,17 @@ def _silent(panel: DemandPanel) -> np.ndarray:
     return ~np.isfinite(panel.values).any(axis=1)
 
 
-def _quantiles(values: np.ndarray, middle: np.ndarray, errors: np.ndarray, dense: np.ndarray) -> np.ndarray:
+def _quantiles(
+    values: np.ndarray, middle: np.ndarray, errors: np.ndarray, dense: np.ndarray, cycle: int
+) -> np.ndarray:
     quantiles = np.empty((*middle.shape, len(LEVELS)))
     if dense.any():
         quantiles[dense] = conformal_quantiles(middle[dense], LogErrors(errors[dense]))
     if not dense.all():
         counts = count_quantiles(values[~dense], middle[~dense, 0])
         quantiles[~dense] = counts[:, None, :]
-    return quantiles
+    ceiling = cap(np.full(middle.shape, np.inf), values, cycle)
+    return np.minimum(quantiles, ceiling[:, :, None])
 
 
 def mean_from_median(middle: np.ndarray, errors: np.ndarray, model: np.ndarray) -> np.ndarray:

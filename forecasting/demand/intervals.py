@@ -23,6 +23,9 @@ PRIOR_WINDOWS = 2.0
 NEIGHBOURS = 1
 """A series' own errors one horizon either side are used as well: a single horizon has too few."""
 
+INDEPENDENT_SHARE = 2 / 3
+"""Overlapping origins tell less than as many separate ones would."""
+
 RESOLUTION = 1e-6
 
 
@@ -73,8 +76,10 @@ def quantiles_of(samples: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray
 def conformal_quantiles(predicted: np.ndarray, errors: LogErrors) -> np.ndarray:
     """Quantiles [series, horizon, level] around `predicted` [series, horizon] of dense series.
 
-    Each is the average of the series' own error quantile and the panel's (errors over their series' scale), widened
-    about the middle as Student's t is against the normal with as many degrees of freedom as scored origins.
+    Each is the average of the series' own error quantile and the panel's (errors over their series' scale), both about
+    their medians: a dozen overlapping origins share one accident, and moving the middle by it makes the middle worse.
+    Widened as Student's t is against the normal with `INDEPENDENT_SHARE` of the scored origins as degrees of
+    freedom.
     Monotone in level, never negative.
 
     References
@@ -85,9 +90,9 @@ def conformal_quantiles(predicted: np.ndarray, errors: LogErrors) -> np.ndarray:
     scale = errors.scale()[:, None, None]
     own = quantiles_of(_with_neighbours(errors.errors))
     pooled = _panel_quantiles(errors.errors / scale) * scale
+    own, pooled = (found - found[..., [len(LEVELS) // 2]] for found in (own, pooled))
     mixed = np.where(np.isfinite(own), (own + pooled) / 2, pooled)
-    middle = mixed[..., [len(LEVELS) // 2]]
-    widened = middle + (mixed - middle) * widening(errors.windows)[:, None, :]
+    widened = mixed * widening(errors.windows)[:, None, :]
     quantiles = np.expm1(np.minimum(np.log1p(predicted)[..., None] + widened, 700.0))
     return np.maximum.accumulate(np.maximum(quantiles, 0.0), axis=-1)
 
@@ -115,10 +120,10 @@ def _panel_quantiles(scaled: np.ndarray) -> np.ndarray:
 def widening(windows: np.ndarray) -> np.ndarray:
     """Factor [series, level] by which Student's t lies further out than the normal; 1 in the middle.
 
-    >>> widening(np.array([4, 1000])).round(2)[:, -1]
+    >>> widening(np.array([6, 1000])).round(2)[:, -1]
     array([1.42, 1.  ])
     """
-    degrees = np.maximum(windows, 2)[:, None]
+    degrees = np.maximum(windows * INDEPENDENT_SHARE, 2)[:, None]
     upper = np.maximum(LEVELS, 1 - LEVELS)
     with np.errstate(invalid="ignore"):
         ratio = special.stdtrit(degrees, upper) / special.ndtri(upper)

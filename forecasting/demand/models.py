@@ -1,8 +1,8 @@
 """The pool of point forecasts: each takes values [series, period] and a horizon and gives back [series, horizon].
 
 Values are quantities, NaN where unknown (before launch, or a gap). A forecast never is negative, never exceeds
-`CAP_RATIO` times the largest recent quantity and depends on its own series only. A series too short for a model gets NaN
-from it, and `selection` falls back on `level`, which needs one known period. All zeros give zeros, a constant itself.
+`CAP_RATIO` times the largest recent quantity and depends on its own series only. A series too short for a model gets
+NaN from it, and `selection` falls back on `level`, which needs one known period. All zeros give zeros, a constant itself.
 Smoothing runs over periods, all series (and a small grid of smoothing weights) at once.
 """
 
@@ -292,7 +292,7 @@ def rate(values: np.ndarray, horizon: int) -> np.ndarray:
     """Mean demand a period of an intermittent series, flat: mean of `weighted_mean` and smoothing on the raw scale.
 
     >>> rate(np.array([[0.0, 0.0, 6.0, 0.0, 6.0, 0.0]]), 1).round(2)
-    array([[2.06]])
+    array([[1.83]])
     """
     smoothed = (weighted_mean(values) + smoothed_level(values)[0]) / 2
     return np.repeat(smoothed[:, None], horizon, axis=1)

@@ -88,7 +88,7 @@ def _seasonal(values: np.ndarray, horizon: int, period: Period) -> np.ndarray:
 
 
 def _pool(values: np.ndarray, horizon: int, cycle: int, period: Period) -> np.ndarray:
-    """Median of three models: Holt-Winters, Theta, and seasonal naive with growth (the smoothed level without season)."""
+    """Median of three models: Holt-Winters, Theta, and seasonal naive with growth (without season the level)."""
     drift_periods = max(4 * cycle, 2 * min(period.per_year, 52))
     third: Callable[..., np.ndarray] = models.seasonal_naive_growth if cycle > 1 else models.level
     forecasts = np.stack(

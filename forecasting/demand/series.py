@@ -16,8 +16,8 @@ KEY = ["facility_id", "product_id"]
 class DemandPanel:
     """Demand of many series on one period grid.
 
-    `facility_ids[i]` and `product_ids[i]` name row i of `values` (float64, [series, period], dose units). NaN is unknown,
-    0 is no demand. Column 0 starts on `first_start`.
+    `facility_ids[i]` and `product_ids[i]` name row i of `values` (float64, [series, period], dose units). NaN is
+    unknown, 0 is no demand. Column 0 starts on `first_start`.
     """
 
     facility_ids: tuple[str, ...]
@@ -102,8 +102,8 @@ def _panel(frame: pd.DataFrame, offsets: np.ndarray, columns: int, first: dt.dat
 def period_offsets(dates: pd.DatetimeIndex, origin: dt.date, period: Period) -> np.ndarray:
     """Whole periods from `origin` to each date; a date that starts no period raises `InvalidInput`.
 
-    >>> period_offsets(pd.DatetimeIndex(["2026-01-01", "2026-03-01"]), dt.date(2026, 1, 1), Period.MONTH)
-    array([0, 2])
+    >>> period_offsets(pd.DatetimeIndex(["2026-01-01", "2026-03-01"]), dt.date(2026, 1, 1), Period.MONTH).tolist()
+    [0, 2]
     """
     step_days = {Period.DAY: 1, Period.WEEK: 7}.get(period)
     if step_days is not None:

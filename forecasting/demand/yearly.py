@@ -1,4 +1,4 @@
-"""The yearly pattern of weekly and daily series: a few harmonics, shrunk towards none when the history cannot show them."""
+"""The yearly pattern of weekly and daily series: a few harmonics, shrunk towards none where noise explains them."""
 
 import numpy as np
 
