@@ -198,4 +198,4 @@ class GroupEffectiveSize(Base):
     gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
     biogeographic_group: Mapped[str] = column(sa.String, "Group, or 'all'.", NotBlank(), primary_key=True)
     effective_size: Mapped[float] = column(sa.Float, "Worth of the prior.", AtLeast(0), unit="people")
-    basis: Mapped[str | None] = column(sa.String, "How it was estimated.")
+    source: Mapped[str] = column(sa.String, "How it was estimated.", NotBlank())
