@@ -10,7 +10,7 @@ import numpy as np
 
 
 def mixing_matrices(weights: np.ndarray, delta: np.ndarray) -> np.ndarray:
-    """M [..., product, product] from row weights e_r pi_r [..., row] and deltas [row or ..., row, product, product].
+    """M [..., product, product] from row weights e_r pi_r [..., row] and deltas [row, product, product].
 
     >>> delta = np.array([[[-1.0, 0.5], [0.0, 0.0]]])
     >>> mixing_matrices(np.array([0.2]), delta).tolist()
