@@ -27,7 +27,7 @@ def moments(studies: pd.DataFrame) -> tuple[float, float]:
 
     >>> studies = pd.DataFrame({"allele": "*2", "frequency": [0.1, 0.2, 0.3], "n_subjects": [50, 50, 50]})
     >>> [round(float(value), 4) for value in moments(studies)]
-    [0.0084, 0.1549]
+    [0.0085, 0.1549]
     """
     copies = 2.0 * studies["n_subjects"]
     within = copies / (copies - 1) * studies["frequency"] * (1 - studies["frequency"])

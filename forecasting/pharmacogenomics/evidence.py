@@ -26,10 +26,11 @@ class Evidence:
 
     `site` [R] index of the site; `kind` [R] a `ResultType`; `first`, `second` [R] indices of alleles (allele rows: the
     same twice) or, in `first`, of the lookup key or phenotype; `count` [R] people, or copies for allele rows, NaN if
-    suppressed; `trials` [R] people or copies looked at. `called` [S, A] index of the allele that the site's assay reports
-    for each allele.
+    suppressed; `trials` [R] people or copies looked at. `called` [S, A] index of the allele that the site's assay
+    reports for each allele.
     """
 
+    facility_ids: tuple[str, ...]
     site: Ints
     kind: NDArray[np.str_]
     first: Ints
@@ -171,6 +172,7 @@ def _as_evidence(
 ) -> Evidence:
     trials = rows["trials"] if "trials" in rows else rows["tested"]
     return Evidence(
+        facility_ids=tuple(site_of),
         site=np.array([site_of[facility] for facility in rows["facility_id"]], dtype=np.intp),
         kind=rows["result_type"].to_numpy(dtype=str),
         first=rows["first"].to_numpy(dtype=np.intp),
