@@ -142,9 +142,7 @@ def _silent(panel: DemandPanel) -> np.ndarray:
     return ~np.isfinite(panel.values).any(axis=1)
 
 
-def _quantiles(
-    values: np.ndarray, middle: np.ndarray, errors: np.ndarray, dense: np.ndarray, cycle: int
-) -> np.ndarray:
+def _quantiles(values: np.ndarray, middle: np.ndarray, errors: np.ndarray, dense: np.ndarray, cycle: int) -> np.ndarray:
     quantiles = np.empty((*middle.shape, len(LEVELS)))
     if dense.any():
         quantiles[dense] = conformal_quantiles(middle[dense], LogErrors(errors[dense]))

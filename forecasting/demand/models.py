@@ -2,7 +2,8 @@
 
 Values are quantities, NaN where unknown (before launch, or a gap). A forecast never is negative, never exceeds
 `CAP_RATIO` times the largest recent quantity and depends on its own series only. A series too short for a model gets
-NaN from it, and `selection` falls back on `level`, which needs one known period. All zeros give zeros, a constant itself.
+NaN from it, and `selection` falls back on `level`, which needs one known period. All zeros give zeros, a constant
+itself.
 Smoothing runs over periods, all series (and a small grid of smoothing weights) at once.
 """
 

@@ -56,9 +56,10 @@ class DemandPanel:
 def panel_from_frame(frame: pd.DataFrame, period: Period, *, end: dt.date | None = None) -> DemandPanel:
     """A panel from rows of facility_id, product_id, period_start and quantity, in order of facility and product.
 
-    Before its first row a series is unknown (not yet launched). A missing row after it is 0 where the facility reported
-    any product in that period, else unknown: silence is not zero. A row without a quantity stays unknown. `end` is the
-    start of the last period wanted; without it, the last period with a known quantity.
+    Before its first known quantity a series is unknown (not yet launched). A missing row after it is 0 where the
+    facility reported any product in that period, else unknown: silence is not zero. A row without a quantity stays
+    unknown, and a series without any known quantity is left out. `end` is the start of the last period wanted; without
+    it, the last period with a known quantity.
 
     Raises `InvalidInput` for no rows, two rows of one key, and dates off the period's grid.
 
@@ -94,9 +95,10 @@ def _panel(frame: pd.DataFrame, offsets: np.ndarray, columns: int, first: dt.dat
     facility = pd.factorize(names["facility_id"])[0]
     reported = np.zeros((facility.max() + 1, columns), dtype=bool)
     np.logical_or.at(reported, facility, np.isfinite(values))
-    launched = np.maximum.accumulate(stated, axis=1)
+    launched = np.maximum.accumulate(np.isfinite(values), axis=1)
     values[launched & ~stated & reported[facility]] = 0.0
-    return DemandPanel(tuple(names["facility_id"]), tuple(names["product_id"]), values, first, period)
+    panel = DemandPanel(tuple(names["facility_id"]), tuple(names["product_id"]), values, first, period)
+    return panel.select(launched[:, -1])
 
 
 def period_offsets(dates: pd.DatetimeIndex, origin: dt.date, period: Period) -> np.ndarray:
