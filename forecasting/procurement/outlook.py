@@ -6,9 +6,8 @@ import numpy as np
 
 from forecasting.procurement.interval import CumulativeDemand, Floats
 from forecasting.procurement.packs import THOUSANDTHS, Integers
-from forecasting.procurement.plan import Plan
-from forecasting.procurement.settings import Settings
-from forecasting.procurement.stock import Booleans, Lots, usable_stock
+from forecasting.procurement.plan import Plan, Situation
+from forecasting.procurement.stock import usable_stock
 from forecasting.procurement.supply import Supply
 
 
@@ -18,9 +17,9 @@ class Outlook:
 
     Probabilities are the share of draws with a stock-out at any time before the next order can arrive; an order cannot
     mend what happens before it arrives. Days on hand are the median days that usable stock and counted open orders last
-    (after: with this order), NaN if more than half of the draws never use them up. `expected_waste` is the mean quantity
-    in dose units of stock, counted open orders and this order that passes its date unused; what has no date or shelf
-    life is left out. `urgency` is the mean demand that goes unmet without this order, in days of mean demand.
+    (after: with this order), NaN if more than half of the draws never use them up. `expected_waste` is the mean
+    quantity in dose units of stock, counted open orders and this order that passes its date unused; what has no date or
+    shelf life is left out. `urgency` is the mean demand that goes unmet without this order, in days of mean demand.
     """
 
     stockout_probability_before: Floats
@@ -31,13 +30,11 @@ class Outlook:
     urgency: Floats
 
 
-def outlook(
-    demand: CumulativeDemand, settings: Settings, lots: Lots, supply: Supply, plan: Plan, lead_time_days: Floats
-) -> Outlook:
+def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlook:
     """The outlook of each planned order."""
-    ordered = (plan.packs * settings.pack_size)[:, None]
-    arrival = settings.wait_days[:, None] + lead_time_days
-    next_arrival = arrival + settings.review_days[:, None]
+    supply = situation.supply
+    ordered = (plan.packs * situation.settings.pack_size)[:, None]
+    arrival, next_arrival = situation.arrival, situation.next_arrival
     nothing = np.zeros_like(ordered)
     short_before = _largest_shortage(demand, plan, supply, arrival, next_arrival, nothing)
     short_after = _largest_shortage(demand, plan, supply, arrival, next_arrival, ordered)
@@ -49,7 +46,7 @@ def outlook(
         stockout_probability_after=(short_after > 0).mean(axis=1),
         days_on_hand_before=_median_days(demand, position),
         days_on_hand_after=_median_days(demand, position + ordered),
-        expected_waste=_expected_waste(demand, settings, lots, supply, ordered, lead_time_days.shape[1]),
+        expected_waste=_expected_waste(demand, situation, ordered),
         urgency=np.divide(unmet, daily, out=np.zeros_like(unmet), where=daily > 0),
     )
 
@@ -76,19 +73,13 @@ def _median_days(demand: CumulativeDemand, position: Integers) -> Floats:
     return np.where(np.isfinite(middle), middle, np.nan)
 
 
-def _expected_waste(
-    demand: CumulativeDemand, settings: Settings, lots: Lots, supply: Supply, ordered: Integers, draws: int
-) -> Floats:
+def _expected_waste(demand: CumulativeDemand, situation: Situation, ordered: Integers) -> Floats:
     """Lots, then deliveries with a full shelf life, used first expired, first out for as long as they keep."""
+    settings, lots, supply = situation.settings, situation.lots, situation.supply
     shelf = np.where(np.isnan(settings.shelf_life_days), np.inf, settings.shelf_life_days)[:, None]
     quantity = np.hstack([lots.quantity, supply.quantity, ordered])
     last_day = np.hstack([lots.last_day, supply.arrival_day + shelf, settings.new_order_day[:, None] + shelf])
     order = np.argsort(last_day, axis=1, kind="stable")
     quantity, last_day = np.take_along_axis(quantity, order, axis=1), np.take_along_axis(last_day, order, axis=1)
-    used = usable_stock(quantity, last_day, demand, np.full((len(quantity), draws), np.inf))
+    used = usable_stock(quantity, last_day, demand, np.full_like(situation.lead_time_days, np.inf))
     return (quantity.sum(axis=1)[:, None] - used).mean(axis=1) / THOUSANDTHS
-
-
-def would_be_smaller(packs: Integers, packs_otherwise: Integers, settings: Settings) -> Booleans:
-    """Whether the order is larger by at least one order multiple than it would be otherwise [item]."""
-    return packs - packs_otherwise >= settings.order_multiple_packs

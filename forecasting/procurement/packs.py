@@ -1,7 +1,8 @@
 """Exact conversions between milligrams, dose units and packs. No float ever becomes an order.
 
 The rounding rule is called "at_least", version 1: the smallest number of packs that holds the quantity asked, is not
-below the minimum order and is a whole multiple of the order multiple. Nothing asked gives no packs, whatever the minimum.
+below the minimum order and is a whole multiple of the order multiple. Nothing asked gives no packs, whatever the
+minimum.
 """
 
 import dataclasses
@@ -20,6 +21,9 @@ ROUNDING_VERSION = 1
 
 THOUSANDTHS = 1000
 """Order arithmetic counts thousandths of a dose unit, as integers."""
+
+MILLIONTHS = 1_000_000
+"""Service targets are counted in millionths, as integers."""
 
 _MILLIGRAMS = {"g": Fraction(1000), "mg": Fraction(1), "mcg": Fraction(1, 1000), "ug": Fraction(1, 1000)}
 

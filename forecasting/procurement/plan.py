@@ -7,11 +7,36 @@ import numpy as np
 from forecasting.procurement.interval import CumulativeDemand, Floats
 from forecasting.procurement.packs import Integers, packs_for_thousandths, packs_within_thousandths
 from forecasting.procurement.policy import order_up_to
-from forecasting.procurement.settings import Settings
+from forecasting.procurement.settings import Settings, take
 from forecasting.procurement.stock import Lots, usable_stock
 from forecasting.procurement.supply import Supply
 
 NO_LIMIT = np.iinfo(np.int64).max
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """What an order answers to, item by item: settings, stock, supply, and draws of the lead time [item, draw]."""
+
+    settings: Settings
+    lots: Lots
+    supply: Supply
+    lead_time_days: Floats
+
+    def take(self, rows: slice | Integers) -> "Situation":
+        """The same for some items only."""
+        settings, lots, supply = take(self.settings, rows), take(self.lots, rows), take(self.supply, rows)
+        return Situation(settings, lots, supply, self.lead_time_days[rows])
+
+    @property
+    def arrival(self) -> Floats:
+        """Days from today until an order of the next order day arrives [item, draw]."""
+        return self.settings.wait_days[:, None] + self.lead_time_days
+
+    @property
+    def next_arrival(self) -> Floats:
+        """Days from today until the order after it arrives [item, draw]."""
+        return self.arrival + self.settings.review_days[:, None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,25 +57,22 @@ class Plan:
     packs: Integers
 
 
-def plan_orders(
-    demand: CumulativeDemand, settings: Settings, lots: Lots, supply: Supply, lead_time_days: Floats
-) -> Plan:
-    """What to order of each item; `lead_time_days` [item, draw].
+def plan_orders(demand: CumulativeDemand, situation: Situation) -> Plan:
+    """What to order of each item.
 
     Usable stock is the stock on hand less what expires unused before the next order arrives, on average over the draws
-    (rounded down to a thousandth).
+    (rounded up to a thousandth).
     """
-    arrival = settings.wait_days[:, None] + lead_time_days
-    next_arrival = arrival + settings.review_days[:, None]
-    until_arrival, until_next = demand.thousandths_over(arrival), demand.thousandths_over(next_arrival)
+    settings, lots, supply = situation.settings, situation.lots, situation.supply
+    until_arrival = demand.thousandths_over(situation.arrival)
+    until_next = demand.thousandths_over(situation.next_arrival)
     level = order_up_to(until_arrival, until_next, settings.target_kind, settings.target)
-    by_draw = usable_stock(lots.quantity, lots.last_day, demand, next_arrival)
+    by_draw = usable_stock(lots.quantity, lots.last_day, demand, situation.next_arrival)
     usable = lots.on_hand - (lots.on_hand[:, None] - by_draw).sum(axis=1) // by_draw.shape[1]
-    storage_level = _storage_level(demand, settings, arrival)
+    storage_level = _storage_level(demand, settings, situation.arrival)
     position = usable + supply.total
-    rule = (settings.pack_size, settings.minimum_order_packs, settings.order_multiple_packs)
-    needed = packs_for_thousandths(level - position, *rule)
-    allowed = packs_within_thousandths(storage_level - position, *rule)
+    needed = packs_for_thousandths(level - position, *settings.pack_rule)
+    allowed = packs_within_thousandths(storage_level - position, *settings.pack_rule)
     packs = np.where(storage_level == NO_LIMIT, needed, np.minimum(needed, allowed))
     return Plan(until_arrival, until_next, by_draw, level, usable, storage_level, needed, packs)
 

@@ -10,10 +10,8 @@ import dataclasses
 import numpy as np
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import Integers, as_decimal
+from forecasting.procurement.packs import MILLIONTHS, Integers, as_decimal
 from forecasting.terms import TargetKind
-
-MILLION = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +33,7 @@ def target_in_millionths(target: object) -> int:
     980000
     """
     number = as_decimal(target)
-    millionths = number * MILLION
+    millionths = number * MILLIONTHS
     if not 0 < number < 1 or millionths != int(millionths):
         raise InvalidInput(f"target {target} must lie between 0 and 1, with at most six decimals")
     return int(millionths)
@@ -50,7 +48,7 @@ def order_up_to_cycle_service(until_next_arrival: Integers, target: Integers) ->
     array([9000])
     """
     draws = until_next_arrival.shape[1]
-    rank = -(-target * draws // MILLION)
+    rank = -(-target * draws // MILLIONTHS)
     return np.take_along_axis(np.sort(until_next_arrival, axis=1), rank[:, None] - 1, axis=1)[:, 0]
 
 
@@ -69,7 +67,7 @@ def order_up_to_fill_rate(until_arrival: Integers, until_next_arrival: Integers,
     >>> order_up_to_fill_rate(np.array([[0, 0]]), np.array([[4000, 8000]]), np.array([750_000]))
     array([5000])
     """
-    allowed = (MILLION - target) * (until_next_arrival - until_arrival).sum(axis=1) // MILLION
+    allowed = (MILLIONTHS - target) * (until_next_arrival - until_arrival).sum(axis=1) // MILLIONTHS
     low, high = np.full(len(allowed), -1), until_next_arrival.max(axis=1, initial=0)
     while np.any(high - low > 1):
         middle = (low + high) // 2

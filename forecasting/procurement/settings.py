@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from forecasting.procurement.lead_time import ASSUMED_COEFFICIENT_OF_VARIATION, 
 from forecasting.procurement.packs import Integers, PackRule, as_decimal, to_thousandths
 from forecasting.procurement.policy import PolicyDefaults, target_in_millionths
 from forecasting.terms import TargetKind
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ITEM_COLUMNS = [
     "facility_id",
@@ -38,12 +41,12 @@ ITEM_COLUMNS = [
     "policy_source",
 ]
 
-_Arrays = TypeVar("_Arrays")
+_Arrays = TypeVar("_Arrays", bound="DataclassInstance")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Arrays [item]: pack sizes in thousandths of a dose unit, targets in millionths, times in days, NaN where not set."""
+    """Arrays [item]: pack sizes in thousandths of a dose unit, targets in millionths, days; NaN where not set."""
 
     pack_size: Integers
     minimum_order_packs: Integers
@@ -58,6 +61,11 @@ class Settings:
     lead_time_sd_days: Floats
 
     @property
+    def pack_rule(self) -> tuple[Integers, Integers, Integers]:
+        """Pack size, minimum and multiple, as `packs_for_thousandths` takes them."""
+        return self.pack_size, self.minimum_order_packs, self.order_multiple_packs
+
+    @property
     def new_order_day(self) -> Floats:
         """Days from today until an order of the next order day arrives, on average."""
         return self.wait_days + self.lead_time_mean_days
@@ -70,8 +78,8 @@ class Settings:
 
 def take(arrays: _Arrays, rows: Any) -> _Arrays:
     """The same dataclass of arrays for some items only (a slice, or item numbers)."""
-    fields = dataclasses.fields(arrays)  # type: ignore[arg-type]
-    return dataclasses.replace(arrays, **{f.name: getattr(arrays, f.name)[rows] for f in fields})  # type: ignore[type-var]
+    fields = dataclasses.fields(arrays)
+    return dataclasses.replace(arrays, **{f.name: getattr(arrays, f.name)[rows] for f in fields})
 
 
 def complete_items(items: pd.DataFrame, lead_times: pd.DataFrame, defaults: PolicyDefaults) -> pd.DataFrame:
@@ -128,7 +136,8 @@ def order_days_of(items: pd.DataFrame, as_of: dt.date) -> list[OrderDays]:
 
 def _each(items: pd.DataFrame, read: Callable[[dict[str, Any]], Any]) -> list[Any]:
     found = []
-    for row in items.to_dict("records"):
+    for values in items.to_numpy(dtype=object):
+        row = dict(zip(items.columns, values, strict=True))
         try:
             found.append(read(row))
         except InvalidInput as error:

@@ -71,13 +71,13 @@ def read_lots(keys: pd.MultiIndex, lots: pd.DataFrame, as_of: dt.date) -> Lots:
         blocked=total(~available),
         quantity=padded_quantity,
         last_day=padded_day,
-        count_age_days=oldest.reindex(np.arange(len(keys))).to_numpy(float),
+        count_age_days=np.asarray(oldest.reindex(np.arange(len(keys))), dtype=np.float64),
     )
 
 
 def _days_from(dates: pd.Series, as_of: dt.date) -> Floats:
     days = (pd.to_datetime(dates).dt.normalize() - pd.Timestamp(as_of)).dt.days
-    return days.to_numpy(dtype=float, na_value=np.nan)
+    return np.array(days, dtype=np.float64)
 
 
 def pad(item: npt.NDArray[np.intp], items: int, day: Floats, quantity: Integers) -> tuple[Integers, Floats]:

@@ -1,9 +1,9 @@
 """Supply on its way: which open orders count, and when they arrive.
 
 Rule, version 1: an order counts if it is expected before the protection interval ends. One that was expected in the
-past, or that has no date, counts as arriving when a new order would, and is reported; once it is overdue for longer than
-a stated number of days it no longer counts, so that a lost order cannot hide a stock-out for ever. The same id counts
-once.
+past, or that has no date, counts as arriving when a new order would, and is reported; once it is overdue for longer
+than a stated number of days it no longer counts, so that a lost order cannot hide a stock-out for ever. The same id
+counts once.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from forecasting.procurement.interval import Floats
 from forecasting.procurement.packs import Integers
 from forecasting.procurement.stock import pad
 
+SUPPLY_RULE_VERSION = 1
 COLUMNS = ["facility_id", "product_id", "packs", "expected_at", "kind", "id"]
 
 
@@ -37,7 +38,7 @@ COUNTED = (SupplyRule.IN_TIME.value, SupplyRule.OVERDUE.value, SupplyRule.NO_DAT
 
 @dataclasses.dataclass(frozen=True)
 class Supply:
-    """Counted supply per item in thousandths of a dose unit: in all, and by arrival [item, order] in days from today."""
+    """Counted supply per item, in thousandths of a dose unit: in all, and by day of arrival [item, order]."""
 
     total: Integers
     quantity: Integers

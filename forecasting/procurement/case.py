@@ -1,0 +1,93 @@
+"""One run's facts, read once: items, calendars, demand, stock, supply and lead times; all share their rows."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasting.procurement.calendar import OrderDays
+from forecasting.procurement.interval import DemandDraws, Floats, period_edges
+from forecasting.procurement.lead_time import draw_lead_times
+from forecasting.procurement.outlook import Outlook
+from forecasting.procurement.packs import Integers
+from forecasting.procurement.plan import Plan, Situation
+from forecasting.procurement.policy import PolicyDefaults
+from forecasting.procurement.settings import complete_items, order_days_of, read_settings
+from forecasting.procurement.stock import read_lots
+from forecasting.procurement.supply import read_open_orders, supply_from
+from forecasting.terms import Period
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """All that is known of the items of one run; rows of every array are the items in their order."""
+
+    as_of: dt.date
+    context: dict[str, Any]
+    items: pd.DataFrame
+    days: list[OrderDays]
+    edges: Floats
+    demand: DemandDraws
+    orders: pd.DataFrame
+    situation: Situation
+
+
+@dataclasses.dataclass(frozen=True)
+class Ordered:
+    """The items `rows` that get an order: its plan, what it changes, why, and the share of each period it bridges."""
+
+    rows: Integers
+    plan: Plan
+    outlook: Outlook
+    reason: np.ndarray
+    packs_without_genetic_shift: Integers
+    shares: Floats
+
+
+def read_case(
+    items: pd.DataFrame,
+    demand: DemandDraws,
+    period: Period,
+    period_starts: Sequence[dt.date],
+    as_of: dt.date,
+    lots: pd.DataFrame,
+    open_orders: pd.DataFrame,
+    lead_times: pd.DataFrame,
+    draws_seed: int,
+    defaults: PolicyDefaults,
+    context: dict[str, Any] | None,
+) -> Case:
+    """The case of a run, read and checked; arguments as in `recommend.recommend`."""
+    items = complete_items(items, lead_times, defaults)
+    days = order_days_of(items, as_of)
+    settings = read_settings(items, days, as_of)
+    keys = pd.MultiIndex.from_frame(items[["facility_id", "product_id"]])
+    orders = read_open_orders(
+        keys,
+        open_orders,
+        as_of=as_of,
+        new_order_day=settings.new_order_day,
+        protection_days=settings.protection_days,
+        overdue_order_days=defaults.overdue_order_days,
+    )
+    seeds = [f"{draws_seed}|{facility}|{product}" for facility, product in keys]
+    draws = demand.final.shape[2]
+    means, sds = settings.lead_time_mean_days, settings.lead_time_sd_days
+    return Case(
+        as_of=as_of,
+        context=context or {},
+        items=items,
+        days=days,
+        edges=period_edges(period, period_starts, as_of),
+        demand=demand,
+        orders=orders,
+        situation=Situation(
+            settings=settings,
+            lots=read_lots(keys, lots, as_of),
+            supply=supply_from(orders, settings.pack_size),
+            lead_time_days=draw_lead_times(means, sds, draws, seeds),
+        ),
+    )

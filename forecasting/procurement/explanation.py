@@ -1,0 +1,190 @@
+"""The stored calculation of a line: inputs with source and age, steps with their numbers, and how to redo it.
+
+A document is plain JSON (version 1). Numbers are decimal text, exact; demand samples are sorted whole thousandths of a
+dose unit, rounded before anything was computed from them. `recompute` needs the document alone: it looks each operation
+up in a table, nothing is evaluated.
+
+    {"version": 1, "as_of", "context", "rules", "item", "dates",
+     "inputs":  [{"name", "value", "unit", "source", "as_of", "age_days", ...about}],
+     "samples": [{"name", "unit", "values"}],
+     "steps":   [{"name", "operation", "operands", "value", "unit"}],
+     "not_counted": [...], "outlook": [{"name", "value", "unit"}], "result": {...}}
+"""
+
+import bisect
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Any
+
+from forecasting.errors import InvalidInput
+from forecasting.procurement.packs import THOUSANDTHS, PackRule, packs_for, packs_within
+
+VERSION = 1
+
+Document = dict[str, Any]
+Value = Fraction | list[int]
+
+
+def as_text(value: Fraction | Decimal | int) -> str:
+    """A number as decimal text, exact; `ValueError` for one that never ends (a third).
+
+    >>> as_text(Fraction(225, 10)), as_text(Decimal("280.0"))
+    ('22.5', '280')
+    """
+    fraction = Fraction(value)
+    with localcontext() as context:
+        context.prec = 60
+        number = Decimal(fraction.numerator) / Decimal(fraction.denominator)
+        if Fraction(number) != fraction:
+            raise ValueError(f"{fraction} has no finite decimal form")
+        return f"{number.normalize():f}"
+
+
+def _difference(first: Fraction, *rest: Fraction) -> Fraction:
+    return first - sum(rest)
+
+
+def _level_for_fill_rate(until_arrival: list[int], until_next: list[int], target: Fraction) -> Fraction:
+    """Smallest whole thousandth with an expected fill rate of `target`, by one walk over sorted samples."""
+    allowed = math.floor((1 - target) * (sum(until_next) - sum(until_arrival)))
+    low, high = -1, max(until_next)
+    next_short, first_short = _shortages(until_next), _shortages(until_arrival)
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = middle >= 0 and next_short(middle) - first_short(middle) <= allowed
+        low, high = (low, middle) if enough else (middle, high)
+    return Fraction(high, THOUSANDTHS)
+
+
+def _shortages(sample: list[int]) -> Callable[[int], int]:
+    """Total shortage over a sorted sample as a function of the level."""
+    above = [0, *itertools.accumulate(reversed(sample))][::-1]
+
+    def total(level: int) -> int:
+        first = bisect.bisect_right(sample, level)
+        return above[first] - level * (len(sample) - first)
+
+    return total
+
+
+def _level_for_cycle_service(until_next: list[int], target: Fraction) -> Fraction:
+    return Fraction(until_next[math.ceil(target * len(until_next)) - 1], THOUSANDTHS)
+
+
+def _rule(pack_size: Fraction, minimum: Fraction, multiple: Fraction) -> PackRule:
+    return PackRule(Decimal(as_text(pack_size)), int(minimum), int(multiple))
+
+
+OPERATIONS: dict[str, Callable[..., Fraction]] = {
+    "sum": lambda *terms: sum(terms, Fraction(0)),
+    "difference": _difference,
+    "product": lambda *factors: math.prod(factors, start=Fraction(1)),
+    "positive_part": lambda value: max(value, Fraction(0)),
+    "smaller_of": lambda *values: min(values),
+    "order_up_to_fill_rate": _level_for_fill_rate,
+    "order_up_to_cycle_service": _level_for_cycle_service,
+    "round_up_to_packs": lambda quantity, *rule: Fraction(packs_for(quantity, _rule(*rule))),
+    "round_down_to_packs": lambda quantity, *rule: Fraction(packs_within(quantity, _rule(*rule))),
+}
+"""Everything a step can do. The first operand of "difference" is what the others are taken from."""
+
+
+class Calculation:
+    """Inputs, samples and steps while they are written down; each step is computed from what stands before it."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Document] = []
+        self.samples: list[Document] = []
+        self.steps: list[Document] = []
+        self._values: dict[str, Value] = {}
+
+    def given(
+        self,
+        name: str,
+        value: Fraction | Decimal | int,
+        unit: str,
+        source: str,
+        *,
+        age_days: int | None = None,
+        **about: Any,
+    ) -> str:
+        """Write an input down and return its name."""
+        self._values[name] = Fraction(value)
+        entry = {"name": name, "value": as_text(value), "unit": unit, "source": source, "age_days": age_days}
+        self.inputs.append(entry | about)
+        return name
+
+    def sample(self, name: str, thousandths: list[int]) -> str:
+        """Write a sorted demand sample down and return its name."""
+        self._values[name] = thousandths
+        self.samples.append({"name": name, "unit": "thousandths of a dose unit", "values": thousandths})
+        return name
+
+    def step(self, name: str, operation: str, operands: list[str], unit: str, known: Fraction | None = None) -> str:
+        """Compute a step (or take its `known` value, which `recompute` will test) and return its name."""
+        value = OPERATIONS[operation](*(self._values[o] for o in operands)) if known is None else known
+        self._values[name] = value
+        entry = {"name": name, "operation": operation, "operands": operands, "value": as_text(value), "unit": unit}
+        self.steps.append(entry)
+        return name
+
+    def value(self, name: str) -> Fraction:
+        """The number that stands behind a name."""
+        value = self._values[name]
+        if isinstance(value, list):
+            raise TypeError(f"{name} is a sample")
+        return value
+
+
+def recompute(document: Document) -> dict[str, Any]:
+    """Packs (int), quantity (Decimal dose units), cost (Decimal or None) and level, from the document alone.
+
+    Raises `InvalidInput` for another version, an unknown operation or name, and wherever a stored value is not what its
+    step gives.
+    """
+    if document.get("version") != VERSION:
+        raise InvalidInput(f"explanation version {document.get('version')!r} is not known; this is {VERSION}")
+    try:
+        values = _recomputed_values(document)
+        result = document["result"]
+        found = {
+            "packs": int(values["packs"]),
+            "quantity": Decimal(as_text(values["quantity"])),
+            "cost": Decimal(as_text(values["cost"])) if "cost" in values else None,
+            "order_up_to_level": Decimal(as_text(values["order_up_to_level"])),
+        }
+        stored = {name: result[name] for name in ("packs", "quantity", "cost")}
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InvalidInput(f"explanation cannot be recomputed: {error!r}") from error
+    for name, text in stored.items():
+        if (None if text is None else Decimal(str(text))) != found[name]:
+            raise InvalidInput(f"explanation: stored {name} {text} is not the recomputed {found[name]}")
+    return found
+
+
+def _recomputed_values(document: Document) -> dict[str, Any]:
+    values: dict[str, Any] = {entry["name"]: Fraction(entry["value"]) for entry in document["inputs"]}
+    values |= {entry["name"]: sorted(entry["values"]) for entry in document["samples"]}
+    for step in document["steps"]:
+        if step["operation"] not in OPERATIONS:
+            raise InvalidInput(f"explanation: operation {step['operation']!r} is not known")
+        value = OPERATIONS[step["operation"]](*(values[name] for name in step["operands"]))
+        if value != Fraction(step["value"]):
+            raise InvalidInput(f"explanation: step {step['name']} says {step['value']}, its operands give {value}")
+        values[step["name"]] = value
+    return values
+
+
+def recommendation_id(document: Document) -> str:
+    """A stable name for the line: the same day, item, numbers and releases give the same id.
+
+    >>> recommendation_id({"version": 1})
+    'rec-2430f1a2ad2982d00678'
+    """
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return f"rec-{hashlib.sha256(canonical.encode()).hexdigest()[:20]}"

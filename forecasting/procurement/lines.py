@@ -1,0 +1,198 @@
+"""Lines of orders: the row a worklist shows, and the facts that its calculation starts from."""
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasting.procurement.case import Case, Ordered
+from forecasting.procurement.interval import GENETIC_STEP_COLUMNS
+from forecasting.procurement.outlook import Outlook
+from forecasting.procurement.packs import THOUSANDTHS, Integers, as_decimal, from_thousandths
+from forecasting.procurement.problems import price_known
+from forecasting.procurement.story import GeneticPart, Line
+from forecasting.terms import Reason
+
+LINE_COLUMNS = [
+    "recommendation_id",
+    "facility_id",
+    "product_id",
+    "supplier_id",
+    "packs",
+    "quantity",
+    "cost",
+    "order_by",
+    "need_by",
+    "reason",
+    "stockout_probability_before",
+    "stockout_probability_after",
+    "expected_waste",
+    "days_on_hand_before",
+    "days_on_hand_after",
+    "urgency",
+]
+
+STORED_ITEM = [
+    "facility_id",
+    "product_id",
+    "drug",
+    "strength_value",
+    "strength_unit",
+    "dose_form",
+    "currency",
+    "supplier_id",
+    "minimum_order_packs",
+    "order_multiple_packs",
+    "target_kind",
+    "max_on_hand_days",
+    "order_weekdays",
+    "policy_source",
+]
+
+_OUTLOOK_UNITS = {
+    "stockout_probability_before": "probability",
+    "stockout_probability_after": "probability",
+    "days_on_hand_before": "days",
+    "days_on_hand_after": "days",
+    "expected_waste": "dose units",
+    "urgency": "days of demand",
+}
+
+_HISTORY_STEP = Decimal("0.000001")
+_DAYS_STEP = Decimal("0.001")
+
+
+def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
+    """The facts of each ordered item, in the order of the items."""
+    demand = case.demand
+    baseline = _thousandths((demand.baseline_mean[ordered.rows] * ordered.shares).sum(axis=1))
+    final = _thousandths((demand.final_mean[ordered.rows] * ordered.shares).sum(axis=1))
+    parts = _genetic_parts(case, ordered, final - baseline)
+    until_arrival = np.sort(ordered.plan.until_arrival, axis=1)
+    until_next = np.sort(ordered.plan.until_next_arrival, axis=1)
+    orders = _orders_by_item(case.orders)
+    prices = price_known(case.items)
+    stored = _stored_items(case.items)
+    for place, row in enumerate(ordered.rows.tolist()):
+        plan, settings, lots = ordered.plan, case.situation.settings, case.situation.lots
+        told = _outlook(ordered.outlook, place)
+        yield Line(
+            as_of=case.as_of,
+            context=case.context,
+            item=stored[row],
+            dates=_dates(case, row, told["days_on_hand_before"][0]),
+            days={name: _days(getattr(settings, name)[row]) for name in _TIMES},
+            count_age_days=None if np.isnan(lots.count_age_days[row]) else int(lots.count_age_days[row]),
+            history_mean_per_day=as_decimal(demand.history_mean_per_day[row]).quantize(_HISTORY_STEP),
+            baseline=int(baseline[place]),
+            genetic=parts[place],
+            until_arrival=until_arrival[place].tolist(),
+            until_next_arrival=until_next[place].tolist(),
+            target=int(settings.target[row]),
+            level=int(plan.level[place]),
+            on_hand=int(lots.on_hand[row]),
+            usable=int(plan.usable[place]),
+            orders=orders.get(row, []),
+            pack_size=int(settings.pack_size[row]),
+            storage_level=int(plan.storage_level[place]),
+            pack_price=as_decimal(case.items["pack_price"].iloc[row]) if prices[row] else None,
+            packs=int(plan.packs[place]),
+            packs_without_genetic_shift=int(ordered.packs_without_genetic_shift[place]) if parts[place] else None,
+            reason=Reason(ordered.reason[place]),
+            outlook=told,
+        )
+
+
+_TIMES = ("wait_days", "lead_time_mean_days", "lead_time_sd_days", "review_days")
+
+
+def _thousandths(quantity: np.ndarray) -> Integers:
+    return np.rint(quantity * THOUSANDTHS).astype(np.int64)
+
+
+def _days(value: float) -> Decimal:
+    return as_decimal(value).quantize(_DAYS_STEP)
+
+
+def _genetic_parts(case: Case, ordered: Ordered, shift: Integers) -> list[list[GeneticPart]]:
+    """Steps over each interval, adding up to `shift` [item]: what the steps leave is the interaction."""
+    steps = case.demand.genetic_steps
+    place = pd.Index(ordered.rows).get_indexer(pd.Index(steps["item"].astype(np.int64)))
+    chosen = np.flatnonzero(place >= 0)
+    moved = _thousandths((case.demand.genetic_quantity[chosen] * ordered.shares[place[chosen]]).sum(axis=1))
+    parts: list[list[GeneticPart]] = [[] for _ in ordered.rows]
+    columns = GENETIC_STEP_COLUMNS[1:]
+    for at, about, quantity in zip(place[chosen], steps[columns].iloc[chosen].to_dict("records"), moved, strict=True):
+        if quantity:
+            parts[at].append(GeneticPart({str(k): _plain(v) for k, v in about.items()}, int(quantity)))
+    return [_balanced(found, int(total)) for found, total in zip(parts, shift, strict=True)]
+
+
+def _balanced(parts: list[GeneticPart], total: int) -> list[GeneticPart]:
+    left = total - sum(part.thousandths for part in parts)
+    if not left:
+        return parts
+    if parts and abs(left) <= len(parts) + 1:  # what rounding each part to thousandths leaves
+        largest = max(range(len(parts)), key=lambda at: abs(parts[at].thousandths))
+        mended = GeneticPart(parts[largest].about, parts[largest].thousandths + left)
+        return [*parts[:largest], mended, *parts[largest + 1 :]]
+    return [*parts, GeneticPart({"label": "interaction"}, left)]
+
+
+def _orders_by_item(orders: pd.DataFrame) -> dict[int, list[dict[str, Any]]]:
+    by_item: dict[int, list[dict[str, Any]]] = {}
+    for order in orders.to_dict("records"):
+        told = {name: _plain(order[name]) for name in ("id", "kind", "packs", "rule", "counted")}
+        told["expected_at"] = None if pd.isna(order["expected_at"]) else f"{pd.Timestamp(order['expected_at']).date()}"
+        by_item.setdefault(int(order["item"]), []).append(told)
+    return by_item
+
+
+def _stored_items(items: pd.DataFrame) -> list[dict[str, Any]]:
+    names = [*STORED_ITEM, "source", "observations"]
+    renamed = {"source": "lead_time_source", "observations": "lead_time_observations"}
+    rows = items[names].rename(columns=renamed).to_dict("records")
+    return [{str(name): _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON holds: numbers of numpy as Python's, decimals and dates as text, missing as null."""
+    if pd.isna(value):
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and value == int(value):
+        return int(value)
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _dates(case: Case, row: int, days_on_hand: Decimal | None) -> dict[str, dt.date | None]:
+    days = case.days[row]
+    need_by = None if days_on_hand is None else case.as_of + dt.timedelta(days=int(days_on_hand))
+    return {"order_by": days.order_by, "next_order": days.next_order, "need_by": need_by}
+
+
+def _outlook(found: Outlook, place: int) -> dict[str, tuple[Decimal | None, str]]:
+    told: dict[str, tuple[Decimal | None, str]] = {}
+    for name, unit in _OUTLOOK_UNITS.items():
+        value = float(getattr(found, name)[place])
+        told[name] = (None if np.isnan(value) else as_decimal(round(value, 3)), unit)
+    return told
+
+
+def line_row(recommendation_id: str, line: Line) -> dict[str, Any]:
+    """The worklist row of a line: `LINE_COLUMNS`; numbers are those of its document."""
+    row = {"recommendation_id": recommendation_id}
+    row |= {name: line.item[name] for name in ("facility_id", "product_id", "supplier_id")}
+    return row | {
+        "packs": line.packs,
+        "quantity": line.packs * from_thousandths(line.pack_size),
+        "cost": None if line.pack_price is None else line.packs * line.pack_price,
+        "order_by": line.dates["order_by"],
+        "need_by": line.dates["need_by"],
+        "reason": line.reason.value,
+        **{name: np.nan if value is None else float(value) for name, (value, _) in line.outlook.items()},
+    }

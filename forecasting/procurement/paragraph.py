@@ -1,0 +1,198 @@
+"""A line in words for a buyer, and the check that every number in such words comes from the calculation.
+
+Display rounding: from 10 up whole numbers, below 10 at most one decimal; money two decimals; shares as per cent,
+rounded the same way. More decimals than that are allowed, fewer are not.
+"""
+
+import re
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from forecasting.procurement.explanation import Document
+from forecasting.terms import TargetKind
+
+MOST_DECIMALS = 3
+SHARES = ("share", "probability")
+
+_COUNTED_FORMS = ("tablet", "capsule", "vial", "ampoule", "patch", "sachet", "syringe", "suppository")
+_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WORDS = dict(zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True))
+_WORDS |= dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+_WORDS |= {"dozen": 12, "hundred": 100, "thousand": 1000}
+_NUMBER_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
+
+
+def shown(value: Decimal, decimals: int | None = None) -> str:
+    """A number as a buyer reads it.
+
+    >>> shown(Decimal("1234.56")), shown(Decimal("7.04")), shown(Decimal("7.46"))
+    ('1,235', '7', '7.5')
+    """
+    places = _display_decimals(value) if decimals is None else decimals
+    rounded = _rounded(value, places)
+    return f"{rounded:,f}" if decimals is not None or rounded % 1 else f"{int(rounded):,}"
+
+
+def _display_decimals(value: Decimal) -> int:
+    return 0 if abs(value) >= 10 else 1
+
+
+def _rounded(value: Decimal, decimals: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
+
+
+def _values(document: Document) -> dict[str, Decimal]:
+    named = [*document["inputs"], *document["steps"], *document["outlook"]]
+    return {entry["name"]: Decimal(entry["value"]) for entry in named if entry["value"] is not None}
+
+
+def _percent(share: Decimal) -> str:
+    return f"{shown(100 * share)}%"
+
+
+def _units(document: Document) -> str:
+    form = str(document["item"]["dose_form"] or "").strip().lower()
+    if form in _COUNTED_FORMS:
+        return form.removesuffix("y") + "ies" if form.endswith("y") else form + ("es" if form.endswith("ch") else "s")
+    return "dose units"
+
+
+def _packs(value: Decimal) -> str:
+    return f"{shown(value)} pack" if value == 1 else f"{shown(value)} packs"
+
+
+def _days(value: Decimal) -> str:
+    return f"{shown(value)} day" if value == 1 else f"{shown(value)} days"
+
+
+def render_paragraph(document: Document) -> str:
+    """Four or five sentences on a line, units always shown; every number occurs in the document."""
+    values, units = _values(document), _units(document)
+    sentences = [
+        _order_sentence(document, values, units),
+        _demand_sentence(document, values, units),
+        _level_sentence(document, values, units),
+        _supply_sentence(document, values, units),
+        _risk_sentence(values),
+    ]
+    return " ".join(sentences)
+
+
+def _order_sentence(document: Document, values: dict[str, Decimal], units: str) -> str:
+    item = document["item"]
+    what = " ".join(str(part) for part in (item["drug"], item["strength_value"], item["strength_unit"]) if part)
+    cost = "the price is not known"
+    if "cost" in values:
+        cost = f"cost {shown(values['cost'], 2)} {item['currency'] or 'currency units'}"
+    by = document["dates"]["order_by"]
+    return f"Order {_packs(values['packs'])} ({shown(values['quantity'])} {units}) of {what} by {by}; {cost}."
+
+
+def _demand_sentence(document: Document, values: dict[str, Decimal], units: str) -> str:
+    start = (
+        f"Use has averaged {shown(values['history_mean_per_day'])} {units} a day; for the "
+        f"{_days(values['protection_days'])} until the order after this one can arrive, "
+    )
+    parts = [entry for entry in document["inputs"] if entry["name"].startswith("genetic_shift_")]
+    if not parts:
+        return f"{start}the forecast is {shown(values['expected_demand'])} {units}, with no genetic shift."
+    shift = values["genetic_shift"]
+    effect = f"{'adds' if shift >= 0 else 'takes away'} {shown(abs(shift))} {units}"
+    largest = max(parts, key=lambda part: abs(Decimal(part["value"])))
+    return (
+        f"{start}the baseline forecast is {shown(values['baseline_demand'])} {units} and genotype-guided prescribing "
+        f"{effect} (largest part: {_part(largest, units)}), "
+        f"so {shown(values['expected_demand'])} {units} are expected."
+    )
+
+
+def _part(part: dict[str, Any], units: str) -> str:
+    value = Decimal(part["value"])
+    cause = " ".join(str(part[name]) for name in ("gene", "lookup_key", "drug") if part.get(name))
+    return f"{cause or part['label']}, {'plus' if value >= 0 else 'minus'} {shown(abs(value))} {units}"
+
+
+def _level_sentence(document: Document, values: dict[str, Decimal], units: str) -> str:
+    kind = "a fill rate" if document["item"]["target_kind"] == TargetKind.FILL_RATE else "a cycle service level"
+    spare = values["safety_stock"]
+    relation = "above" if spare >= 0 else "below"
+    return (
+        f"For {kind} of {_percent(values['target'])}, stock and open orders should reach "
+        f"{shown(values['order_up_to_level'])} {units}, {shown(abs(spare))} {units} {relation} expected demand."
+    )
+
+
+def _supply_sentence(document: Document, values: dict[str, Decimal], units: str) -> str:
+    age = next(entry["age_days"] for entry in document["inputs"] if entry["name"] == "stock_on_hand")
+    counted = "with no date of the count" if age is None else f"counted {_days(Decimal(age))} ago"
+    have = f"Of {shown(values['stock_on_hand'])} {units} on hand, {counted}, {shown(values['usable_stock'])} {units}"
+    coming = f"{_packs(values['open_order_packs'])} ({shown(values['open_order_quantity'])} {units}) on order"
+    need = f"{shown(values['quantity_needed'])} {units}, or {_packs(values['packs_needed'])}, are needed"
+    pack = f"(a pack holds {shown(values['pack_size'])} {units})"
+    limit = ""
+    if values["packs"] < values["packs_needed"]:
+        limit = f"; the limit on days on hand leaves room for {_packs(values['packs'])}"
+    return f"{have} can be used, and {coming} will come in time, so {need} {pack}{limit}."
+
+
+def _risk_sentence(values: dict[str, Decimal]) -> str:
+    before, after = values["stockout_probability_before"], values["stockout_probability_after"]
+    text = f"The chance to run out is {_percent(before)} without this order and {_percent(after)} with it"
+    if "packs_without_genetic_shift" in values:
+        text += f"; without the genetic shift the order would be {_packs(values['packs_without_genetic_shift'])}"
+    return f"{text}."
+
+
+def unsupported_numbers(text: str, document: Document) -> list[str]:
+    """Numbers of the text that the calculation does not hold, as written; empty if all are supported.
+
+    Dates, number words from two up, and names with digits (genes, lookup keys, strengths) are checked too. Samples are
+    not numbers of the calculation: with hundreds of values almost anything would pass.
+    """
+    text = _without_names(text, document)
+    dates = {document["as_of"], *document["dates"].values()}
+    wrong = [date for date in _DATE.findall(text) if date not in dates]
+    text = _DATE.sub(" ", text)
+    plain, percent = _supported(document)
+    for found in _NUMBER.finditer(text):
+        after = text[found.end() :].lstrip()
+        values = percent if after.startswith(("%", "per cent", "percent")) else plain
+        if not _occurs(Decimal(found.group().replace(",", "")), values):
+            wrong.append(found.group())
+    spelled = (found.group() for found in _NUMBER_WORD.finditer(text))
+    return wrong + [word for word in spelled if not _occurs(Decimal(_WORDS[word.lower()]), plain)]
+
+
+def _occurs(number: Decimal, values: list[Decimal]) -> bool:
+    return any(
+        number == value or any(number == _rounded(value, p) for p in range(_display_decimals(value), MOST_DECIMALS + 1))
+        for value in values
+    )
+
+
+def _supported(document: Document) -> tuple[list[Decimal], list[Decimal]]:
+    """Absolute values that may stand in a text: as plain numbers, and as per cent."""
+    entries = [*document["inputs"], *document["steps"], *document["outlook"]]
+    plain = [abs(Decimal(entry["value"])) for entry in entries if entry["value"] is not None]
+    percent = [100 * Decimal(e["value"]) for e in entries if e["unit"] in SHARES and e["value"] is not None]
+    plain += [Decimal(entry["age_days"]) for entry in document["inputs"] if entry["age_days"] is not None]
+    for entry in document["inputs"]:
+        shares = (entry.get(name) for name in ("exposure_at_origin", "exposure_planned", "prevalence"))
+        percent += [100 * Decimal(str(share)) for share in shares if share is not None]
+        plain += [Decimal(key) for key in [str(entry.get("lookup_key"))] if _is_number(key)]
+    return plain, percent
+
+
+def _without_names(text: str, document: Document) -> str:
+    item = document["item"]
+    names = {str(item["drug"]), f"{item['strength_value']} {item['strength_unit']}"}
+    for entry in document["inputs"]:
+        names |= {str(entry[name]) for name in ("gene", "lookup_key", "drug", "recommendation_id") if entry.get(name)}
+    for name in sorted((name for name in names if not _is_number(name)), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text, flags=re.IGNORECASE)
+    return text
+
+
+def _is_number(name: str) -> bool:
+    return _NUMBER.fullmatch(name) is not None

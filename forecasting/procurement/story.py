@@ -1,0 +1,171 @@
+"""The calculation of one line, told in the order in which a buyer asks about it."""
+
+import dataclasses
+import datetime as dt
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from forecasting.procurement.explanation import VERSION, Calculation, Document
+from forecasting.procurement.packs import MILLIONTHS, ROUNDING_RULE, ROUNDING_VERSION, THOUSANDTHS, from_thousandths
+from forecasting.procurement.plan import NO_LIMIT
+from forecasting.procurement.supply import SUPPLY_RULE_VERSION
+from forecasting.terms import Reason, TargetKind
+
+DOSE_UNITS = "dose units"
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneticPart:
+    """One genetic step over the protection interval: what moves it, and thousandths of a dose unit."""
+
+    about: dict[str, Any]
+    thousandths: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """Everything that one line's calculation starts from; quantities in thousandths of a dose unit."""
+
+    as_of: dt.date
+    context: dict[str, Any]
+    item: dict[str, Any]
+    dates: dict[str, dt.date | None]
+    days: dict[str, Decimal]
+    count_age_days: int | None
+    history_mean_per_day: Decimal
+    baseline: int
+    genetic: list[GeneticPart]
+    until_arrival: list[int]
+    until_next_arrival: list[int]
+    target: int
+    level: int
+    on_hand: int
+    usable: int
+    orders: list[dict[str, Any]]
+    pack_size: int
+    storage_level: int
+    pack_price: Decimal | None
+    packs: int
+    packs_without_genetic_shift: int | None
+    reason: Reason
+    outlook: dict[str, tuple[Decimal | None, str]]
+
+
+def tell(line: Line) -> Document:
+    """The document of a line: from history over forecast, genetic shift, level, stock and open orders to packs."""
+    sums = Calculation()
+    _demand(sums, line)
+    _level(sums, line)
+    _supply(sums, line)
+    _packs(sums, line)
+    return {
+        "version": VERSION,
+        "as_of": line.as_of.isoformat(),
+        "context": line.context,
+        "rules": {"rounding": f"{ROUNDING_RULE}/{ROUNDING_VERSION}", "open_orders": f"{SUPPLY_RULE_VERSION}"},
+        "item": line.item,
+        "dates": {name: day.isoformat() if day else None for name, day in line.dates.items()},
+        "inputs": sums.inputs,
+        "samples": sums.samples,
+        "steps": sums.steps,
+        "not_counted": [order for order in line.orders if not order["counted"]],
+        "outlook": [_told(name, *given) for name, given in line.outlook.items()],
+        "result": _result(sums, line),
+    }
+
+
+def _told(name: str, value: Decimal | None, unit: str) -> Document:
+    return {"name": name, "value": None if value is None else str(value), "unit": unit}
+
+
+def _demand(sums: Calculation, line: Line) -> None:
+    lead_time = f"lead time: {line.item['lead_time_source']}, {line.item['lead_time_observations']} receipts"
+    sums.given("history_mean_per_day", line.history_mean_per_day, "dose units per day", "dispensing history")
+    sums.given("wait_days", line.days["wait_days"], "days", "order calendar")
+    sums.given("lead_time_mean_days", line.days["lead_time_mean_days"], "days", lead_time)
+    sums.given("lead_time_sd_days", line.days["lead_time_sd_days"], "days", lead_time)
+    sums.given("review_days", line.days["review_days"], "days", "order calendar and policy")
+    sums.step("protection_days", "sum", ["wait_days", "lead_time_mean_days", "review_days"], "days")
+    sums.step("history_demand", "product", ["history_mean_per_day", "protection_days"], DOSE_UNITS)
+    sums.given("baseline_demand", from_thousandths(line.baseline), DOSE_UNITS, "baseline forecast")
+    sums.step("change_since_history", "difference", ["baseline_demand", "history_demand"], DOSE_UNITS)
+    parts = [
+        sums.given(
+            f"genetic_shift_{number}", from_thousandths(part.thousandths), DOSE_UNITS, "genetic step", **part.about
+        )
+        for number, part in enumerate(line.genetic, 1)
+    ]
+    sums.step("genetic_shift", "sum", parts, DOSE_UNITS)
+    sums.given("override", 0, DOSE_UNITS, "no override")
+    sums.step("expected_demand", "sum", ["baseline_demand", "genetic_shift", "override"], DOSE_UNITS)
+
+
+def _level(sums: Calculation, line: Line) -> None:
+    kind = line.item["target_kind"]
+    sums.given("target", Fraction(line.target, MILLIONTHS), "share", f"policy: {line.item['policy_source']}", kind=kind)
+    operands = [sums.sample("demand_until_next_arrival", line.until_next_arrival), "target"]
+    if kind == TargetKind.FILL_RATE:
+        operands.insert(0, sums.sample("demand_until_arrival", line.until_arrival))
+    level = Fraction(line.level, THOUSANDTHS)
+    sums.step("order_up_to_level", f"order_up_to_{kind}", operands, DOSE_UNITS, known=level)
+    sums.step("safety_stock", "difference", ["order_up_to_level", "expected_demand"], DOSE_UNITS)
+
+
+def _supply(sums: Calculation, line: Line) -> None:
+    age = line.count_age_days
+    sums.given("stock_on_hand", from_thousandths(line.on_hand), DOSE_UNITS, "stock count", age_days=age)
+    expiring = from_thousandths(line.on_hand - line.usable)
+    sums.given("expires_unused", expiring, DOSE_UNITS, "lots, first expired first out")
+    sums.step("usable_stock", "difference", ["stock_on_hand", "expires_unused"], DOSE_UNITS)
+    counted = [order for order in line.orders if order["counted"]]
+    names = [
+        sums.given(f"open_order_{number}", order["packs"], "packs", order["kind"], **_about(order))
+        for number, order in enumerate(counted, 1)
+    ]
+    sums.step("open_order_packs", "sum", names, "packs")
+    sums.given("pack_size", from_thousandths(line.pack_size), "dose units per pack", "product")
+    sums.step("open_order_quantity", "product", ["open_order_packs", "pack_size"], DOSE_UNITS)
+
+
+def _about(order: dict[str, Any]) -> dict[str, Any]:
+    return {"id": order["id"], "expected_at": order["expected_at"], "rule": order["rule"]}
+
+
+def _packs(sums: Calculation, line: Line) -> None:
+    minimum, multiple = (int(line.item[name]) for name in ("minimum_order_packs", "order_multiple_packs"))
+    rule = [
+        "pack_size",
+        sums.given("minimum_order_packs", minimum, "packs", "product"),
+        sums.given("order_multiple_packs", multiple, "packs", "product"),
+    ]
+    supply = ["usable_stock", "open_order_quantity"]
+    sums.step("net_need", "difference", ["order_up_to_level", *supply], DOSE_UNITS)
+    sums.step("quantity_needed", "positive_part", ["net_need"], DOSE_UNITS)
+    sums.step("packs_needed", "round_up_to_packs", ["quantity_needed", *rule], "packs")
+    limits = ["packs_needed"]
+    if line.storage_level != NO_LIMIT:
+        source = f"mean demand until {line.item['max_on_hand_days']} days after arrival"
+        sums.given("storage_level", from_thousandths(line.storage_level), DOSE_UNITS, source)
+        sums.step("room", "difference", ["storage_level", *supply], DOSE_UNITS)
+        limits.append(sums.step("packs_allowed", "round_down_to_packs", ["room", *rule], "packs"))
+    sums.step("packs", "smaller_of", limits, "packs", known=Fraction(line.packs))
+    sums.step("quantity", "product", ["packs", "pack_size"], DOSE_UNITS)
+    if line.pack_price is not None:
+        currency = line.item["currency"] or "currency units"
+        sums.given("pack_price", line.pack_price, f"{currency} per pack", "product")
+        sums.step("cost", "product", ["packs", "pack_price"], currency)
+    if line.packs_without_genetic_shift is not None:
+        source = "the same calculation on demand without the genetic shift"
+        sums.given("packs_without_genetic_shift", line.packs_without_genetic_shift, "packs", source)
+        sums.step("packs_from_genetic_shift", "difference", ["packs", "packs_without_genetic_shift"], "packs")
+
+
+def _result(sums: Calculation, line: Line) -> Document:
+    texts = {step["name"]: step["value"] for step in sums.steps}
+    return {
+        "packs": int(sums.value("packs")),
+        "quantity": texts["quantity"],
+        "cost": texts.get("cost"),
+        "reason": line.reason.value,
+    }
