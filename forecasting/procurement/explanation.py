@@ -49,11 +49,17 @@ def _difference(first: Fraction, *rest: Fraction) -> Fraction:
     return first - sum(rest)
 
 
-def _level_for_fill_rate(until_arrival: list[int], until_next: list[int], target: Fraction) -> Fraction:
-    """Smallest whole thousandth with an expected fill rate of `target`, by one walk over sorted samples."""
-    allowed = math.floor((1 - target) * (sum(until_next) - sum(until_arrival)))
-    low, high = -1, max(until_next)
-    next_short, first_short = _shortages(until_next), _shortages(until_arrival)
+def _level_for_fill_rate(first: list[int], second: list[int], target: Fraction) -> Fraction:
+    return _level_with_expiry(first, second, first, second, target)
+
+
+def _level_with_expiry(
+    needed_first: list[int], needed: list[int], first: list[int], second: list[int], target: Fraction
+) -> Fraction:
+    """Smallest whole thousandth that leaves the share `1 - target` of the demand between first and second unmet."""
+    allowed = math.floor((1 - target) * (sum(second) - sum(first)))
+    low, high = -1, max(needed)
+    next_short, first_short = _shortages(needed), _shortages(needed_first)
     while high - low > 1:
         middle = (low + high) // 2
         enough = middle >= 0 and next_short(middle) - first_short(middle) <= allowed
@@ -87,6 +93,7 @@ OPERATIONS: dict[str, Callable[..., Fraction]] = {
     "positive_part": lambda value: max(value, Fraction(0)),
     "smaller_of": lambda *values: min(values),
     "order_up_to_fill_rate": _level_for_fill_rate,
+    "order_up_to_fill_rate_with_expiry": _level_with_expiry,
     "order_up_to_cycle_service": _level_for_cycle_service,
     "round_up_to_packs": lambda quantity, *rule: Fraction(packs_for(quantity, _rule(*rule))),
     "round_down_to_packs": lambda quantity, *rule: Fraction(packs_within(quantity, _rule(*rule))),

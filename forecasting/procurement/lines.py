@@ -73,16 +73,19 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
     parts = _genetic_parts(case, ordered, final - baseline)
     until_arrival = np.sort(ordered.plan.until_arrival, axis=1)
     until_next = np.sort(ordered.plan.until_next_arrival, axis=1)
-    orders = _orders_by_item(case.orders)
-    prices = price_known(case.items)
-    stored = _stored_items(case.items)
+    lost_first = np.sort(ordered.plan.until_arrival + ordered.plan.lost_until_arrival, axis=1)
+    lost_next = np.sort(ordered.plan.until_next_arrival + ordered.plan.lost_until_next_arrival, axis=1)
+    items = case.items.iloc[ordered.rows]
+    orders = _orders_by_item(case.orders[case.orders["item"].isin(ordered.rows)])
+    prices = price_known(items)
+    stored = _stored_items(items)
     for place, row in enumerate(ordered.rows.tolist()):
         plan, settings, lots = ordered.plan, case.situation.settings, case.situation.lots
         told = _outlook(ordered.outlook, place)
         yield Line(
             as_of=case.as_of,
             context=case.context,
-            item=stored[row],
+            item=stored[place],
             dates=_dates(case, row, told["days_on_hand_before"][0]),
             days={name: _days(getattr(settings, name)[row]) for name in _TIMES},
             count_age_days=None if np.isnan(lots.count_age_days[row]) else int(lots.count_age_days[row]),
@@ -91,6 +94,8 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
             genetic=parts[place],
             until_arrival=until_arrival[place].tolist(),
             until_next_arrival=until_next[place].tolist(),
+            with_expiry_until_arrival=lost_first[place].tolist(),
+            with_expiry_until_next_arrival=lost_next[place].tolist(),
             target=int(settings.target[row]),
             level=int(plan.level[place]),
             on_hand=int(lots.on_hand[row]),
@@ -98,7 +103,7 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
             orders=orders.get(row, []),
             pack_size=int(settings.pack_size[row]),
             storage_level=int(plan.storage_level[place]),
-            pack_price=as_decimal(case.items["pack_price"].iloc[row]) if prices[row] else None,
+            pack_price=as_decimal(items["pack_price"].iloc[place]) if prices[place] else None,
             packs=int(plan.packs[place]),
             packs_without_genetic_shift=int(ordered.packs_without_genetic_shift[place]) if parts[place] else None,
             reason=Reason(ordered.reason[place]),

@@ -35,10 +35,11 @@ def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlo
     supply = situation.supply
     ordered = (plan.packs * situation.settings.pack_size)[:, None]
     arrival, next_arrival = situation.arrival, situation.next_arrival
+    usable = situation.lots.on_hand[:, None] - plan.lost_until_next_arrival
     nothing = np.zeros_like(ordered)
-    short_before = _largest_shortage(demand, plan, supply, arrival, next_arrival, nothing)
-    short_after = _largest_shortage(demand, plan, supply, arrival, next_arrival, ordered)
-    position = plan.usable_by_draw + supply.total[:, None]
+    short_before = _largest_shortage(demand, usable, supply, arrival, next_arrival, nothing)
+    short_after = _largest_shortage(demand, usable, supply, arrival, next_arrival, ordered)
+    position = usable + supply.total[:, None]
     daily = plan.until_next_arrival.mean(axis=1) / next_arrival.mean(axis=1)
     unmet = np.maximum(short_before, 0).mean(axis=1)
     return Outlook(
@@ -52,14 +53,14 @@ def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlo
 
 
 def _largest_shortage(
-    demand: CumulativeDemand, plan: Plan, supply: Supply, arrival: Floats, end: Floats, ordered: Integers
+    demand: CumulativeDemand, usable: Integers, supply: Supply, arrival: Floats, end: Floats, ordered: Integers
 ) -> Integers:
     """Demand above supply at its worst [item, draw]: just before each delivery, and at the end of the interval."""
     orders = supply.quantity.shape[1]
     moments = [np.minimum(supply.arrival_day[:, order, None], end) for order in range(orders)]
     worst = np.full(end.shape, np.iinfo(np.int64).min)
     for moment in [*moments, arrival, end]:
-        there = plan.usable_by_draw + np.where(arrival < moment, ordered, 0)
+        there = usable + np.where(arrival < moment, ordered, 0)
         for order in range(orders):
             came = supply.arrival_day[:, order, None] < moment
             there = there + np.where(came, supply.quantity[:, order, None], 0)

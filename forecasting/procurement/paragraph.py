@@ -125,7 +125,9 @@ def _level_sentence(document: Document, values: dict[str, Decimal], units: str) 
 
 def _supply_sentence(document: Document, values: dict[str, Decimal], units: str) -> str:
     age = next(entry["age_days"] for entry in document["inputs"] if entry["name"] == "stock_on_hand")
-    counted = "with no date of the count" if age is None else f"counted {_days(Decimal(age))} ago"
+    counted = (
+        "with no date of the count" if age is None else f"counted {_days(Decimal(age))} ago" if age else "counted today"
+    )
     have = f"Of {shown(values['stock_on_hand'])} {units} on hand, {counted}, {shown(values['usable_stock'])} {units}"
     coming = f"{_packs(values['open_order_packs'])} ({shown(values['open_order_quantity'])} {units}) on order"
     need = f"{shown(values['quantity_needed'])} {units}, or {_packs(values['packs_needed'])}, are needed"

@@ -43,13 +43,15 @@ class Situation:
 class Plan:
     """Order arithmetic per item, in thousandths of a dose unit; `packs` in packs; samples are [item, draw].
 
-    `storage_level` is what the site may hold (the largest integer where it sets no limit), and `packs_needed` what the
-    target alone asks for.
+    `lost_until_arrival` and `lost_until_next_arrival` are stock on hand that expires unused by then. `usable` is the
+    stock on hand less what its expiry adds to the level. `storage_level` is what the site may hold (the largest integer
+    where it sets no limit), and `packs_needed` what the target alone asks for.
     """
 
     until_arrival: Integers
     until_next_arrival: Integers
-    usable_by_draw: Integers
+    lost_until_arrival: Integers
+    lost_until_next_arrival: Integers
     level: Integers
     usable: Integers
     storage_level: Integers
@@ -58,23 +60,37 @@ class Plan:
 
 
 def plan_orders(demand: CumulativeDemand, situation: Situation) -> Plan:
-    """What to order of each item.
-
-    Usable stock is the stock on hand less what expires unused before the next order arrives, on average over the draws
-    (rounded up to a thousandth).
-    """
+    """What to order of each item: level, less usable stock, less counted open orders, in packs."""
     settings, lots, supply = situation.settings, situation.lots, situation.supply
-    until_arrival = demand.thousandths_over(situation.arrival)
-    until_next = demand.thousandths_over(situation.next_arrival)
-    level = order_up_to(until_arrival, until_next, settings.target_kind, settings.target)
-    by_draw = usable_stock(lots.quantity, lots.last_day, demand, situation.next_arrival)
-    usable = lots.on_hand - (lots.on_hand[:, None] - by_draw).sum(axis=1) // by_draw.shape[1]
+    first = demand.thousandths_over(situation.arrival)
+    second = demand.thousandths_over(situation.next_arrival)
+    lost_second = lots.on_hand[:, None] - usable_stock(lots.quantity, lots.last_day, demand, situation.next_arrival)
+    lost_first = np.zeros_like(lost_second)
+    if lost_second.any():
+        lost_first = lots.on_hand[:, None] - usable_stock(lots.quantity, lots.last_day, demand, situation.arrival)
+    level, usable = _level_and_usable(settings, lots, first, second, lost_first, lost_second)
     storage_level = _storage_level(demand, settings, situation.arrival)
     position = usable + supply.total
     needed = packs_for_thousandths(level - position, *settings.pack_rule)
     allowed = packs_within_thousandths(storage_level - position, *settings.pack_rule)
     packs = np.where(storage_level == NO_LIMIT, needed, np.minimum(needed, allowed))
-    return Plan(until_arrival, until_next, by_draw, level, usable, storage_level, needed, packs)
+    return Plan(first, second, lost_first, lost_second, level, usable, storage_level, needed, packs)
+
+
+def _level_and_usable(
+    settings: Settings, lots: Lots, first: Integers, second: Integers, lost_first: Integers, lost_second: Integers
+) -> tuple[Integers, Integers]:
+    """The level for demand alone, and stock on hand less what expiry adds to that level."""
+    kind, target = settings.target_kind, settings.target
+    none = np.zeros_like(first)
+    level = order_up_to(first, second, kind, target, lost_first=none, lost=none)
+    usable = lots.on_hand.copy()
+    rows = np.flatnonzero(lost_second.any(axis=1))
+    if len(rows):
+        parts = (first[rows], second[rows], kind[rows], target[rows])
+        with_expiry = order_up_to(*parts, lost_first=lost_first[rows], lost=lost_second[rows])
+        usable[rows] -= with_expiry - level[rows]
+    return level, usable
 
 
 def _storage_level(demand: CumulativeDemand, settings: Settings, arrival: Floats) -> Integers:

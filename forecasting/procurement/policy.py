@@ -67,21 +67,49 @@ def order_up_to_fill_rate(until_arrival: Integers, until_next_arrival: Integers,
     >>> order_up_to_fill_rate(np.array([[0, 0]]), np.array([[4000, 8000]]), np.array([750_000]))
     array([5000])
     """
-    allowed = (MILLIONTHS - target) * (until_next_arrival - until_arrival).sum(axis=1) // MILLIONTHS
-    low, high = np.full(len(allowed), -1), until_next_arrival.max(axis=1, initial=0)
+    return level_for_shortage(
+        until_arrival, until_next_arrival, shortage_allowed(until_arrival, until_next_arrival, target)
+    )
+
+
+def shortage_allowed(until_arrival: Integers, until_next_arrival: Integers, target: Integers) -> Integers:
+    """Shortage that a fill rate leaves, summed over the draws, in whole thousandths [item]."""
+    return (MILLIONTHS - target) * (until_next_arrival - until_arrival).sum(axis=1) // MILLIONTHS
+
+
+def level_for_shortage(needed_first: Integers, needed: Integers, allowed: Integers) -> Integers:
+    """Smallest level that leaves, over all draws, no more shortage than `allowed` between two moments [item].
+
+    `needed_first` <= `needed` [item, draw]: what has gone by the first and by the second moment. Exact, by bisection.
+    """
+    low, high = np.full(len(allowed), -1), needed.max(axis=1, initial=0)
     while np.any(high - low > 1):
         middle = (low + high) // 2
-        short = np.maximum(until_next_arrival - middle[:, None], 0).sum(axis=1)
-        short -= np.maximum(until_arrival - middle[:, None], 0).sum(axis=1)
+        short = np.maximum(needed - middle[:, None], 0).sum(axis=1)
+        short -= np.maximum(needed_first - middle[:, None], 0).sum(axis=1)
         enough = (short <= allowed) & (middle >= 0)
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return high
 
 
-def order_up_to(until_arrival: Integers, until_next_arrival: Integers, kind: np.ndarray, target: Integers) -> Integers:
-    """Order-up-to level [item] by each item's own kind of target (`kind` [item] of `TargetKind` values)."""
+def order_up_to(
+    demand_first: Integers,
+    demand: Integers,
+    kind: np.ndarray,
+    target: Integers,
+    *,
+    lost_first: Integers,
+    lost: Integers,
+) -> Integers:
+    """Stock and orders needed [item] so that each item's own kind of target is met although some stock expires.
+
+    `demand_first` and `demand` [item, draw] until this order arrives and until the next one does, `lost_first` and
+    `lost` what expires unused by then, all in thousandths of a dose unit; `kind` [item] holds `TargetKind` values. What
+    expires is needed on top of demand, draw by draw: where demand is high, little expires.
+    """
     level = np.zeros(len(target), dtype=np.int64)
     fill = kind == TargetKind.FILL_RATE.value
-    level[fill] = order_up_to_fill_rate(until_arrival[fill], until_next_arrival[fill], target[fill])
-    level[~fill] = order_up_to_cycle_service(until_next_arrival[~fill], target[~fill])
+    allowed = shortage_allowed(demand_first[fill], demand[fill], target[fill])
+    level[fill] = level_for_shortage((demand_first + lost_first)[fill], (demand + lost)[fill], allowed)
+    level[~fill] = order_up_to_cycle_service((demand + lost)[~fill], target[~fill])
     return level

@@ -38,6 +38,8 @@ class Line:
     genetic: list[GeneticPart]
     until_arrival: list[int]
     until_next_arrival: list[int]
+    with_expiry_until_arrival: list[int]
+    with_expiry_until_next_arrival: list[int]
     target: int
     level: int
     on_hand: int
@@ -115,9 +117,10 @@ def _level(sums: Calculation, line: Line) -> None:
 def _supply(sums: Calculation, line: Line) -> None:
     age = line.count_age_days
     sums.given("stock_on_hand", from_thousandths(line.on_hand), DOSE_UNITS, "stock count", age_days=age)
-    expiring = from_thousandths(line.on_hand - line.usable)
-    sums.given("expires_unused", expiring, DOSE_UNITS, "lots, first expired first out")
-    sums.step("usable_stock", "difference", ["stock_on_hand", "expires_unused"], DOSE_UNITS)
+    lost = []
+    if line.with_expiry_until_next_arrival != line.until_next_arrival:
+        lost = [_expiry(sums, line)]
+    sums.step("usable_stock", "difference", ["stock_on_hand", *lost], DOSE_UNITS)
     counted = [order for order in line.orders if order["counted"]]
     names = [
         sums.given(f"open_order_{number}", order["packs"], "packs", order["kind"], **_about(order))
@@ -126,6 +129,19 @@ def _supply(sums: Calculation, line: Line) -> None:
     sums.step("open_order_packs", "sum", names, "packs")
     sums.given("pack_size", from_thousandths(line.pack_size), "dose units per pack", "product")
     sums.step("open_order_quantity", "product", ["open_order_packs", "pack_size"], DOSE_UNITS)
+
+
+def _expiry(sums: Calculation, line: Line) -> str:
+    """What stock that expires unused adds to the level: the level for demand and losses, less that for demand."""
+    operation = f"order_up_to_{line.item['target_kind']}"
+    operands = [sums.sample("demand_and_expiry_until_next_arrival", line.with_expiry_until_next_arrival)]
+    if operation == "order_up_to_fill_rate":
+        operation = "order_up_to_fill_rate_with_expiry"
+        operands.insert(0, sums.sample("demand_and_expiry_until_arrival", line.with_expiry_until_arrival))
+        operands += ["demand_until_arrival", "demand_until_next_arrival"]
+    level = Fraction(line.level + line.on_hand - line.usable, THOUSANDTHS)
+    sums.step("level_with_expiry", operation, [*operands, "target"], DOSE_UNITS, known=level)
+    return sums.step("expires_unused", "difference", ["level_with_expiry", "order_up_to_level"], DOSE_UNITS)
 
 
 def _about(order: dict[str, Any]) -> dict[str, Any]:
