@@ -96,7 +96,7 @@ class Exposure(Base):
 
 
 class RegimenMove(Base):
-    """Where a patient's dose units go when a guidance row is followed: one row per source and target product."""
+    """What a dose unit becomes when a guidance row is followed, less the unit itself; one row per source and target."""
 
     __tablename__ = "regimen_moves"
 
@@ -106,8 +106,14 @@ class RegimenMove(Base):
     recommendation_id: Mapped[str] = column(sa.String, "Guidance row.", NotBlank(), primary_key=True)
     product_id: Mapped[str] = _product()
     to_product_id: Mapped[str] = column(sa.String, "Product used instead.", NotBlank(), primary_key=True)
-    units_per_unit: Mapped[float] = column(
-        sa.Float, "Dose units of to_product_id per dose unit of product_id.", AtLeast(0), unit="ratio"
+    population_share: Mapped[float] = column(
+        sa.Float, "Share of the drug's patients in the row's population.", AtLeast(0), AtMost(1), unit="share"
+    )
+    units_low: Mapped[float] = column(
+        sa.Float, "Change of to_product_id at the low end of the dose range.", unit="dose units per dose unit"
+    )
+    units_high: Mapped[float] = column(
+        sa.Float, "The same at the high end.", unit="dose units per dose unit"
     )
 
 
