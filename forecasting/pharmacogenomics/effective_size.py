@@ -10,6 +10,7 @@ from forecasting.errors import InvalidInput
 LEAST_PEOPLE, MOST_PEOPLE = 10.0, 200.0
 LEAST_STUDY_PEOPLE = 25
 LEAST_STUDIES = 3
+POOL_STUDIES = 10
 EVERY_GROUP = "all"
 
 
@@ -56,7 +57,9 @@ def group_effective_size(studies: pd.DataFrame, genes: Sequence[str]) -> pd.Data
     `studies`: gene, allele, biogeographic_group, frequency, n_subjects, without the inferred reference alleles, which
     differ by what a study typed and not by who was studied. Studies of fewer than 25 people are left out. A group needs
     an allele that three of its studies report. The row `all` of a gene pools the moments of its groups, so that
-    differences between groups do not count; a gene without any such studies gets the median of the other genes.
+    differences between groups do not count; a gene without any such studies gets the median of the other genes. A few
+    studies can agree by chance: the variance `1 / size` of a group of k studies is averaged with that of `all` at the
+    weights k and 10.
 
     References
     ----------
@@ -68,12 +71,16 @@ def group_effective_size(studies: pd.DataFrame, genes: Sequence[str]) -> pd.Data
     used = studies[studies["n_subjects"] >= LEAST_STUDY_PEOPLE]
     sizes: dict[tuple[str, str], float] = {}
     for gene in genes:
-        sums = {str(group): moments(rows) for group, rows in used[used["gene"] == gene].groupby("biogeographic_group")}
-        known = {group: pair for group, pair in sums.items() if pair[1] > 0}
-        sizes |= {(gene, group): effective_people(*pair) for group, pair in known.items()}
-        if known:
-            between, within = np.sum(list(known.values()), axis=0)
-            sizes[gene, EVERY_GROUP] = effective_people(float(between), float(within))
+        groups = {str(group): rows for group, rows in used[used["gene"] == gene].groupby("biogeographic_group")}
+        known = {group: pair for group, rows in groups.items() if (pair := moments(rows))[1] > 0}
+        if not known:
+            continue
+        between, within = np.sum(list(known.values()), axis=0)
+        pooled = sizes[gene, EVERY_GROUP] = effective_people(float(between), float(within))
+        for group, pair in known.items():
+            studies_of_group = int(groups[group].groupby("allele").size().max())
+            weight = studies_of_group / (studies_of_group + POOL_STUDIES)
+            sizes[gene, group] = 1 / (weight / effective_people(*pair) + (1 - weight) / pooled)
     usual = float(np.median([size for (_, group), size in sizes.items() if group == EVERY_GROUP]))
     for gene in genes:
         sizes.setdefault((gene, EVERY_GROUP), usual)

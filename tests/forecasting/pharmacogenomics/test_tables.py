@@ -1,0 +1,133 @@
+"""The curated tables against what was published, and against each other."""
+
+import pandas as pd
+import pytest
+
+from forecasting.errors import InvalidInput
+from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent
+from forecasting.pharmacogenomics.effective_size import effective_people, group_effective_size, moments
+from forecasting.terms import Action, BiogeographicGroup, Strength
+
+
+def test_every_table_has_its_columns_and_no_hidden_blanks(content):
+    for table, columns in COLUMNS.items():
+        frame = getattr(content, table)
+        assert list(frame.columns) == list(columns), table
+        text = frame[[column for column in columns if column not in NUMBERS]]
+        assert not text.isna().any(axis=None), table
+
+
+@pytest.mark.parametrize("table", ["allele_frequency", "allele_function", "phenotype_rule"])
+def test_every_curated_row_names_source_and_version(table, content):
+    frame = getattr(content, table)
+    assert (frame["source"].str.len() > 3).all()
+    assert frame["version"].str.fullmatch(r"\d{4}-\d{2}(-\d{2})?").all()
+
+
+def test_content_with_a_missing_column_is_refused(content):
+    tables = {name: getattr(content, name) for name in COLUMNS}
+    with pytest.raises(InvalidInput, match=r"usual_daily_dose lacks .*rxcui"):
+        ReferenceContent(**tables | {"usual_daily_dose": content.usual_daily_dose.drop(columns="rxcui")})
+
+
+def test_allele_functions_are_those_published(content, published):
+    keys = ["gene", "allele"]
+    ours = content.allele_function.set_index(keys)
+    theirs = published("alleles/allele_function.csv").set_index(keys)
+    added = ours.index.difference(theirs.index)
+    assert {gene for gene, _ in added} == {"CYP2D6"}
+    assert all("+" in allele for _, allele in added), "only tandem arrangements are added from the diplotype table"
+    same = ours.drop(added)
+    columns = ["clinical_function", "activity_value"]
+    assert same[columns].equals(theirs.loc[same.index, columns])
+    assert set(ours.index.get_level_values("gene")) <= set(theirs.index.get_level_values("gene"))
+
+
+def test_groups_frequencies_and_shares_are_in_range(content):
+    frequency = content.allele_frequency
+    assert set(frequency["biogeographic_group"]) <= {group.value for group in BiogeographicGroup}
+    assert frequency["frequency"].between(0, 1).all()
+    assert not frequency.duplicated(["gene", "allele", "biogeographic_group"]).any()
+    totals = frequency.groupby(["gene", "biogeographic_group"])["frequency"].sum()
+    assert totals.to_numpy() == pytest.approx(1, abs=2e-3)
+    assert content.population_share.groupby("drug")["share"].sum().to_numpy() == pytest.approx(1)
+    alternatives = content.default_alternative.groupby(["drug", "population"])["share"].sum()
+    assert alternatives.to_numpy() == pytest.approx(1)
+
+
+def test_planning_tables_cover_the_guidance(content):
+    guidance = content.guidance
+    shares = content.population_share
+    assert set(zip(shares["drug"], shares["population"], strict=True)) == set(
+        zip(guidance["drug"], guidance["population"], strict=True)
+    )
+    doses = content.usual_daily_dose
+    assert doses["drug"].is_unique
+    assert (doses["usual_daily_dose_mg"] > 0).all()
+    named = {name for text in guidance["alternatives"] for name in text.split(";")} - {""}
+    wanted = set(guidance["drug"]) | set(content.default_alternative["alternative_drug"]) | named
+    assert wanted <= set(doses["drug"])
+    policy = content.default_alternative
+    any_population = set(policy.loc[policy["population"] == "*", "drug"])
+    specific = set(zip(policy["drug"], policy["population"], strict=True))
+    switched = guidance[guidance["action"] == Action.ALTERNATIVE.value]
+    for drug, population in set(zip(switched["drug"], switched["population"], strict=True)):
+        assert drug in any_population or (drug, population) in specific
+
+
+def test_drug_codes_are_cpics(content, published):
+    theirs = published("drugs/cpic_drug.csv").set_index("name")
+    ours = content.usual_daily_dose.set_index("drug")
+    shared = ours.index.intersection(theirs.index)
+    assert len(shared) > 30
+    assert ours.loc[shared, "rxcui"].tolist() == theirs.loc[shared, "rxnorm_ingredient_rxcui"].tolist()
+
+
+def test_guidance_rows_carry_numbers_exactly_where_their_action_has_one(content):
+    guidance = content.guidance
+    assert set(guidance["action"]) <= {action.value for action in Action}
+    assert set(guidance["strength"]) <= {strength.value for strength in Strength}
+    number_of = {
+        Action.DOSE_FACTOR: ["dose_factor_low", "dose_factor_high"],
+        Action.DOSE_CAP: ["dose_cap_mg_per_day"],
+        Action.ABSOLUTE_DOSE: ["absolute_dose_mg_per_day"],
+    }
+    for action, columns in number_of.items():
+        has = guidance["action"] == action.value
+        for column in columns:
+            assert (guidance[column].notna() == has).all(), column
+    assert (guidance["dose_factor_low"].dropna() <= guidance["dose_factor_high"].dropna()).all()
+    allowed = {"start", "maintenance", "start_and_maintenance", "loading", "chronic_use", ""}
+    assert set(guidance["applies_to"]) <= allowed
+
+
+def test_effective_sizes_are_recomputed_from_the_published_studies(content, published):
+    studies = published("frequencies/allele_frequency_by_study.csv").rename(
+        columns={"population_group": "biogeographic_group"}
+    )
+    studies = studies.assign(
+        frequency=studies["frequency"].astype(float), n_subjects=studies["n_subjects"].astype(float)
+    )
+    function = content.allele_function.set_index(["gene", "allele"])["clinical_function"]
+    normal = pd.MultiIndex.from_frame(studies[["gene", "allele"]]).map(function.to_dict()) == "Normal function"
+    inferred = (studies["allele"] == "*1") | studies["allele"].str.contains("eference")
+    studies = studies[~inferred & ~((studies["gene"] == "DPYD") & normal)]
+    ours = content.group_effective_size.drop(columns="source")
+    pd.testing.assert_frame_equal(group_effective_size(studies, sorted(ours["gene"].unique())), ours)
+    assert ours["effective_size"].between(10, 200).all()
+
+
+def test_the_moment_estimator_finds_the_effective_size_of_simulated_studies(rng):
+    mean = rng.dirichlet([8, 2, 1])
+    people = rng.integers(40, 400, size=3000)
+    site = rng.dirichlet(mean * 2 * 45, size=3000)
+    counts = rng.multinomial(2 * people, site)
+    frequency = counts / (2 * people)[:, None]
+    rows = [pd.DataFrame({"allele": f"*{i}", "frequency": frequency[:, i], "n_subjects": people}) for i in range(3)]
+    assert effective_people(*moments(pd.concat(rows))) == pytest.approx(45, rel=0.1)
+
+
+def test_blank_study_frequencies_are_refused():
+    row = {"gene": "G", "allele": "*2", "biogeographic_group": "European", "frequency": None, "n_subjects": 50}
+    with pytest.raises(InvalidInput, match="blank"):
+        group_effective_size(pd.DataFrame([row]), ["G"])
