@@ -3,32 +3,46 @@
 import numpy as np
 import pandas as pd
 
-MAXIMUM_STEP_CORRELATION = 0.95
+MAXIMUM_STEP_CORRELATION = 0.98
 MAXIMUM_COMMON_CORRELATION = 0.9
-PRIOR_PAIRS = 6.0
-"""Pairs of errors that the panel's typical correlation counts for, beside a series' own."""
+PRIOR_ORIGINS_STEP = 12.0
+"""Origins that the panel's typical correlation counts for, beside a series' own."""
 
-PRIOR_ORIGINS = 3.0
+PRIOR_ORIGINS_COMMON = 3.0
+"""Origins without any common movement that a product is taken to have had besides."""
 
 
 def step_correlations(errors: np.ndarray) -> np.ndarray:
-    """Correlation [series] of the errors of neighbouring future periods, from errors [series, origin, horizon].
+    """Correlation [series] of neighbouring future periods, from backtest errors [series, origin, horizon].
 
-    Errors of one origin are taken about zero: a forecast that starts too high stays too high, and sums over a lead time
-    must know it. Series with few pairs are drawn to the panel's; clipped to 0 .. `MAXIMUM_STEP_CORRELATION`.
+    That of the AR(1) under which the sum over the horizon varies as it did in the backtest: a forecast that starts too
+    high stays too high, and demand over a lead time must know it; the correlation of neighbours alone decays too fast.
+    Errors are taken about zero. Drawn to the panel's where origins are few; 0 .. `MAXIMUM_STEP_CORRELATION`.
 
-    >>> step_correlations(np.tile([1.0, 1.0, -1.0, -1.0], (1, 8, 1))).round(3)
-    array([0.333])
+    >>> step_correlations(np.tile([1.0, 1.0, 1.0, -1.0], (1, 8, 1))).round(2)
+    array([0.])
     """
-    earlier, later = errors[:, :, :-1], errors[:, :, 1:]
-    both = np.isfinite(earlier) & np.isfinite(later)
-    product = np.where(both, earlier * later, 0.0).sum(axis=(1, 2))
-    power = np.where(both, (earlier**2 + later**2) / 2, 0.0).sum(axis=(1, 2))
-    own = product / np.maximum(power, 1e-12)
-    pairs = both.sum(axis=(1, 2))
-    panel = float(np.median(own[pairs > 0])) if (pairs > 0).any() else 0.0
-    drawn = (own * pairs + panel * PRIOR_PAIRS) / (pairs + PRIOR_PAIRS)
-    return np.clip(drawn, 0.0, MAXIMUM_STEP_CORRELATION)
+    known = np.isfinite(errors)
+    filled = np.where(known, errors, 0.0)
+    squares = (filled**2).sum(axis=2)
+    joint = (filled.sum(axis=2) ** 2 - squares).sum(axis=1)
+    power = (squares * np.maximum(known.sum(axis=2) - 1, 0)).sum(axis=1)
+    own = joint / np.maximum(power, 1e-12)
+    origins = (known.sum(axis=2) > 1).sum(axis=1)
+    scored = origins > 0
+    panel = float(np.mean(np.sort(own[scored]))) if scored.any() else 0.0
+    drawn = (own * origins + panel * PRIOR_ORIGINS_STEP) / (origins + PRIOR_ORIGINS_STEP)
+    return _step_of_mean(drawn, errors.shape[2])
+
+
+def _step_of_mean(mean_correlation: np.ndarray, horizon: int) -> np.ndarray:
+    """The AR(1) coefficient whose correlations between different periods of the horizon have this mean."""
+    if horizon < 2:
+        return np.zeros(len(mean_correlation))
+    steps = np.linspace(0, MAXIMUM_STEP_CORRELATION, 200)
+    lags = np.arange(1, horizon)
+    means = (steps[:, None] ** lags * (horizon - lags)).sum(axis=1) * 2 / (horizon * (horizon - 1))
+    return np.interp(mean_correlation, means, steps)
 
 
 def common_correlations(errors: np.ndarray, product_ids: tuple[str, ...]) -> np.ndarray:
@@ -52,7 +66,7 @@ def common_correlations(errors: np.ndarray, product_ids: tuple[str, ...]) -> np.
     between = (together**2 - squares).sum(axis=(1, 2))
     pairs = (squares * np.maximum(sites - 1, 0)).sum(axis=(1, 2))
     origins = (sites.max(axis=2, initial=0) > 1).sum(axis=1)
-    correlation = between / np.maximum(pairs, 1e-12) * origins / (origins + PRIOR_ORIGINS)
+    correlation = between / np.maximum(pairs, 1e-12) * origins / (origins + PRIOR_ORIGINS_COMMON)
     return np.clip(correlation, 0.0, MAXIMUM_COMMON_CORRELATION)[product]
 
 

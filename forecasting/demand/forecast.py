@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.demand.dependence import common_correlations, step_correlations
-from forecasting.demand.intervals import LEVELS, LogErrors, conformal_quantiles, count_quantiles
+from forecasting.demand.intervals import LEVELS, LogErrors, conformal_quantiles, count_quantiles, quantiles_of
 from forecasting.demand.models import cap
 from forecasting.demand.selection import Model, candidates, rolling_candidates, season_cycle, select_model
 from forecasting.demand.series import KEY, DemandPanel
@@ -16,6 +16,11 @@ from forecasting.terms import QUANTILE_LEVELS
 
 MAXIMUM_LOG_VARIANCE = 0.5
 """Noise beyond this is not believed when the mean is found from the median: e^0.25 is 28 % above it."""
+
+OUTLYING = 3.0
+"""Changes beyond this many robust standard deviations count as that many."""
+
+MINIMUM_CHANGES = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,14 +162,13 @@ def mean_from_median(middle: np.ndarray, errors: np.ndarray, model: np.ndarray) 
     """Mean demand [series, horizon] from forecasts made on the log scale, which aim at the median.
 
     The factor is that of the log-normal, e^(variance / 2), of the noise between neighbouring periods alone: half the
-    squared change of the backtest `errors` from one horizon to the next (a robust one). Intermittent rates are means.
+    mean squared change of the backtest `errors` from one horizon to the next (outlying ones held). Intermittent rates are means.
     """
     changes = np.abs(np.diff(errors, axis=2)).reshape(len(errors), -1)
-    known = np.isfinite(changes)
-    count = known.sum(axis=1)
-    middle_rank = np.maximum(count - 1, 0) // 2
-    ordered = np.sort(np.where(known, changes, np.inf), axis=1) if changes.shape[1] else np.zeros((len(errors), 1))
-    typical = np.where(count >= 6, ordered[np.arange(len(errors)), middle_rank], 0.0)
-    variance = np.minimum((typical * 1.4826) ** 2 / 2, MAXIMUM_LOG_VARIANCE)
+    count = np.isfinite(changes).sum(axis=1)
+    typical = 1.4826 * quantiles_of(changes, np.array([0.5]))[:, 0] if changes.shape[1] else np.zeros(len(errors))
+    held = np.minimum(np.nan_to_num(changes), OUTLYING * np.nan_to_num(typical)[:, None])
+    noise = (held**2).sum(axis=1) / np.maximum(count, 1) / 2
+    variance = np.where(count >= MINIMUM_CHANGES, np.minimum(noise, MAXIMUM_LOG_VARIANCE), 0.0)
     factor = np.where(model == Model.INTERMITTENT, 1.0, np.exp(variance / 2))
     return middle * factor[:, None]
