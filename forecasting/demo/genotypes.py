@@ -142,13 +142,13 @@ def counts(sites: SiteGenotypes, as_of: dt.date, seed: int) -> pd.DataFrame:
     """
     rng = stream(seed, 2)
     facilities = table("facilities").set_index("facility_id")
+    tested = (facilities["population"] * facilities["tested_per_1000_people"] / 1000).dropna().to_dict()
     frames = []
     for site, facility_id in enumerate(sites.facility_ids):
-        rate = facilities.at[facility_id, "tested_per_1000_people"]
-        if np.isnan(rate):
+        if facility_id not in tested:
             continue
         for name in genes():
-            people = int(facilities.at[facility_id, "population"] * rate / 1000 * rng.uniform(0.55, 1.0))
+            people = int(tested[facility_id] * rng.uniform(0.55, 1.0))
             frames.append(_site_counts(sites, site, name, people, rng))
     if not frames:
         return _empty_counts()

@@ -66,7 +66,7 @@ def dose_ratios() -> dict[tuple[str, str], float]:
     0.1
     """
     rows = table("alternatives").dropna(subset=["dose_ratio"])
-    return {(row.drug, row.alternative_drug): float(row.dose_ratio) for row in rows.itertuples()}
+    return dict(zip(zip(rows["drug"], rows["alternative_drug"], strict=True), rows["dose_ratio"], strict=True))
 
 
 def gene_sets() -> dict[str, set[str]]:
@@ -90,11 +90,11 @@ def rule_shares(sites: SiteGenotypes) -> pd.DataFrame:
         if len(names) == 2:
             people = people[..., None] * sites.key_shares(names[1])[:, :, None, :]
         people = people.sum(axis=1).copy()
-        for rule in rows.itertuples():
-            reached = _matches(keys[0], rule.keys_1)
+        for position, rule in zip(rows.index.to_numpy(), rows.to_dict("records"), strict=True):
+            reached = _matches(keys[0], rule["keys_1"])
             if len(names) == 2:
-                reached = reached[:, None] & _matches(keys[1], rule.keys_2)
-            shares[rule.Index] = people[:, reached].sum(axis=1) * rule.share_affected
+                reached = reached[:, None] & _matches(keys[1], rule["keys_2"])
+            shares[position] = people[:, reached].sum(axis=1) * rule["share_affected"]
             people[:, reached] = 0.0
     return pd.concat([rules, pd.DataFrame(shares, columns=list(sites.facility_ids))], axis=1)
 
@@ -110,22 +110,21 @@ def genetic_change(products: pd.DataFrame, rules: pd.DataFrame, facility_id: str
     share 0 receives nothing.
     """
     change = np.zeros((len(products), len(products)))
-    for rule in rules.itertuples():
-        for index in np.flatnonzero((products["drug"] == rule.drug).to_numpy()):
-            weight = float(rules.at[rule.Index, facility_id])
-            change[index] += weight * _move(products, index, rule, mix)
-            change[index, index] -= weight
+    for rule in rules.to_dict("records"):
+        for index in np.flatnonzero((products["drug"] == rule["drug"]).to_numpy()):
+            change[index] += rule[facility_id] * _move(products, int(index), rule, mix)
+            change[index, index] -= rule[facility_id]
     return change
 
 
-def _move(products: pd.DataFrame, index: int, rule: Any, mix: np.ndarray) -> np.ndarray:
+def _move(products: pd.DataFrame, index: int, rule: dict[Any, Any], mix: np.ndarray) -> np.ndarray:
     """Units of each product that replace one unit of product `index` for a patient whom the rule reaches."""
-    if isinstance(rule.alternatives, str):
-        named = dict(pair.split(":") for pair in rule.alternatives.split(";"))
+    if isinstance(rule["alternatives"], str):
+        named = dict(pair.split(":") for pair in rule["alternatives"].split(";"))
         return alternative_move(products, index, {drug: float(share) for drug, share in named.items()}, mix)
     strengths = products["strength_value"].to_numpy(dtype=float)
     same = np.flatnonzero(((products["drug"] == products["drug"].iloc[index]) & (mix > 0)).to_numpy())
-    factor = rule.dose_factor if np.isnan(rule.dose_cap) else min(1.0, rule.dose_cap / strengths[index])
+    factor = rule["dose_factor"] if np.isnan(rule["dose_cap"]) else min(1.0, rule["dose_cap"] / strengths[index])
     units = np.zeros(len(products))
     if index in same:
         units[same] = dose_move(strengths[same], int(np.flatnonzero(same == index)[0]), factor)

@@ -140,6 +140,6 @@ def _products(as_of: dt.date, drugs: tuple[str, ...]) -> pd.DataFrame:
     start = pd.Timestamp(as_of)
     launched = start - pd.to_timedelta(7 * rows["launched_weeks_ago"].astype(float), unit="D")
     withdrawn = start + pd.to_timedelta(7 * rows["withdrawn_in_weeks"].astype(float), unit="D")
-    price = [Decimal(f"{value:.2f}") for value in rows["pack_price"]]
-    size = [Decimal(int(value)) for value in rows["pack_size"]]
+    price = rows["pack_price"].map(lambda value: Decimal(f"{value:.2f}"))
+    size = rows["pack_size"].map(Decimal)
     return rows.assign(pack_price=price, pack_size=size, currency="GBP", launched_on=launched, withdrawn_on=withdrawn)

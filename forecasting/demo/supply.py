@@ -14,6 +14,7 @@ from forecasting.demo.tables import stream, table
 from forecasting.terms import StockStatus
 
 REVIEW_DAYS = 7
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 RECEIPT_LINES, OPEN_LINES = 400, 40
 OVERDUE_LINES, FAR_DAYS = 5, 120
 LATE_COUNT_SITE, LATE_COUNT_DAYS = 2, 40
@@ -44,8 +45,7 @@ def suppliers() -> pd.DataFrame:
     3
     """
     rows = table("suppliers")
-    rows["minimum_order_value"] = [Decimal(f"{value:.2f}") for value in rows["minimum_order_value"]]
-    return rows
+    return rows.assign(minimum_order_value=rows["minimum_order_value"].map(lambda value: Decimal(f"{value:.2f}")))
 
 
 def month_of_packs(lines: pd.DataFrame) -> np.ndarray:
@@ -107,11 +107,12 @@ def _last_order_day(days: pd.DatetimeIndex, order_weekdays: pd.Series) -> pd.Dat
 
 def _order_day(days: pd.DatetimeIndex, order_weekdays: pd.Series, step: int) -> pd.DatetimeIndex:
     """The nearest day, going by `step`, on which the line's supplier takes orders."""
-    found = pd.Series(days)
+    found = days
     for _ in range(6):
-        taken = [day.strftime("%a") in names for day, names in zip(found, order_weekdays, strict=True)]
+        named = zip(found.day_of_week, order_weekdays, strict=True)
+        taken = np.array([WEEKDAYS[day] in names for day, names in named])
         found = found.where(taken, found + pd.Timedelta(days=step))
-    return pd.DatetimeIndex(found)
+    return found
 
 
 def _working_day(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -148,7 +149,8 @@ def _lots(lines: pd.DataFrame, as_of: dt.date, rng: np.random.Generator) -> pd.D
     rows = lines.loc[np.repeat(lines.index, number)].reset_index(drop=True)
     weight = rng.uniform(0.3, 1.0, len(rows))
     line = np.repeat(np.arange(len(lines)), number)
-    reached = np.round(pd.Series(weight).groupby(line).cumsum() / np.bincount(line, weight)[line] * rows["on_hand"])
+    filled = pd.Series(weight).groupby(line).cumsum() / np.bincount(line, weight)[line]
+    reached = (filled * rows["on_hand"]).round()
     quantity = reached - reached.groupby(line).shift(fill_value=0.0)
     life = rng.uniform(0.25, 0.98, len(rows)) * rows["shelf_life_days"].to_numpy(dtype=float)
     empty = (rows["on_hand"] == 0).to_numpy()

@@ -117,11 +117,10 @@ def _merged(facilities: pd.DataFrame, weeks: pd.DatetimeIndex, units: np.ndarray
     """The demand of closed sites carried on by their successors."""
     position = {facility_id: i for i, facility_id in enumerate(facilities["facility_id"])}
     merged = units.copy()
-    for row in facilities.dropna(subset=["closed_on"]).itertuples():
-        after = (weeks >= row.closed_on)[:, None]
-        closed, successor = position[row.facility_id], position.get(row.successor_id)
-        if successor is not None:
-            merged[successor] += np.where(after, units[closed], 0.0)
+    for row in facilities.dropna(subset=["closed_on"]).to_dict("records"):
+        after = np.asarray(weeks >= row["closed_on"])[:, None]
+        closed, successor = position[row["facility_id"]], position[row["successor_id"]]
+        merged[successor] += np.where(after, units[closed], 0.0)
         merged[closed] = np.where(after, 0.0, units[closed])
     return merged
 
@@ -218,8 +217,8 @@ def dispensing(use: Usage, as_of: dt.date, seed: int) -> pd.DataFrame:
     quantity = np.where(_returned(rng, expected), -rng.integers(1, 29, expected.shape), quantity)
     quantity = _stocked_out(use, quantity)
     seen = _used(use)[:, history] & (rng.random(expected.shape) > 0.004)
-    if len(seen) > 1:
-        seen[1, len(seen[1]) - LOST_WEEK] = False
+    weeks = use.weeks[history]
+    seen[1:2, weeks == pd.Timestamp(as_of) - pd.Timedelta(weeks=LOST_WEEK)] = False
     site, week, product = np.nonzero(seen)
     units = quantity[site, week, product]
     patients = np.ceil(units / UNITS_A_PATIENT)
