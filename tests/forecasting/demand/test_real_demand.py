@@ -1,0 +1,112 @@
+"""Loose gates on published data; skipped where the shared data folder is absent."""
+
+import datetime as dt
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.demand.backtest import backtest
+from forecasting.demand.cleaning import clean
+from forecasting.demand.forecast import forecast_panel
+from forecasting.demand.series import DemandPanel, panel_from_frame
+from forecasting.terms import Period
+
+DATA = pathlib.Path(__file__).parents[4] / "shared" / "data" / "rx"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"shared data folder {DATA} is not here")
+
+
+def read(name: str, facility: str, product: list[str], start: str, quantity: str) -> pd.DataFrame:
+    source = pd.read_csv(DATA / name, dtype=dict.fromkeys([facility, *product], str))
+    columns = {
+        "facility_id": source[facility],
+        "product_id": source[product].agg("/".join, axis=1),
+        "period_start": pd.to_datetime(source[start]),
+        "quantity": source[quantity],
+    }
+    return pd.DataFrame(columns)
+
+
+def hospital_rows() -> pd.DataFrame:
+    name = "scmd_adhd_narcolepsy_trust_month.csv.gz"
+    return read(name, "ods_code", ["vmp_snomed_code"], "year_month", "total_quantity")
+
+
+@needs_data
+def test_pbs__reaches_the_accuracy_and_coverage_of_the_recipe():
+    rows = read("pbs_atc2_month_1991_2008.csv.gz", "Concession", ["Type", "ATC2"], "Month", "Scripts")
+    result = backtest(panel_from_frame(rows, Period.MONTH), 12, origins=3, step=6)
+    frame = result.frame[result.frame["mase_seasonal_naive"].notna()]
+    # a naive error below one script a month is no scale (FORECASTING section 1: 12 stub series)
+    scaled = frame[frame["absolute_error"] / 12 / frame["mase"] >= 1]
+    assert scaled["mase_seasonal_naive"].mean() == pytest.approx(0.962, abs=0.002)
+    assert scaled["mase"].mean() < 0.80
+    assert 0.76 < scaled["coverage_80"].mean() < 0.86
+    assert 2 * scaled["pinball_loss"].sum() / scaled["total"].sum() < 0.045
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "columns", "horizon", "step", "mase"),
+    [
+        ("epd_gabapentinoids_ccg_month_ddd.csv.gz", ("pct", ["drug"], "month", "gaba_ddd"), 12, 6, 0.50),
+        ("epd_sertraline_ccg_month.csv.gz", ("ccg_id", ["bnf_code"], "month", "quantity"), 6, 3, 0.70),
+    ],
+)
+def test_primary_care__beats_the_seasonal_naive_by_far(name, columns, horizon, step, mase):
+    rows = read(name, *columns)
+    result = backtest(panel_from_frame(rows[rows["facility_id"] != "UNK"], Period.MONTH), horizon, step=step)
+    everything = result.segments.set_index("segment").loc["all"]
+    assert everything["mase"] < mase
+    assert everything["wape"] < everything["wape_seasonal_naive"]
+    assert 0.76 < everything["coverage_80"] < 0.86
+
+
+@needs_data
+def test_hospital__the_gross_negative_is_an_outlier_and_does_not_wipe_out_the_history():
+    cleaned = clean(hospital_rows(), period=Period.MONTH, as_of=dt.date(2021, 11, 1))
+    outliers = cleaned.changes[cleaned.changes["rule"] == "outlier"]
+    keys = outliers[["facility_id", "product_id", "period_start", "quantity_raw"]].to_numpy().tolist()
+    assert keys == [["RM3", "395522003", pd.Timestamp("2020-03-01"), -314280.0]]
+    series = cleaned.frame[(cleaned.frame["facility_id"] == "RM3") & (cleaned.frame["product_id"] == "395522003")]
+    assert (series["quantity"].dropna() == series["quantity_raw"][series["quantity"].notna()]).all()
+    assert not (cleaned.frame["quantity"] < 0).any()
+
+
+@needs_data
+def test_hospital__intermittent_issues_are_covered():
+    cleaned = clean(hospital_rows(), period=Period.MONTH, as_of=dt.date(2021, 11, 1))
+    result = backtest(panel_from_frame(cleaned.frame, Period.MONTH), 6, origins=2, step=3)
+    segments = result.segments.set_index("segment")
+    assert 0.76 < segments.loc["all", "coverage_80"] < 0.90
+    assert segments.loc["all", "rmsse"] < segments.loc["all", "rmsse_seasonal_naive"]
+
+
+def simulated_weeks(series: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and drawn demand [series, 208 weeks]: 5 to 500 a week, Poisson or overdispersed, mild season, slow trend."""
+    generator = np.random.default_rng(seed)
+    time = np.arange(208)
+    level = np.exp(generator.uniform(np.log(5), np.log(500), (series, 1)))
+    phase, height = generator.uniform(size=(series, 1)), generator.uniform(0, 0.15, (series, 1))
+    trend = generator.normal(0, 0.1, (series, 1)) * (time - 182) / 52
+    mean = level * np.exp(height * np.sin(2 * np.pi * (time / 52.18 + phase)) + trend)
+    size = generator.choice([10, 50, 10_000], (series, 1))
+    return mean, generator.poisson(generator.gamma(size, mean / size)).astype(float)
+
+
+def test_weeks__half_a_year_ahead_no_worse_than_the_last_month_or_last_year():
+    mean, demand = simulated_weeks(300, seed=12)
+    past, future = demand[:, :182], demand[:, 182:]
+    names = tuple(str(row) for row in range(300))
+    forecast = forecast_panel(DemandPanel(names, names, past, dt.date(2023, 1, 2), Period.WEEK), 26)
+    size = mean.mean(axis=1)
+    ours, month, year = (
+        (np.abs(guess - future).mean(axis=1) / size).mean()
+        for guess in (forecast.mean, past[:, -4:].mean(axis=1, keepdims=True), past[:, -52:-26])
+    )
+    assert ours < 0.95 * month
+    assert ours < 0.80 * year
+    assert forecast.mean.sum() == pytest.approx(mean[:, 182:].sum(), rel=0.03)
+    inside = (future >= forecast.quantiles[:, :, 2]) & (future <= forecast.quantiles[:, :, 6])
+    assert 0.76 < inside.mean() < 0.88
