@@ -130,7 +130,7 @@ def stable_seed(*parts: object) -> np.random.SeedSequence:
 
 
 def _site_draws(facility_id: str, seed: int, draws: int) -> tuple[np.ndarray, np.ndarray]:
-    """Per draw: the place in the guidelines' dose ranges (0 to 1), and the share of the planned rise that comes true."""
+    """Per draw: place in the guidelines' dose ranges (0 to 1), and share of the planned rise that comes true."""
     random = np.random.default_rng(stable_seed(seed, "site", facility_id))
     position = (random.permutation(draws) + random.random(draws)) / draws
     return position, np.maximum(random.normal(1.0, PLAN_REALISATION_SD, draws), 0.0)

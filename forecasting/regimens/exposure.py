@@ -75,3 +75,30 @@ def _known(coverage: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 def _day_number(stamps: pd.Series) -> np.ndarray:
     return stamps.to_numpy(dtype="datetime64[D]").astype(np.int64)
+
+
+NO_RESULT = "No Result"
+"""CPIC's lookup key for a gene of a two-gene rule that was not tested."""
+
+
+def row_exposure(rows: pd.DataFrame, by_gene: dict[str, np.ndarray]) -> np.ndarray:
+    """Exposure [period, row] of guidance rows (gene_1, lookup_key_1, gene_2, lookup_key_2; blank = no second gene).
+
+    `by_gene` holds each gene's exposure [period]; a gene without one was not tested. Whoever is tested for the less
+    tested gene of a rule is taken to be tested for the other too (panels): rows with both keys apply to those, rows
+    with "No Result" for one gene to those who have the other alone.
+    """
+    periods = len(next(iter(by_gene.values()))) if by_gene else 0
+    nobody = np.zeros(periods)
+    columns = []
+    for row in rows[["gene_1", "lookup_key_1", "gene_2", "lookup_key_2"]].itertuples(index=False):
+        first = by_gene.get(str(row.gene_1), nobody)
+        second = by_gene.get(str(row.gene_2), nobody) if row.gene_2 else first
+        both = np.minimum(first, second)
+        if row.lookup_key_1 == NO_RESULT:
+            columns.append(second - both)
+        elif row.gene_2 and row.lookup_key_2 == NO_RESULT:
+            columns.append(first - both)
+        else:
+            columns.append(both)
+    return np.stack(columns, axis=1) if columns else np.zeros((periods, 0))

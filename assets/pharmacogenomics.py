@@ -1,0 +1,53 @@
+"""Stage 2, pharmacogenomics: who has which genotype, per site and gene."""
+
+import pandas as pd
+
+from assets.content import active_content
+from assets.resources import Warehouse
+from assets.staged import Staged, problems_frame
+from assets.table_asset import PHARMACOGENOMICS, table_asset
+from forecasting.pharmacogenomics import prevalence as science
+from warehouse.schema.inputs import NOT_STATED
+from warehouse.schema.results import Prevalence
+
+
+@table_asset(Prevalence, group=PHARMACOGENOMICS, deps=["content_releases"])
+def prevalence(
+    warehouse: Warehouse,
+    runs: pd.DataFrame,
+    facilities: pd.DataFrame,
+    ancestry: pd.DataFrame,
+    genotype_counts: pd.DataFrame,
+    assays: pd.DataFrame,
+) -> Staged:
+    """Posterior of every gene that guidance for stocked drugs asks about, for every open site."""
+    as_of = runs["as_of"].iloc[0]
+    if ancestry.empty and genotype_counts.empty:
+        message = "ancestry and genotype_counts are missing: no prevalence, the genetic step is skipped"
+        return Staged(_empty(), problems_frame([(None, None, "input_missing", message)]))
+    with warehouse.engine.connect() as connection:
+        content = active_content(connection)
+    genes = sorted((set(content.guidance["gene_1"]) | set(content.guidance["gene_2"])) - {""})
+    open_sites = facilities[facilities["closed_on"].isna() | (facilities["closed_on"] > as_of)]
+    posterior = science.posterior(
+        content,
+        open_sites["facility_id"].tolist(),
+        genes,
+        ancestry=ancestry,
+        genotype_counts=_newest_counts(genotype_counts, as_of),
+        assays=assays,
+    )
+    found = posterior.problems.drop_duplicates()
+    problems = [(one.facility_id, one.gene, "prevalence", one.problem) for one in found.itertuples()]
+    return Staged(posterior.frame.assign(as_of=as_of), problems_frame(problems))
+
+
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame(columns=["as_of", *science.COLUMNS])
+
+
+def _newest_counts(counts: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """The last count of each site, gene and kind of result that was made before the origin."""
+    known = counts[(counts["as_of"] <= as_of) | (counts["as_of"] == pd.Timestamp(NOT_STATED))]
+    newest = known.groupby(["facility_id", "gene", "result_type", "biogeographic_group"])["as_of"].transform("max")
+    return known[known["as_of"] == newest]

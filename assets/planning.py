@@ -1,0 +1,112 @@
+"""Stage 1, inputs: what the site handed in, which knowledge is active, and what this run is asked to plan."""
+
+import datetime as dt
+import hashlib
+import json
+from importlib.metadata import version
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import sqlalchemy as sa
+
+from assets.content import store_builtin_content
+from assets.metadata import table_schema
+from assets.resources import Warehouse
+from assets.staged import Staged
+from assets.table_asset import INPUTS, table_asset
+from forecasting.errors import InvalidInput, MissingContent
+from forecasting.terms import Period
+from warehouse.engine import writing
+from warehouse.importers import reference
+from warehouse.schema import Base
+from warehouse.schema.inputs import Dispensing
+from warehouse.schema.ledger import Load
+from warehouse.schema.results import Run
+
+DEFAULT_SEED = 7
+DEFAULT_DRAWS = 200
+
+input_tables = [
+    dg.AssetSpec(
+        table.name,
+        group_name=INPUTS,
+        description=table.comment,
+        metadata={"dagster/column_schema": table_schema(table)},
+        kinds={"table"},
+    ).with_io_manager_key("warehouse_io")
+    for table in Base.metadata.sorted_tables
+    if table.info["layer"] == "inputs"
+]
+"""The site bundle's tables: loaded by `pgx-supply load`, read by the assets."""
+
+
+class PlanningConfig(dg.Config):
+    """What a run is asked: blank fields take the natural choice."""
+
+    as_of: str | None = None
+    horizon: int | None = None
+    facilities: list[str] = []
+    with_genetics: bool = True
+    seed: int = DEFAULT_SEED
+    draws: int = DEFAULT_DRAWS
+
+
+@dg.asset(group_name=INPUTS, kinds={"table"})
+def content_releases(warehouse: Warehouse) -> dg.MaterializeResult[Any]:
+    """Releases of reference knowledge; the built-in content is stored as one, so that forecasts can name it."""
+    with writing(warehouse.engine) as connection:
+        store_builtin_content(connection)
+        active = reference.active_releases(connection)
+    return dg.MaterializeResult(metadata={"active releases": dg.MetadataValue.json(active)})
+
+
+@table_asset(Run, group=INPUTS, deps=[content_releases, "dispensing", "facilities"])
+def runs(config: PlanningConfig, warehouse: Warehouse) -> Staged:
+    """The run to plan: origin, horizon, sites, seed, active releases and a digest of the inputs."""
+    with warehouse.engine.connect() as connection:
+        starts = _history_starts(connection)
+        _refuse_unknown_facilities(connection, config.facilities)
+        releases = reference.active_releases(connection)
+        inputs = _inputs_digest(connection)
+    period = Period.infer(starts)
+    as_of = dt.date.fromisoformat(config.as_of) if config.as_of else period.step(max(starts))
+    if as_of <= min(starts):
+        raise InvalidInput(f"as-of {as_of}: the history begins on {min(starts)}, nothing is known before it")
+    asked = {
+        "as_of": as_of,
+        "period": period.value,
+        "horizon": config.horizon or period.default_horizon,
+        "with_genetics": config.with_genetics,
+        "facilities": ";".join(sorted(config.facilities)) or None,
+        "seed": config.seed,
+        "draws": config.draws,
+        "releases": json.dumps(releases, sort_keys=True),
+        "inputs_sha256": inputs,
+        "software_version": version("pgx-supply"),
+    }
+    run_id = hashlib.sha256(repr(sorted(asked.items())).encode()).hexdigest()[:16]
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    return Staged(pd.DataFrame([asked | {"run_id": run_id, "started_at": now, "finished_at": None}]))
+
+
+def _history_starts(connection: sa.Connection) -> list[dt.date]:
+    starts = connection.scalars(sa.select(Dispensing.period_start).distinct()).all()
+    if not starts:
+        raise MissingContent("there is no dispensing history: load a site bundle first (pgx-supply load PATH)")
+    return list(starts)
+
+
+def _refuse_unknown_facilities(connection: sa.Connection, asked: list[str]) -> None:
+    facilities = Base.metadata.tables["facilities"]
+    known = set(connection.scalars(sa.select(facilities.c.facility_id)))
+    unknown = sorted(set(asked) - known)
+    if unknown:
+        raise InvalidInput(f"unknown facility {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+
+
+def _inputs_digest(connection: sa.Connection) -> str:
+    """Digest of all files and snapshots that changed something, as the load ledger names them."""
+    changed = sa.select(Load.table_name, Load.sha256).where(Load.accepted > 0).distinct()
+    rows = sorted(tuple(row) for row in connection.execute(changed))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()

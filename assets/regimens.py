@@ -1,0 +1,109 @@
+"""Stage 3, regimens: how far results are acted on, and what following a guideline row does to each product."""
+
+import numpy as np
+import pandas as pd
+
+from assets.content import active_content
+from assets.resources import Warehouse
+from assets.run import PlanningRun
+from assets.staged import Staged, problems_frame
+from assets.table_asset import REGIMENS, table_asset
+from forecasting.pharmacogenomics.content import ReferenceContent
+from forecasting.regimens.exposure import exposure_table
+from forecasting.regimens.moves import TherapyMoves, build_moves
+from forecasting.regimens.strengths import describe_products
+from warehouse.schema.results import Exposure, RegimenMove
+
+MIX_DAYS = 365
+"""A site's mix of strengths is that of the last year."""
+
+
+@table_asset(Exposure, group=REGIMENS)
+def exposure(
+    runs: pd.DataFrame, testing_coverage: pd.DataFrame, facilities: pd.DataFrame, dispensing: pd.DataFrame
+) -> Staged:
+    """Exposure per site, gene and period of history and horizon, from measured and planned coverage."""
+    run = PlanningRun.from_frame(runs)
+    columns = ["as_of", "facility_id", "gene", "period_start", "exposure", "planned"]
+    if testing_coverage.empty:
+        message = "testing_coverage is missing: it is not known how far testing has come, the genetic step is skipped"
+        return Staged(pd.DataFrame(columns=columns), problems_frame([(None, None, "input_missing", message)]))
+    first = dispensing["period_start"].min().date()
+    periods = run.period.offset(run.future_starts(first)[-1].date(), first) + 1
+    starts = pd.DatetimeIndex([run.period.step(first, number) for number in range(periods)])
+    frame = exposure_table(testing_coverage, facilities["facility_id"].tolist(), starts, run.as_of)
+    return Staged(frame.assign(as_of=run.as_of))
+
+
+@table_asset(RegimenMove, group=REGIMENS, deps=["content_releases"])
+def regimen_moves(
+    warehouse: Warehouse,
+    runs: pd.DataFrame,
+    products: pd.DataFrame,
+    alternatives: pd.DataFrame,
+    dispensing: pd.DataFrame,
+    facilities: pd.DataFrame,
+) -> Staged:
+    """What one dose unit becomes at each site when a guidance row is followed."""
+    run = PlanningRun.from_frame(runs)
+    with warehouse.engine.connect() as connection:
+        content = active_content(connection)
+    moves = build_moves(
+        describe_products(_sold(products, run), content.usual_daily_dose),
+        content.guidance,
+        _alternatives(alternatives, content, run),
+        content.population_share,
+    )
+    quantity = _recent_quantity(dispensing, run)
+    sites = [site for site in facilities["facility_id"] if site in quantity.index]
+    parts = [_at_site(site, therapy, quantity.loc[site]) for site in sites for therapy in moves.therapies]
+    columns = ["facility_id", "therapy", "recommendation_id", "product_id", "to_product_id"]
+    numbers = ["population_share", "units_low", "units_high"]
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, *numbers])
+    problems = [(None, one.drug, one.rule, one.message) for one in moves.problems.itertuples()]
+    return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
+
+
+def _sold(products: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+    """Products that can be dispensed at the origin: nobody is moved to what is withdrawn."""
+    gone = products["withdrawn_on"].notna() & (products["withdrawn_on"] <= pd.Timestamp(run.as_of))
+    return products[~gone]
+
+
+def _alternatives(site: pd.DataFrame, content: ReferenceContent, run: PlanningRun) -> pd.DataFrame:
+    """The site's approved alternatives; the default ones for drugs that it says nothing about."""
+    as_of = pd.Timestamp(run.as_of)
+    valid = site[(site["valid_from"] <= as_of) & (site["valid_to"].isna() | (site["valid_to"] >= as_of))]
+    own = valid.rename(columns={"indication": "population"})[
+        ["drug", "alternative_drug", "population", "share", "dose_ratio"]
+    ]
+    defaults = content.default_alternative[~content.default_alternative["drug"].isin(set(own["drug"]))]
+    return pd.concat([own, defaults.assign(dose_ratio=np.nan)[list(own.columns)]], ignore_index=True)
+
+
+def _recent_quantity(dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+    """Quantity [site, product] of the last year before the origin, returns netted, never negative."""
+    end = pd.Timestamp(run.as_of)
+    recent = dispensing[
+        (dispensing["period_start"] < end) & (dispensing["period_start"] >= end - pd.Timedelta(days=MIX_DAYS))
+    ]
+    table = recent.pivot_table(index="facility_id", columns="product_id", values="quantity", aggfunc="sum")
+    return table.fillna(0.0).clip(lower=0.0)
+
+
+def _at_site(facility_id: str, therapy: TherapyMoves, quantity: pd.Series) -> pd.DataFrame:
+    low, high = therapy.at_site(therapy.strength_mix(quantity.reindex(therapy.product_ids).fillna(0.0).to_numpy()))
+    row, source, target = np.nonzero((low != 0) | (high != 0))
+    products = np.array(therapy.product_ids, dtype=object)
+    return pd.DataFrame(
+        {
+            "facility_id": facility_id,
+            "therapy": therapy.therapy,
+            "recommendation_id": therapy.rows["recommendation_id"].to_numpy()[row],
+            "product_id": products[source],
+            "to_product_id": products[target],
+            "population_share": therapy.rows["population_share"].to_numpy()[row],
+            "units_low": low[row, source, target],
+            "units_high": high[row, source, target],
+        }
+    )
