@@ -17,7 +17,7 @@ AS_OF = dt.date(2026, 11, 23)  # a Monday
 def make_network(
     items: int = 1, *, periods: int = 12, draws: int = 50, daily: float = 10.0, seed: int = 0, **item: Any
 ):
-    """Items with Poisson demand, one lot each, no open orders and a lead time of exactly three days; `item` overrides."""
+    """Items with Poisson demand, one lot each, no open orders, lead time exactly three days; `item` overrides."""
     rng = np.random.default_rng(seed)
     rates = np.broadcast_to(daily, items).astype(float)
     final = rng.poisson(rates[:, None, None] * 7, (items, periods, draws)).astype(float)
