@@ -71,7 +71,7 @@ def accuracy(
             "scaled_crps": 2 * pinball / count / _positive(scale),
         }
         inside = {name: _coverage(actual, quantiles, ends) for name, ends in COVERAGE.items()}
-    return pd.DataFrame({**scaled, **_ratios(sums), **inside, **sums})
+    return pd.DataFrame({**scaled, **_ratios(sums), **inside, **sums, "scale": scale})
 
 
 def _ratios(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -144,7 +144,7 @@ def demand_class(values: np.ndarray) -> np.ndarray:
     sizes = np.where(positive, values, 0.0)
     mean = sizes.sum(axis=1) / count
     variance = np.where(positive, (sizes - mean[:, None]) ** 2, 0.0).sum(axis=1) / count
-    variation = variance / np.maximum(mean, 1e-300) ** 2
+    variation = variance / np.maximum(mean**2, 1e-300)
     rare = np.isfinite(values).sum(axis=1) / count >= INTERVAL_CUTOFF
     varied = variation >= VARIATION_CUTOFF
     return np.select([rare & varied, rare, varied], ["lumpy", "intermittent", "erratic"], "smooth")

@@ -162,7 +162,8 @@ def mean_from_median(middle: np.ndarray, errors: np.ndarray, model: np.ndarray) 
     """Mean demand [series, horizon] from forecasts made on the log scale, which aim at the median.
 
     The factor is that of the log-normal, e^(variance / 2), of the noise between neighbouring periods alone: half the
-    mean squared change of the backtest `errors` from one horizon to the next (outlying ones held). Intermittent rates are means.
+    mean squared change of the backtest `errors` from one horizon to the next (outlying ones held). Intermittent rates
+    are means already.
     """
     changes = np.abs(np.diff(errors, axis=2)).reshape(len(errors), -1)
     count = np.isfinite(changes).sum(axis=1)

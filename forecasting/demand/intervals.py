@@ -23,7 +23,7 @@ PRIOR_WINDOWS = 2.0
 NEIGHBOURS = 1
 """A series' own errors one horizon either side are used as well: a single horizon has too few."""
 
-INDEPENDENT_SHARE = 2 / 3
+INDEPENDENT_SHARE = 0.5
 """Overlapping origins tell less than as many separate ones would."""
 
 RESOLUTION = 1e-6
@@ -40,20 +40,27 @@ class LogErrors:
         """Scored origins of each series."""
         return np.isfinite(self.errors).any(axis=2).sum(axis=1)
 
+    @property
+    def own_scale(self) -> np.ndarray:
+        """Root mean square of each series' own errors; 0 where it has none."""
+        known = np.isfinite(self.errors)
+        squares = np.where(known, self.errors, 0.0) ** 2
+        return np.sqrt(squares.sum(axis=(1, 2)) / np.maximum(known.sum(axis=(1, 2)), 1))
+
+    @property
+    def varied(self) -> np.ndarray:
+        """Series whose errors say something about size: exact constants do not speak for others."""
+        return self.own_scale > RESOLUTION
+
     def scale(self) -> np.ndarray:
-        """Typical size of each series' errors, [series], drawn to the panel's where its own origins are few."""
-        own = _root_mean_square(self.errors, (1, 2))
-        known = self.windows > 0
-        panel = np.median(np.sort(own[known])) if known.any() else UNKNOWN_SCALE
+        """Typical size of each series' errors, [series], drawn to the panel's where its own origins are few.
+
+        A series without origins is taken to be no surer than `UNKNOWN_SCALE`.
+        """
+        panel = np.median(self.own_scale[self.varied]) if self.varied.any() else UNKNOWN_SCALE
+        prior = np.where(self.windows == 0, np.maximum(panel, UNKNOWN_SCALE), panel)
         weight = self.windows / (self.windows + PRIOR_WINDOWS)
-        variance = weight * np.where(known, own, 0.0) ** 2 + (1 - weight) * panel**2
-        return np.maximum(np.sqrt(variance), RESOLUTION)
-
-
-def _root_mean_square(errors: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    known = np.isfinite(errors)
-    squares = np.where(known, errors, 0.0) ** 2
-    return np.sqrt(squares.sum(axis=axes) / np.maximum(known.sum(axis=axes), 1))
+        return np.sqrt(weight * self.own_scale**2 + (1 - weight) * prior**2)
 
 
 def quantiles_of(samples: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray:
@@ -64,6 +71,8 @@ def quantiles_of(samples: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray
     >>> quantiles_of(np.array([3.0, 1.0, np.nan, 2.0]), np.array([0.25, 0.5]))
     array([1., 2.])
     """
+    if samples.shape[-1] == 0:
+        return np.full((*samples.shape[:-1], len(levels)), np.nan)
     ordered = np.sort(samples, axis=-1)
     count = np.isfinite(samples).sum(axis=-1)[..., None]
     rank = np.clip(levels * (count + 1) - 1, 0, np.maximum(count - 1, 0))
@@ -89,7 +98,7 @@ def conformal_quantiles(predicted: np.ndarray, errors: LogErrors) -> np.ndarray:
     """
     scale = errors.scale()[:, None, None]
     own = quantiles_of(_with_neighbours(errors.errors))
-    pooled = _panel_quantiles(errors.errors / scale) * scale
+    pooled = _panel_quantiles((errors.errors / scale)[errors.varied]) * scale
     own, pooled = (found - found[..., [len(LEVELS) // 2]] for found in (own, pooled))
     mixed = np.where(np.isfinite(own), (own + pooled) / 2, pooled)
     widened = mixed * widening(errors.windows)[:, None, :]
@@ -120,7 +129,7 @@ def _panel_quantiles(scaled: np.ndarray) -> np.ndarray:
 def widening(windows: np.ndarray) -> np.ndarray:
     """Factor [series, level] by which Student's t lies further out than the normal; 1 in the middle.
 
-    >>> widening(np.array([6, 1000])).round(2)[:, -1]
+    >>> widening(np.array([8, 1000])).round(2)[:, -1]
     array([1.42, 1.  ])
     """
     degrees = np.maximum(windows * INDEPENDENT_SHARE, 2)[:, None]

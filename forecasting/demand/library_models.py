@@ -55,8 +55,11 @@ def _prophet(
         changepoint_prior_scale=CHANGEPOINT_FLEXIBILITY,
         uncertainty_samples=0,
     )
-    model.fit(pd.DataFrame({"ds": pd.to_datetime(starts), "y": log_history}))
-    return model.predict(pd.DataFrame({"ds": pd.to_datetime(future)}))["yhat"].to_numpy(dtype=float)
+    with warnings.catch_warnings():
+        # Prophet's own use of pandas, not ours to mend
+        warnings.simplefilter("ignore")
+        model.fit(pd.DataFrame({"ds": pd.to_datetime(starts), "y": log_history}))
+        return model.predict(pd.DataFrame({"ds": pd.to_datetime(future)}))["yhat"].to_numpy(dtype=float)
 
 
 def unobserved_components_forecast(panel: DemandPanel, horizon: int) -> np.ndarray:

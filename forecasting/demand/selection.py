@@ -135,7 +135,7 @@ def origin_cuts(horizon: int, origins: int) -> np.ndarray:
     inside = np.unique(np.round(np.arange(1, partial + 1) * horizon / (partial + 1)).astype(int))
     full = origins - partial
     step = max(1, round(horizon / full))
-    return np.concatenate([inside[inside >= 1], horizon + step * np.arange(full)])
+    return np.concatenate([inside[(inside >= 1) & (inside < horizon)], horizon + step * np.arange(full)])
 
 
 def rolling_candidates(

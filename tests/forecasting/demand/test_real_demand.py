@@ -37,9 +37,8 @@ def hospital_rows() -> pd.DataFrame:
 def test_pbs__reaches_the_accuracy_and_coverage_of_the_recipe():
     rows = read("pbs_atc2_month_1991_2008.csv.gz", "Concession", ["Type", "ATC2"], "Month", "Scripts")
     result = backtest(panel_from_frame(rows, Period.MONTH), 12, origins=3, step=6)
-    frame = result.frame[result.frame["mase_seasonal_naive"].notna()]
-    # a naive error below one script a month is no scale (FORECASTING section 1: 12 stub series)
-    scaled = frame[frame["absolute_error"] / 12 / frame["mase"] >= 1]
+    # a naive error below one script a month is no scale: 12 of the 336 series are stubs
+    scaled = result.frame[result.frame["scale"] >= 1]
     assert scaled["mase_seasonal_naive"].mean() == pytest.approx(0.962, abs=0.002)
     assert scaled["mase"].mean() < 0.80
     assert 0.76 < scaled["coverage_80"].mean() < 0.86
@@ -48,17 +47,17 @@ def test_pbs__reaches_the_accuracy_and_coverage_of_the_recipe():
 
 @needs_data
 @pytest.mark.parametrize(
-    ("name", "columns", "horizon", "step", "mase"),
+    ("name", "columns", "horizon", "step", "share"),
     [
-        ("epd_gabapentinoids_ccg_month_ddd.csv.gz", ("pct", ["drug"], "month", "gaba_ddd"), 12, 6, 0.50),
-        ("epd_sertraline_ccg_month.csv.gz", ("ccg_id", ["bnf_code"], "month", "quantity"), 6, 3, 0.70),
+        ("epd_gabapentinoids_ccg_month_ddd.csv.gz", ("pct", ["drug"], "month", "gaba_ddd"), 12, 6, 0.62),
+        ("epd_sertraline_ccg_month.csv.gz", ("ccg_id", ["bnf_code"], "month", "quantity"), 6, 3, 0.75),
     ],
 )
-def test_primary_care__beats_the_seasonal_naive_by_far(name, columns, horizon, step, mase):
+def test_primary_care__beats_the_seasonal_naive_by_far(name, columns, horizon, step, share):
     rows = read(name, *columns)
     result = backtest(panel_from_frame(rows[rows["facility_id"] != "UNK"], Period.MONTH), horizon, step=step)
     everything = result.segments.set_index("segment").loc["all"]
-    assert everything["mase"] < mase
+    assert everything["mase"] < share * everything["mase_seasonal_naive"]
     assert everything["wape"] < everything["wape_seasonal_naive"]
     assert 0.76 < everything["coverage_80"] < 0.86
 
