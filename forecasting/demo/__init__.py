@@ -2,8 +2,8 @@
 
 No hospital, town, wholesaler or person in it is real. Where each kind of figure comes from:
 
-* allele frequencies by group: CPIC frequency tables (CC0), VKORC1 from 1000 Genomes (`tables/alleles.csv`, by row);
-  the sites' ancestry mixes and their departures from the published frequencies are invented
+* allele frequencies by group and lookup keys: the reference content of `forecasting.pharmacogenomics`, where each row
+  names its source; the sites' ancestry mixes and their departures from the published frequencies are invented
 * what genotype does to a prescription: CPIC guidelines by PMID, for warfarin DPWG (`tables/moves.csv`, by row); where a
   guideline gives a range or leaves prescribers a choice, the factor and the shares are assumptions
 * drugs, ATC codes, RxCUI: CPIC's drug table; usual daily doses: WHO ATC/DDD index (`tables/drugs.csv`, by row)

@@ -85,22 +85,24 @@ def rule_shares(sites: SiteGenotypes) -> pd.DataFrame:
     shares = np.zeros((len(rules), len(sites.facility_ids)))
     for _, rows in rules.groupby("drug"):
         names = [str(rows["gene_1"].iloc[0]), *rows["gene_2"].dropna().unique()]
-        keys = [np.array(genes()[name].key_names) for name in names]
         people = sites.shares[:, :, None] * sites.key_shares(names[0])
         if len(names) == 2:
             people = people[..., None] * sites.key_shares(names[1])[:, :, None, :]
         people = people.sum(axis=1).copy()
         for position, rule in zip(rows.index.to_numpy(), rows.to_dict("records"), strict=True):
-            reached = _matches(keys[0], rule["keys_1"])
+            reached = _matches(names[0], rule["keys_1"])
             if len(names) == 2:
-                reached = reached[:, None] & _matches(keys[1], rule["keys_2"])
+                reached = reached[:, None] & _matches(names[1], rule["keys_2"])
             shares[position] = people[:, reached].sum(axis=1) * rule["share_affected"]
             people[:, reached] = 0.0
     return pd.concat([rules, pd.DataFrame(shares, columns=list(sites.facility_ids))], axis=1)
 
 
-def _matches(keys: np.ndarray, pattern: str) -> np.ndarray:
-    return np.full(len(keys), True) if pattern == "*" else np.isin(keys, pattern.split(";"))
+def _matches(gene: str, pattern: str) -> np.ndarray:
+    """Which lookup keys of the gene a pattern names, by key or by phenotype; likely and possible count as certain."""
+    named = [(key, genes()[gene].phenotype_of_key[key]) for key in genes()[gene].keys]
+    certain = [{word.removeprefix("Likely ").removeprefix("Possible ") for word in words} for words in named]
+    return np.array([pattern == "*" or not words.isdisjoint(pattern.split(";")) for words in certain])
 
 
 def genetic_change(products: pd.DataFrame, rules: pd.DataFrame, facility_id: str, mix: np.ndarray) -> np.ndarray:
