@@ -5,6 +5,7 @@ reaches: indication, dose range) and the factors inside a guideline's range are 
 as plain loops over rules and products on purpose: a second, obvious implementation beside `forecasting.regimens`.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def alternative_move(products: pd.DataFrame, index: int, alternatives: dict[str,
     return units
 
 
+@cache
 def dose_ratios() -> dict[tuple[str, str], float]:
     """Milligrams of the alternative per milligram replaced, where a dose ratio is stated.
 

@@ -44,7 +44,7 @@ class Truth:
 
 @dataclasses.dataclass(frozen=True)
 class DemoNetwork:
-    """A site bundle, frames by file name (DESIGN section 4), and the truth behind it."""
+    """A site bundle, frames by the name of their file, and the truth behind it."""
 
     files: dict[str, pd.DataFrame]
     truth: Truth

@@ -1,6 +1,7 @@
 """The invented network as a site bundle: it fits the tables, it is reproducible, it looks like a hospital network."""
 
 import datetime as dt
+import io
 import time
 
 import numpy as np
@@ -42,6 +43,15 @@ def test_every_reference_of_a_file_leads_somewhere(network, name):
         for rule in column.info["rules"]:
             if isinstance(rule, Refers):
                 assert not rule.unknown(read[column.name], set(network.files[rule.table][rule.column])).any()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_written_as_csv_reads_back_as_the_same_rows(network, name):
+    text = io.StringIO(network.files[name].to_csv(index=False))
+    read = pd.read_csv(text, dtype=str, keep_default_na=False)
+    pd.testing.assert_frame_equal(
+        frames.validate(read, TABLES[name]), frames.validate(network.files[name], TABLES[name]), check_dtype=False
+    )
 
 
 def test_the_small_network_fits_the_tables_too():
