@@ -1,0 +1,49 @@
+"""The application: routers, error answers, headers. `uvicorn --factory api.app:create_app` serves it."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from api import errors
+from api.context import Clock, utc_now
+from api.middleware import Guard
+from api.pages import detail, problems, sign_in, worklist
+from api.routes import forecasts, health, recommendations, reference, stock
+from warehouse.engine import create_engine
+from warehouse.settings import Settings
+
+MAX_BODY_BYTES = 2_000_000
+STATIC = Path(__file__).parent / "static"
+
+DESCRIPTION = """Procurement recommendations from genotype-aware demand forecasts.
+
+Systems send an API key (`Authorization: Bearer pgx_...`), read what people approved, and push stock. Only signed-in
+people decide. Every error is `application/problem+json` (RFC 9457). Lists come in pages: pass `next_cursor` as
+`cursor`. Unknown parameters are refused. Times are UTC; money and quantities are exact decimals, sent as text."""
+
+
+def create_app(
+    source: sa.Engine | Settings | None = None, *, clock: Clock = utc_now, max_body_bytes: int = MAX_BODY_BYTES
+) -> FastAPI:
+    """The application over an engine or settings (default: the environment's). `clock` gives the time, in UTC."""
+    app = FastAPI(
+        title="pgx-supply",
+        version="1",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    settings = Settings.from_environment() if source is None else source
+    app.state.engine = create_engine(settings.database_url) if isinstance(settings, Settings) else settings
+    app.state.clock = clock
+    for module in (recommendations, forecasts, reference, stock, health):
+        app.include_router(module.router)
+    for module in (sign_in, worklist, detail, problems):
+        app.include_router(module.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    errors.install(app)
+    app.add_middleware(Guard, max_body_bytes=max_body_bytes)
+    return app

@@ -1,0 +1,300 @@
+"""Who asks: people by password and session, systems by API key; what each may do and at which sites.
+
+Passwords are kept as argon2id hashes, keys and session tokens as SHA-256 digests. There is no default user.
+"""
+
+import dataclasses
+import datetime as dt
+import hashlib
+import hmac
+import re
+import secrets
+import threading
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import argon2
+import sqlalchemy as sa
+from fastapi import Depends, Request
+
+from api.context import Db, Now
+from api.errors import NotAllowed, NotSignedIn
+from forecasting.errors import InvalidInput
+from warehouse.queries import Scope
+from warehouse.schema.inputs import Facility
+from warehouse.schema.ledger import ROLES, ApiKey, SignInSession, User
+
+READ, DECIDE = "read", "decide"
+ROLE_MAY: dict[str, frozenset[str]] = {
+    "viewer": frozenset({READ}),
+    "buyer": frozenset({READ, DECIDE}),
+    "approver": frozenset({READ, DECIDE}),
+    "pharmacist": frozenset({READ, DECIDE}),
+    "admin": frozenset({READ, DECIDE}),
+}
+"""What a person of each role may do. Keys are not in this table: no key decides."""
+
+SCOPES = ("recommendations:read", "forecasts:read", "stock:write")
+
+SESSION_COOKIE = "pgx_session"
+SESSION_LENGTH = dt.timedelta(hours=12)
+MOST_FAILURES = 5
+LOCKED_FOR = dt.timedelta(minutes=15)
+SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 200
+
+_KEY = re.compile(r"pgx_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_HASHER = argon2.PasswordHasher()
+# a hash takes 64 MB: two at a time bound what a flood of sign-ins can use
+_HASHING = threading.BoundedSemaphore(2)
+_NOBODY = _HASHER.hash(secrets.token_hex(16))
+
+
+@dataclasses.dataclass(frozen=True)
+class Principal:
+    """Who asks. `sites` bounds every query (None = all); `csrf_token` and `user_id` only for people."""
+
+    name: str
+    sites: Scope
+    role: str | None = None
+    user_id: int | None = None
+    csrf_token: str | None = None
+    key_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+
+    def may_decide(self) -> bool:
+        """True for a person whose role decides; never for a key."""
+        return self.role is not None and DECIDE in ROLE_MAY[self.role]
+
+
+def create_user(
+    connection: sa.Connection,
+    *,
+    name: str,
+    display_name: str,
+    role: str,
+    password: str,
+    facility_ids: Sequence[str] | None,
+    now: dt.datetime,
+) -> int:
+    """Number of the new person; `facility_ids` None = all sites. A broken rule raises `InvalidInput`."""
+    if role not in ROLES:
+        raise InvalidInput(f"role {role!r}: must be one of {', '.join(ROLES)}")
+    if not re.fullmatch(r"[A-Za-z0-9._@-]{1,80}", name):
+        raise InvalidInput(f"name {name!r}: 1 to 80 letters, digits, '.', '_', '@' or '-'")
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise InvalidInput(f"the password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    if connection.execute(sa.select(User.user_id).where(User.name == name)).first():
+        raise InvalidInput(f"there is a user {name!r} already")
+    row = {
+        "name": name,
+        "display_name": display_name.strip() or name,
+        "password_hash": _HASHER.hash(password),
+        "role": role,
+        "facility_ids": _stored_sites(connection, facility_ids),
+        "active": True,
+        "failed_sign_ins": 0,
+        "created_at": now,
+    }
+    return int(connection.execute(sa.insert(User).values(row).returning(User.user_id)).scalar_one())
+
+
+def create_api_key(
+    connection: sa.Connection,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    facility_ids: Sequence[str] | None,
+    expires_at: dt.datetime | None,
+    now: dt.datetime,
+) -> str:
+    """The new key, `pgx_<key_id>_<secret>`: shown this once, only its digest is kept. `facility_ids` None = all."""
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise InvalidInput(f"scopes {', '.join(unknown) or '(none)'}: must be among {', '.join(SCOPES)}")
+    if not name.strip():
+        raise InvalidInput("the key's name must not be blank: say what uses it")
+    if expires_at is not None and expires_at <= now:
+        raise InvalidInput(f"expires_at {expires_at}: must lie in the future")
+    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    row = {
+        "key_id": key_id,
+        "name": name.strip(),
+        "secret_sha256": digest(secret),
+        "scopes": ";".join(sorted(set(scopes))),
+        "facility_ids": _stored_sites(connection, facility_ids),
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+    connection.execute(sa.insert(ApiKey).values(row))
+    return f"pgx_{key_id}_{secret}"
+
+
+def revoke_api_key(connection: sa.Connection, key_id: str, *, now: dt.datetime) -> None:
+    """End a key; one that is unknown or ended already raises `InvalidInput`."""
+    live = sa.update(ApiKey).where(ApiKey.key_id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
+    if connection.execute(live).rowcount != 1:
+        raise InvalidInput(f"there is no live key {key_id!r}")
+
+
+def sign_in(connection: sa.Connection, name: str, password: str, now: dt.datetime) -> str | None:
+    """A new session's token, or None; five failures in a row close the door for 15 minutes.
+
+    The same work is done whether or not the person exists, so that the answer's time does not tell.
+    """
+    query = sa.select(User.__table__).where(User.name == name).with_for_update()
+    user = connection.execute(query).mappings().one_or_none()
+    right = _password_is_right(user["password_hash"] if user else _NOBODY, password)
+    if user is None or not user["active"] or (user["locked_until"] and now < user["locked_until"]):
+        return None
+    if not right:
+        _count_failure(connection, user, now)
+        return None
+    _set_user(connection, user, failed_sign_ins=0, locked_until=None)
+    connection.execute(sa.delete(SignInSession).where(SignInSession.expires_at <= now))
+    token = secrets.token_urlsafe(32)
+    row = {
+        "token_sha256": digest(token),
+        "user_id": user["user_id"],
+        "csrf_token": secrets.token_urlsafe(32),
+        "created_at": now,
+        "expires_at": now + SESSION_LENGTH,
+    }
+    connection.execute(sa.insert(SignInSession).values(row))
+    return token
+
+
+def sign_out(connection: sa.Connection, token: str) -> None:
+    """End the session of a token."""
+    connection.execute(sa.delete(SignInSession).where(SignInSession.token_sha256 == digest(token)))
+
+
+def person_of(connection: sa.Connection, token: str | None, now: dt.datetime) -> Principal | None:
+    """Who a session's token belongs to; None when it is unknown or over, or the person may no longer sign in."""
+    if not token:
+        return None
+    query = (
+        sa.select(SignInSession.csrf_token, *User.__table__.columns)
+        .join(User, User.user_id == SignInSession.user_id)
+        .where(SignInSession.token_sha256 == digest(token), SignInSession.expires_at > now, User.active)
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        return None
+    return Principal(
+        row["display_name"], _sites(row["facility_ids"]), row["role"], row["user_id"], csrf_token=row["csrf_token"]
+    )
+
+
+def key_of(connection: sa.Connection, header: str, now: dt.datetime) -> Principal | None:
+    """Which key an Authorization header holds; None when it is malformed, unknown, wrong, expired or revoked."""
+    scheme, _, text = header.partition(" ")
+    parts = _KEY.fullmatch(text.strip()) if scheme.lower() == "bearer" else None
+    if parts is None:
+        return None
+    query = sa.select(ApiKey.__table__).where(ApiKey.key_id == parts[1])
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None or not hmac.compare_digest(row["secret_sha256"], digest(parts[2])):
+        return None
+    if row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
+        return None
+    scopes = frozenset(row["scopes"].split(";"))
+    return Principal(row["name"], _sites(row["facility_ids"]), key_id=row["key_id"], scopes=scopes)
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a secret, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def same_token(given: str | None, wanted: str | None) -> bool:
+    """Whether two tokens are the same, in a time that does not tell where they differ; a blank one never is."""
+    return bool(given) and bool(wanted) and hmac.compare_digest(str(given).encode(), str(wanted).encode())
+
+
+def check_csrf(person: Principal, given: str | None) -> None:
+    """Refuse a form or call that does not carry its session's token."""
+    if not same_token(given, person.csrf_token):
+        raise NotAllowed("the form's token is missing or not this session's; reload the page and try again")
+
+
+def _principal(request: Request, db: Db, now: Now) -> Principal:
+    header = request.headers.get("authorization")
+    if header is not None:
+        caller = key_of(db, header, now)
+    else:
+        caller = person_of(db, request.cookies.get(SESSION_COOKIE), now)
+    if caller is None:
+        raise NotSignedIn("send a valid API key as 'Authorization: Bearer pgx_...', or sign in")
+    return caller
+
+
+Caller = Annotated[Principal, Depends(_principal)]
+"""A key or a signed-in person."""
+
+
+def reader(*scopes: str) -> Any:
+    """The dependency of a read: a key needs one of the scopes, a person a role that reads."""
+
+    def allowed(caller: Caller) -> Principal:
+        if caller.key_id is not None and not caller.scopes & set(scopes):
+            raise NotAllowed(f"the key needs the scope {' or '.join(scopes)}")
+        return caller
+
+    return Depends(allowed)
+
+
+def writer_key(scope: str) -> Any:
+    """The dependency of a system's write: a key with the scope."""
+
+    def allowed(caller: Caller) -> Principal:
+        if scope not in caller.scopes:
+            raise NotAllowed(f"this needs an API key with the scope {scope}")
+        return caller
+
+    return Depends(allowed)
+
+
+def _deciding_person(caller: Caller) -> Principal:
+    if caller.key_id is not None:
+        raise NotAllowed("an API key never decides: a person has to sign in")
+    if not caller.may_decide():
+        raise NotAllowed(f"the role {caller.role} reads and does not decide")
+    return caller
+
+
+Decider = Annotated[Principal, Depends(_deciding_person)]
+
+
+def _stored_sites(connection: sa.Connection, facility_ids: Sequence[str] | None) -> str | None:
+    if facility_ids is None:
+        return None
+    known = set(connection.execute(sa.select(Facility.facility_id)).scalars())
+    unknown = sorted(set(facility_ids) - known)
+    if unknown or not facility_ids:
+        raise InvalidInput(f"facility_ids {', '.join(unknown) or '(none)'}: must be sites of this database")
+    return ";".join(sorted(set(facility_ids)))
+
+
+def _sites(stored: str | None) -> Scope:
+    return None if stored is None else frozenset(stored.split(";")) - {""}
+
+
+def _password_is_right(password_hash: str, password: str) -> bool:
+    with _HASHING:
+        try:
+            return _HASHER.verify(password_hash, password[: LONGEST_PASSWORD + 1])
+        except argon2.exceptions.VerificationError:
+            return False
+
+
+def _count_failure(connection: sa.Connection, user: sa.RowMapping, now: dt.datetime) -> None:
+    failures = user["failed_sign_ins"] + 1
+    if failures >= MOST_FAILURES:
+        _set_user(connection, user, failed_sign_ins=0, locked_until=now + LOCKED_FOR)
+    else:
+        _set_user(connection, user, failed_sign_ins=failures)
+
+
+def _set_user(connection: sa.Connection, user: sa.RowMapping, **values: Any) -> None:
+    connection.execute(sa.update(User).where(User.user_id == user["user_id"]).values(**values))

@@ -1,0 +1,61 @@
+"""The stored calculation (explanation document, version 1) as rows that a page can show, in the order it was made."""
+
+from typing import Any
+
+from api import words
+
+ABOUT = ("gene", "lookup_key", "recommendation_id", "expected_at", "id", "kind")
+"""What an input may carry beside its value, shown behind its source."""
+
+
+def told(document: dict[str, Any]) -> dict[str, Any]:
+    """Inputs, steps and outlook with their words. Each operand of a step is shown with its number.
+
+    Names that have no words are shown as they are; a document of a later version is shown as far as it is understood.
+    """
+    inputs = document.get("inputs", [])
+    steps = document.get("steps", [])
+    values = {one["name"]: one for one in [*inputs, *steps]}
+    return {
+        "inputs": [_input(one) for one in inputs],
+        "steps": [_step(one, values) for one in steps],
+        "outlook": [{**one, "words": _named(one)} for one in document.get("outlook", [])],
+        "not_counted": document.get("not_counted", []),
+        "samples": document.get("samples", []),
+        "rules": document.get("rules", {}),
+        "version": document.get("version"),
+    }
+
+
+def _named(entry: dict[str, Any]) -> str:
+    cause = " ".join(str(entry[name]) for name in ("gene", "lookup_key") if entry.get(name))
+    name = words.plain(entry["name"], words.NAMES)
+    return f"Genetic shift: {cause}" if cause else name
+
+
+def _input(entry: dict[str, Any]) -> dict[str, Any]:
+    age = entry.get("age_days")
+    when = f"{words.counted(int(age), 'day')} old" if age is not None else entry.get("as_of")
+    about = ", ".join(str(entry[name]) for name in ABOUT if entry.get(name))
+    return {
+        "words": _named(entry),
+        "value": entry["value"],
+        "unit": entry["unit"],
+        "source": entry["source"] + (f" ({about})" if about else ""),
+        "age": when or "–",
+    }
+
+
+def _step(entry: dict[str, Any], values: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    operands = []
+    for name in entry["operands"]:
+        known = values.get(name)
+        shown = words.plain(name, words.NAMES) if known is None else _named(known)
+        operands.append({"words": shown, "value": None if known is None else known["value"]})
+    return {
+        "words": _named(entry),
+        "operation": words.plain(entry["operation"], words.OPERATIONS),
+        "operands": operands,
+        "value": entry["value"],
+        "unit": entry["unit"],
+    }

@@ -1,0 +1,144 @@
+"""What may become of a recommendation, and the one function that decides one. No other code changes a status.
+
+A line is decided once, by a signed-in person, on the version that person saw. The decision and the line change in the
+same transaction, and the decision is never changed or deleted.
+"""
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+
+from api.auth import Principal
+from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.models import DecisionIn
+from forecasting.terms import DecisionKind, RecommendationStatus
+from warehouse.queries import recommendation_line
+from warehouse.schema.ledger import Decision
+from warehouse.schema.results import Recommendation
+
+_S = RecommendationStatus
+
+TRANSITIONS: dict[RecommendationStatus, frozenset[RecommendationStatus]] = {
+    _S.PROPOSED: frozenset({_S.APPROVED, _S.MODIFIED, _S.REJECTED, _S.SUPERSEDED}),
+    _S.APPROVED: frozenset({_S.EXPORTED}),
+    _S.MODIFIED: frozenset({_S.EXPORTED}),
+    _S.REJECTED: frozenset(),
+    _S.SUPERSEDED: frozenset(),
+    _S.EXPORTED: frozenset({_S.ACKNOWLEDGED}),
+    _S.ACKNOWLEDGED: frozenset({_S.RECEIVED}),
+    _S.RECEIVED: frozenset(),
+}
+"""From each status, where a line may go. Only a run supersedes; only a hand-off exports."""
+
+STATUS_AFTER: dict[DecisionKind, RecommendationStatus] = {
+    DecisionKind.APPROVE: _S.APPROVED,
+    DecisionKind.MODIFY: _S.MODIFIED,
+    DecisionKind.REJECT: _S.REJECTED,
+}
+
+
+def decide(
+    connection: sa.Connection, person: Principal, recommendation_id: str, decision: DecisionIn, now: dt.datetime
+) -> int:
+    """Number of the decision that was written; the line is changed with it.
+
+    Raises `NotFound` for a line of another site, `NotPending` when it was decided already or has changed since it was
+    read, `InvalidRequest` when packs, reason or note break a rule.
+    """
+    if person.user_id is None or not person.may_decide():
+        raise NotAllowed("only a signed-in person decides")
+    line = recommendation_line(connection, person.sites, recommendation_id, for_update=True)
+    if line is None:
+        raise NotFound(f"there is no recommendation {recommendation_id}")
+    after = STATUS_AFTER[decision.kind]
+    _check_pending(line, after, decision.version)
+    packs = _checked_packs(line, decision)
+    _check_reason(decision)
+    _change_line(connection, line, after, packs, decision, now)
+    row = {
+        "recommendation_id": recommendation_id,
+        "decided_at": now,
+        "user_id": person.user_id,
+        "kind": decision.kind.value,
+        "status_before": line["status"],
+        "status_after": after.value,
+        "packs_before": line["packs"],
+        "packs_after": packs,
+        "version_seen": decision.version,
+        "reason_code": decision.reason_code,
+        "note": (decision.note or "").strip() or None,
+    }
+    return int(connection.execute(sa.insert(Decision).values(row).returning(Decision.decision_id)).scalar_one())
+
+
+def _check_pending(line: sa.RowMapping, after: RecommendationStatus, version: int) -> None:
+    current = {name: line[name] for name in ("status", "version", "packs")}
+    current["updated_at"] = f"{line['updated_at'].isoformat()}Z"
+    if after not in TRANSITIONS[RecommendationStatus(line["status"])]:
+        raise NotPending(f"the line is {line['status']}: it can no longer be decided", current=current)
+    if line["version"] != version:
+        raise NotPending(f"the line is at version {line['version']}, the decision saw {version}", current=current)
+
+
+def _checked_packs(line: sa.RowMapping, decision: DecisionIn) -> int:
+    """Packs after the decision."""
+    if decision.kind is not DecisionKind.MODIFY:
+        if decision.packs is not None:
+            raise InvalidRequest.field("packs", f"does not go with {decision.kind}; use modify to change packs")
+        return line["packs"] if decision.kind is DecisionKind.APPROVE else 0
+    if decision.packs is None:
+        raise InvalidRequest.field("packs", "is required to modify")
+    rule = broken_pack_rule(line, decision.packs)
+    if rule:
+        raise InvalidRequest.field("packs", rule)
+    return decision.packs
+
+
+def broken_pack_rule(line: Any, packs: int) -> str | None:
+    """The rule that so many packs of the line's product break, or None.
+
+    >>> broken_pack_rule({"packs": 6, "minimum_order_packs": 4, "order_multiple_packs": 2}, 5)
+    'must be a multiple of 2 packs (order_multiple_packs)'
+    """
+    minimum, multiple = line["minimum_order_packs"] or 0, line["order_multiple_packs"] or 1
+    if packs < 1:
+        return "must be 1 or more; reject the line to order nothing"
+    if packs == line["packs"]:
+        return f"{packs} is what is proposed; approve it"
+    if packs < minimum:
+        return f"must be {minimum} packs or more (minimum_order_packs)"
+    if packs % multiple:
+        return f"must be a multiple of {multiple} packs (order_multiple_packs)"
+    return None
+
+
+def _check_reason(decision: DecisionIn) -> None:
+    if decision.kind is DecisionKind.APPROVE:
+        if decision.reason_code is not None:
+            raise InvalidRequest.field("reason_code", "does not go with approve")
+    elif decision.reason_code is None:
+        raise InvalidRequest.field("reason_code", f"is required to {decision.kind}")
+
+
+def _change_line(
+    connection: sa.Connection,
+    line: sa.RowMapping,
+    after: RecommendationStatus,
+    packs: int,
+    decision: DecisionIn,
+    now: dt.datetime,
+) -> None:
+    values: dict[str, Any] = {"status": after.value, "version": line["version"] + 1, "updated_at": now}
+    if decision.kind is DecisionKind.MODIFY:
+        price = line["pack_price"]
+        values |= {
+            "packs": packs,
+            "quantity": packs * line["pack_size"],
+            "cost": None if price is None else packs * price,
+        }
+    seen = sa.update(Recommendation).where(
+        Recommendation.recommendation_id == line["recommendation_id"], Recommendation.version == decision.version
+    )
+    if connection.execute(seen.values(**values)).rowcount != 1:
+        raise NotPending("the line changed while it was being decided", current=None)

@@ -1,0 +1,1 @@
+"""The worklist and its pages: rendered here, complete without JavaScript."""

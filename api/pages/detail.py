@@ -1,0 +1,124 @@
+"""One line: what is recommended, how it was computed, what genotype does to it, who decided what."""
+
+import datetime as dt
+import json
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import HTMLResponse, Response
+from pydantic import BeforeValidator, Field
+
+from api import calculation
+from api.auth import Principal, check_csrf
+from api.charts import Fan, fan_chart
+from api.context import Db, Now, refuse_parameters
+from api.decisions import decide
+from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.models import MOST_PACKS, DecisionIn, Note, Strict, Text
+from api.pages.visitor import Visitor, local_path, see_other
+from api.pages.worklist import blank_is_none
+from api.templating import page
+from forecasting.terms import DecisionKind, DecisionReason
+from warehouse import queries
+
+router = APIRouter()
+
+PERIODS_SHOWN = 52
+
+
+class DecisionForm(Strict):
+    """A decision as a form sends it."""
+
+    csrf_token: Text
+    kind: DecisionKind
+    version: int = Field(ge=1, le=2**31 - 1)
+    packs: Annotated[int | None, BeforeValidator(blank_is_none), Field(ge=0, le=MOST_PACKS)] = None
+    reason_code: Annotated[DecisionReason | None, BeforeValidator(blank_is_none)] = None
+    note: Annotated[Note | None, BeforeValidator(blank_is_none)] = None
+    next: Annotated[str, Field(max_length=2000)] = "/"
+
+    def decision(self) -> DecisionIn:
+        """The decision itself: packs count for a change only, a reason for a change or a rejection."""
+        changes = self.kind is DecisionKind.MODIFY
+        reason = None if self.kind is DecisionKind.APPROVE else self.reason_code
+        return DecisionIn(
+            kind=self.kind,
+            version=self.version,
+            packs=self.packs if changes else None,
+            reason_code=reason,
+            note=self.note,
+        )
+
+
+@router.get("/recommendations/{recommendation_id}", dependencies=[Depends(refuse_parameters)])
+def show_recommendation(recommendation_id: Text, person: Visitor, db: Db, now: Now) -> HTMLResponse:
+    """The line with its calculation."""
+    return _page(db, person, recommendation_id, now)
+
+
+@router.post("/recommendations/{recommendation_id}/decision", dependencies=[Depends(refuse_parameters)])
+def decide_on_page(
+    recommendation_id: Text, form: Annotated[DecisionForm, Form()], person: Visitor, db: Db, now: Now
+) -> Response:
+    """Decide and go back to the list; when a rule is broken or somebody was first, the line again with the reason."""
+    check_csrf(person, form.csrf_token)
+    if not person.may_decide():
+        raise NotAllowed(f"the role {person.role} reads and does not decide")
+    try:
+        decide(db, person, recommendation_id, form.decision(), now)
+    except (InvalidRequest, NotPending) as error:
+        # nothing has been written at this point: every rule is checked before the first write
+        return _page(db, person, recommendation_id, now, error=error, form=form)
+    back = local_path(form.next)
+    return see_other(f"{back}{'&' if '?' in back else '?'}decided={recommendation_id}")
+
+
+def _page(
+    db: sa.Connection,
+    person: Principal,
+    recommendation_id: str,
+    now: dt.datetime,
+    error: InvalidRequest | NotPending | None = None,
+    form: DecisionForm | None = None,
+) -> HTMLResponse:
+    line = queries.recommendation_line(db, person.sites, recommendation_id)
+    if line is None:
+        raise NotFound(f"there is no recommendation {recommendation_id}")
+    told = queries.explanation(db, recommendation_id)
+    run = queries.run_of(db, told["run_id"]) if told else None
+    release = json.loads(run["releases"]).get("guidance") if run else None
+    place = (line["as_of"], line["facility_id"], line["product_id"])
+    return page(
+        "detail.html",
+        status=error.status if error else 200,
+        person=person,
+        here="worklist",
+        today=now.date(),
+        line=line,
+        paragraph=told["paragraph"] if told else None,
+        calculation=calculation.told(told["document"]) if told else None,
+        run=run,
+        charts=_charts(db, line, now.date(), run["period"] if run else None),
+        forecast=queries.forecast(db, *place),
+        shifts=queries.genetic_shifts(db, *place, release),
+        decisions=queries.decisions_of(db, recommendation_id),
+        decision_reasons=[reason.value for reason in DecisionReason],
+        error=error,
+        form=form,
+    )
+
+
+def _charts(db: sa.Connection, line: sa.RowMapping, today: dt.date, period: str | None) -> dict[str, Any]:
+    """The fan chart for wide and for narrow screens; nothing when there is no forecast."""
+    place = (line["as_of"], line["facility_id"], line["product_id"])
+    forecast = queries.forecast(db, *place)
+    if not forecast:
+        return {}
+    fan = Fan(
+        history=[(row["period_start"], row["quantity"]) for row in queries.history(db, *place)][-PERIODS_SHOWN:],
+        forecast=forecast,
+        today=today,
+        unit=f"dose units per {period}" if period else "dose units per period",
+    )
+    return {"wide": fan_chart(fan, width=860, name="wide"), "narrow": fan_chart(fan, width=350, name="narrow")}

@@ -1,0 +1,64 @@
+"""Lists in pages: a cursor names the last row's place in the order, so that rows never repeat or go missing."""
+
+import base64
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from api.errors import InvalidRequest
+
+Key = tuple[str, Any, bool]
+"""Name in the row, column, and whether it falls. The keys together must be unique."""
+
+
+def page_of(
+    connection: sa.Connection, query: sa.Select[Any], keys: Sequence[Key], *, limit: int, cursor: str | None
+) -> tuple[list[sa.RowMapping], str | None]:
+    """The rows of one page and the cursor of the next, None on the last."""
+    if cursor is not None:
+        query = query.where(_after(keys, _decoded(cursor, keys)))
+    order = [column.desc() if falls else column.asc() for _, column, falls in keys]
+    rows = list(connection.execute(query.order_by(*order).limit(limit + 1)).mappings())
+    more = len(rows) > limit
+    return rows[:limit], _encoded(rows[limit - 1], keys) if more else None
+
+
+def _after(keys: Sequence[Key], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Strictly after the values, in the keys' order: (a > x) or (a = x and b > y) or ..."""
+    steps = []
+    for place, (_, column, falls) in enumerate(keys):
+        same = [keys[before][1] == values[before] for before in range(place)]
+        steps.append(sa.and_(*same, column < values[place] if falls else column > values[place]))
+    return sa.or_(*steps)
+
+
+def _encoded(row: sa.RowMapping, keys: Sequence[Key]) -> str:
+    values = {name: row[name].isoformat() if isinstance(row[name], dt.date) else row[name] for name, _, _ in keys}
+    return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str, keys: Sequence[Key]) -> list[Any]:
+    try:
+        stored = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if list(stored) != [name for name, _, _ in keys]:
+            raise ValueError("of another list")
+        return [_typed(stored[name], column) for name, column, _ in keys]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidRequest.field("cursor", "is not a next_cursor of this list with this sort") from error
+
+
+def _typed(value: Any, column: Any) -> Any:
+    if isinstance(column.type, sa.DateTime):
+        return dt.datetime.fromisoformat(value)
+    if isinstance(column.type, sa.Date):
+        return dt.date.fromisoformat(value)
+    if isinstance(value, bool) or not isinstance(value, float if isinstance(column.type, sa.Float) else str):
+        raise ValueError("not of the column's type")
+    if isinstance(value, str):
+        value.encode()
+        if "\x00" in value:
+            raise ValueError("NUL")
+    return value

@@ -1,0 +1,95 @@
+"""Recommendations: collect what is approved, read why, decide."""
+
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Header, Query
+
+from api.auth import Decider, Principal, check_csrf, reader
+from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.decisions import decide
+from api.errors import NotFound
+from api.models import (
+    DecisionIn,
+    DecisionOut,
+    ExplainedRecommendationOut,
+    RecommendationFilters,
+    RecommendationPage,
+    Text,
+)
+from api.paging import Key, page_of
+from api.routes.documented import refusals
+from api.routes.units import RECOMMENDATION_UNITS
+from warehouse.queries import explanation, recommendation_line, recommendation_lines
+from warehouse.schema.results import Recommendation
+
+router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
+
+Reader = Annotated[Principal, reader("recommendations:read")]
+
+_BY_ID: Key = ("recommendation_id", Recommendation.recommendation_id, False)
+SORTS: dict[str, list[Key]] = {
+    "urgency": [("urgency", Recommendation.urgency, True), _BY_ID],
+    "order_by": [("order_by", Recommendation.order_by, False), _BY_ID],
+    "updated_at": [("updated_at", Recommendation.updated_at, False), _BY_ID],
+}
+
+
+@router.get("", dependencies=[Depends(refuse_repeated_parameters)], responses=refusals(401, 403))
+def list_recommendations(
+    filters: Annotated[RecommendationFilters, Query()], caller: Reader, db: Db
+) -> RecommendationPage:
+    """Lines of the caller's sites. Without `status`: approved and modified only, which is what may be ordered."""
+    query = recommendation_lines(caller.sites).where(*conditions(filters))
+    rows, cursor = page_of(db, query, SORTS[filters.sort], limit=filters.limit, cursor=filters.cursor)
+    return RecommendationPage(items=rows, next_cursor=cursor, units=RECOMMENDATION_UNITS)  # type: ignore[arg-type]
+
+
+def conditions(filters: RecommendationFilters) -> list[sa.ColumnElement[bool]]:
+    """The filters as conditions on the lines."""
+    found: list[Any] = [Recommendation.status.in_([status.value for status in filters.status])]
+    for column, wanted in (
+        (Recommendation.facility_id, filters.facility_id),
+        (Recommendation.product_id, filters.product_id),
+        (Recommendation.supplier_id, filters.supplier_id),
+        (Recommendation.reason, [reason.value for reason in filters.reason]),
+    ):
+        if wanted:
+            found.append(column.in_(wanted))
+    if filters.order_by_before:
+        found.append(Recommendation.order_by < filters.order_by_before)
+    if filters.updated_since:
+        found.append(Recommendation.updated_at >= filters.updated_since)
+    return found
+
+
+@router.get("/{recommendation_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))
+def read_recommendation(recommendation_id: Text, caller: Reader, db: Db) -> ExplainedRecommendationOut:
+    """One line of the caller's sites with its stored calculation. A line of another site is not found."""
+    line = recommendation_line(db, caller.sites, recommendation_id)
+    if line is None:
+        raise NotFound(f"there is no recommendation {recommendation_id}")
+    told = explanation(db, recommendation_id) or {"document": None, "paragraph": None}
+    return ExplainedRecommendationOut.model_validate(
+        {**line, "units": RECOMMENDATION_UNITS, "explanation": told["document"], "paragraph": told["paragraph"]}
+    )
+
+
+@router.post(
+    "/{recommendation_id}/decision",
+    dependencies=[Depends(refuse_parameters)],
+    responses=refusals(401, 403, 404, 409, 413, 415),
+)
+def decide_recommendation(
+    recommendation_id: Text,
+    decision: DecisionIn,
+    person: Decider,
+    db: Db,
+    now: Now,
+    x_csrf_token: Annotated[str | None, Header(description="`csrf_token` of /v1/session.")] = None,
+) -> DecisionOut:
+    """Approve, modify or reject a proposed line: a signed-in person only, never a key, once, on the version seen."""
+    check_csrf(person, x_csrf_token)
+    number = decide(db, person, recommendation_id, decision, now)
+    line = recommendation_line(db, person.sites, recommendation_id)
+    return DecisionOut.model_validate({"decision_id": number, "recommendation": line})

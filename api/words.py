@@ -1,0 +1,234 @@
+"""The words and number formats people read on pages; codes on the left, English on the right."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+REASONS = {
+    "stock_out_risk": "Likely to run out",
+    "genetic_shift": "Genotype-guided demand is moving",
+    "guideline_change": "Guideline changed",
+    "expiry": "Stock expires before use",
+    "shortage": "Supply shortage",
+    "launch": "New product",
+    "withdrawal": "Product is being withdrawn",
+    "budget": "Budget limit",
+    "par_change": "Order level changed",
+}
+STATUSES = {
+    "proposed": "Proposed",
+    "approved": "Approved",
+    "modified": "Approved with changes",
+    "rejected": "Rejected",
+    "superseded": "Replaced by a newer run",
+    "exported": "Sent to the inventory system",
+    "acknowledged": "Acknowledged",
+    "received": "Received",
+}
+DECISION_REASONS = {
+    "stock_count_wrong": "Stock count is wrong",
+    "demand_event": "Known change in demand",
+    "supplier_issue": "Supplier problem",
+    "shortage": "Shortage",
+    "expiry_risk": "Risk of expiry",
+    "budget": "Budget",
+    "storage": "No room",
+    "clinical_decision": "Clinical decision",
+    "duplicate_order": "Already ordered",
+    "other": "Other (say why)",
+}
+DECISIONS = {"approve": "Approved", "modify": "Changed", "reject": "Rejected"}
+ACTIONS = {
+    "standard": "Usual dosing",
+    "dose_factor": "Change the dose",
+    "dose_cap": "Limit the dose",
+    "absolute_dose": "Fixed dose",
+    "alternative": "Use another drug",
+    "no_number": "Change, no number in the guideline",
+    "no_recommendation": "No recommendation",
+}
+OPERATIONS = {
+    "sum": "added up",
+    "difference": "first less the others",
+    "product": "multiplied",
+    "positive_part": "not below zero",
+    "smaller_of": "the smallest of",
+    "order_up_to_fill_rate": "smallest stock that meets the fill rate over the demand samples",
+    "order_up_to_cycle_service": "smallest stock that covers the share of demand samples",
+    "round_up_to_packs": "rounded up to whole packs, minimum and multiple",
+    "round_down_to_packs": "rounded down to whole packs, minimum and multiple",
+}
+NAMES = {
+    "history_mean_per_day": "Use so far, per day",
+    "wait_days": "Wait until the order can be placed",
+    "lead_time_mean_days": "Lead time, mean",
+    "lead_time_sd_days": "Lead time, standard deviation",
+    "review_days": "Until the next order",
+    "protection_days": "Protection interval",
+    "history_demand": "Use so far, over the protection interval",
+    "baseline_demand": "Baseline forecast",
+    "change_since_history": "Baseline against use so far",
+    "genetic_shift": "Genetic shift, all rows",
+    "override": "Override",
+    "expected_demand": "Expected demand",
+    "target": "Service target",
+    "demand_until_arrival": "demand samples until this order arrives",
+    "demand_until_next_arrival": "demand samples until the next order arrives",
+    "order_up_to_level": "Order-up-to level",
+    "safety_stock": "Safety stock",
+    "stock_on_hand": "Stock on hand",
+    "expires_unused": "Will expire unused",
+    "usable_stock": "Usable stock",
+    "open_order_packs": "Packs on order, in time",
+    "open_order_quantity": "Quantity on order, in time",
+    "pack_size": "Pack size",
+    "minimum_order_packs": "Smallest order",
+    "order_multiple_packs": "Order multiple",
+    "net_need": "Need, less usable stock and open orders",
+    "quantity_needed": "Quantity needed",
+    "packs_needed": "Packs needed",
+    "storage_level": "Most to hold",
+    "room": "Room left",
+    "packs_allowed": "Packs that fit",
+    "packs": "Packs to order",
+    "quantity": "Quantity to order",
+    "pack_price": "Pack price",
+    "cost": "Cost",
+    "packs_without_genetic_shift": "Packs without the genetic shift",
+    "packs_from_genetic_shift": "Packs due to the genetic shift",
+    "stockout_probability_before": "Stock-out risk without the order",
+    "stockout_probability_after": "Stock-out risk with the order",
+    "expected_waste": "Expected to expire unused",
+    "days_on_hand_before": "Days on hand without the order",
+    "days_on_hand_after": "Days on hand with the order",
+}
+STAGES = {
+    "inputs": "Inputs",
+    "pharmacogenomics": "Pharmacogenomics",
+    "regimens": "Regimens",
+    "demand": "Demand",
+    "procurement": "Procurement",
+}
+
+
+def plain(code: str | None, table: dict[str, str]) -> str:
+    """The words of a code; one that is not listed is shown as it is, without underscores.
+
+    >>> plain("open_order_2", NAMES)
+    'Open order 2'
+    """
+    if code is None:
+        return ""
+    return table.get(code) or code.replace("_", " ").capitalize()
+
+
+def number(value: Any, decimals: int = 1) -> str:
+    """A number as people read it: thousands separated, no needless decimals; a dash when unknown.
+
+    >>> number(Decimal("1234.50")), number(7.04), number(None), number("280")
+    ('1,234.5', '7', '–', '280')
+    """
+    if value is None:
+        return "–"
+    text = f"{Decimal(str(value)):,.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def exact(value: Any) -> str:
+    """A number in full, thousands separated.
+
+    >>> exact("12345.678")
+    '12,345.678'
+    """
+    return number(value, 6)
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent; never a rounded 0 or 100 that is not one.
+
+    >>> percent(0.342), percent(0.0004), percent(0.9996), percent(0.0)
+    ('34 %', '<1 %', '>99 %', '0 %')
+    """
+    if share is None:
+        return "–"
+    if 0 < share < 0.01:
+        return "<1 %"
+    if 0.99 < share < 1:
+        return ">99 %"
+    return f"{100 * share:.0f} %"
+
+
+def share(value: float | None) -> str:
+    """A share in per cent with the decimals a genotype frequency needs.
+
+    >>> share(0.2834), share(0.00042)
+    ('28.3 %', '0.042 %')
+    """
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f} %" if value >= 0.01 or value == 0 else f"{100 * value:.2g} %"
+
+
+def money(value: Decimal | None, currency: str | None) -> str:
+    """An amount with its currency.
+
+    >>> money(Decimal("1234.5"), "GBP")
+    '1,234.50 GBP'
+    """
+    return "price unknown" if value is None else f"{value:,.2f} {currency or '(currency unknown)'}"
+
+
+def day(value: dt.date | dt.datetime | None) -> str:
+    """A day as people write it.
+
+    >>> day(dt.date(2026, 11, 3))
+    '3 Nov 2026'
+    """
+    return "–" if value is None else f"{value.day} {value:%b %Y}"
+
+
+def moment(value: dt.datetime | None) -> str:
+    """A day and time, in UTC."""
+    return "–" if value is None else f"{day(value)}, {value:%H:%M} UTC"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "pack"), counted(1200, "pack")
+    ('1 pack', '1,200 packs')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def doses(quantity: Any, dose_form: str) -> str:
+    """A quantity in its dose form where that is countable, else in dose units.
+
+    >>> doses(Decimal(280), "tablet"), doses(2, "oral solution")
+    ('280 tablets', '2 dose units')
+    """
+    noun = dose_form.strip().lower()
+    countable = noun in ("tablet", "capsule", "vial", "ampoule", "sachet", "syringe")
+    unit = noun if countable else "dose unit"
+    return f"{number(quantity)} {unit if quantity == 1 else unit + 's'}"
+
+
+def product(line: Any) -> str:
+    """Drug, strength and form of a line."""
+    return f"{line['drug']} {number(line['strength_value'], 3)} {line['strength_unit']} {line['dose_form']}"
+
+
+FILTERS = {
+    "plain": plain,
+    "number": number,
+    "exact": exact,
+    "percent": percent,
+    "share": share,
+    "money": money,
+    "day": day,
+    "moment": moment,
+    "counted": counted,
+    "doses": doses,
+    "product": product,
+}

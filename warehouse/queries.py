@@ -1,0 +1,241 @@
+"""Read queries that a caller's sites bound: each takes the `scope` of who asks and never looks beyond it.
+
+What belongs here: what the API and its pages read. What does not: writes (`store`) and anything an asset computes.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from forecasting.terms import ResultType
+from warehouse.schema import Base
+from warehouse.schema.inputs import Dispensing, Facility, Product, Stock, Supplier
+from warehouse.schema.ledger import Decision, Load, User
+from warehouse.schema.reference import ContentRelease, Guidance
+from warehouse.schema.results import (
+    CleanDemand,
+    Explanation,
+    Forecast,
+    GeneticShift,
+    Prevalence,
+    Problem,
+    Recommendation,
+    Run,
+)
+
+Scope = frozenset[str] | None
+"""Sites a caller may see; None = all of them and the whole network ('*')."""
+
+Rows = Sequence[sa.RowMapping]
+
+
+def within(column: Any, scope: Scope) -> sa.ColumnElement[bool]:
+    """The condition that a row's site is one the caller may see.
+
+    >>> str(within(sa.column("facility_id"), None))
+    'true'
+    """
+    return sa.true() if scope is None else column.in_(sorted(scope))
+
+
+def table(name: str) -> sa.Table:
+    """The declared table of that name."""
+    return Base.metadata.tables[name]
+
+
+def recommendation_lines(scope: Scope) -> sa.Select[Any]:
+    """Lines with what a person needs beside them: drug, strength, form, pack terms, names of site and supplier."""
+    return (
+        sa.select(
+            *Recommendation.__table__.columns,
+            *(table("products").columns[name] for name in PRODUCT_TERMS),
+            Facility.name.label("facility_name"),
+            Supplier.name.label("supplier_name"),
+        )
+        .join(Product, Product.product_id == Recommendation.product_id)
+        .join(Facility, Facility.facility_id == Recommendation.facility_id)
+        .outerjoin(Supplier, Supplier.supplier_id == Recommendation.supplier_id)
+        .where(within(Recommendation.facility_id, scope))
+    )
+
+
+PRODUCT_TERMS = (
+    "drug",
+    "strength_value",
+    "strength_unit",
+    "dose_form",
+    "pack_size",
+    "pack_price",
+    "minimum_order_packs",
+    "order_multiple_packs",
+    "code_system",
+    "code",
+)
+
+
+def recommendation_line(
+    connection: sa.Connection, scope: Scope, recommendation_id: str, *, for_update: bool = False
+) -> sa.RowMapping | None:
+    """One line, or None when there is none in scope; `for_update` holds it until the transaction ends."""
+    query = recommendation_lines(scope).where(Recommendation.recommendation_id == recommendation_id)
+    if for_update:
+        query = query.with_for_update(of=Recommendation)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def explanation(connection: sa.Connection, recommendation_id: str) -> dict[str, Any] | None:
+    """Stored calculation of a line: `run_id`, `document` (decoded) and `paragraph`; None when it has none."""
+    query = sa.select(Explanation.__table__).where(Explanation.recommendation_id == recommendation_id)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else {**row, "document": json.loads(row["document"])}
+
+
+def decisions_of(connection: sa.Connection, recommendation_id: str) -> Rows:
+    """What people decided about a line, oldest first, with their names."""
+    query = (
+        sa.select(Decision.__table__, User.display_name)
+        .join(User, User.user_id == Decision.user_id)
+        .where(Decision.recommendation_id == recommendation_id)
+        .order_by(Decision.decision_id)
+    )
+    return connection.execute(query).mappings().all()
+
+
+def latest_as_of(connection: sa.Connection, results: sa.Table, scope: Scope) -> dt.date | None:
+    """Newest origin day of a result table within scope; None when it has no row."""
+    query = sa.select(sa.func.max(results.c.as_of)).where(within(results.c.facility_id, scope))
+    return connection.execute(query).scalar_one()
+
+
+def history(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
+    """`period_start` and `quantity` (dose units; None = unknown) as the forecast saw them, else as dispensed."""
+    series = (CleanDemand.facility_id == facility_id, CleanDemand.product_id == product_id)
+    cleaned = sa.select(CleanDemand.period_start, CleanDemand.quantity).where(CleanDemand.as_of == as_of, *series)
+    rows = connection.execute(cleaned.order_by(CleanDemand.period_start)).mappings().all()
+    if rows:
+        return rows
+    dispensed = sa.select(Dispensing.period_start, Dispensing.quantity).where(
+        Dispensing.facility_id == facility_id, Dispensing.product_id == product_id, Dispensing.period_start < as_of
+    )
+    return connection.execute(dispensed.order_by(Dispensing.period_start)).mappings().all()
+
+
+def forecast(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
+    """The published forecast of one site and product, by period."""
+    query = sa.select(Forecast.__table__).where(
+        Forecast.as_of == as_of, Forecast.facility_id == facility_id, Forecast.product_id == product_id
+    )
+    return connection.execute(query.order_by(Forecast.period_start)).mappings().all()
+
+
+def run_of(connection: sa.Connection, run_id: str) -> sa.RowMapping | None:
+    """The run of that id."""
+    return connection.execute(sa.select(Run.__table__).where(Run.run_id == run_id)).mappings().one_or_none()
+
+
+def genetic_shifts(
+    connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str, release_id: str | None
+) -> list[dict[str, Any]]:
+    """What each guidance row does to a product, largest first, with the row itself and its genes' intervals.
+
+    `release_id` names the guidance the run used; None takes the active release. `intervals` holds one entry per gene
+    of the row: gene, result, mean, low, high.
+    """
+    release = (
+        release_id
+        or sa.select(ContentRelease.release_id)
+        .where(ContentRelease.kind == "guidance", ContentRelease.active)
+        .limit(1)
+        .scalar_subquery()
+    )
+    rules = ("source", "guideline_id", "version", "year", "pmid", "population", "action", "strength")
+    query = (
+        sa.select(GeneticShift.__table__, *(table("guidance").columns[name] for name in rules))
+        .outerjoin(
+            Guidance,
+            (Guidance.recommendation_id == GeneticShift.recommendation_id) & (Guidance.release_id == release),
+        )
+        .where(
+            GeneticShift.as_of == as_of,
+            GeneticShift.facility_id == facility_id,
+            GeneticShift.product_id == product_id,
+        )
+        .order_by(sa.func.abs(GeneticShift.quantity).desc(), GeneticShift.recommendation_id)
+    )
+    rows = connection.execute(query).mappings().all()
+    keys = {pair for row in rows for pair in _genes_and_keys(row)}
+    found = _intervals(connection, as_of, facility_id, {gene for gene, _ in keys})
+    return [{**row, "intervals": [found[pair] for pair in _genes_and_keys(row) if pair in found]} for row in rows]
+
+
+def _genes_and_keys(row: sa.RowMapping) -> list[tuple[str, str]]:
+    return list(zip(row["gene"].split("+"), row["lookup_key"].split("+"), strict=False))
+
+
+def _intervals(
+    connection: sa.Connection, as_of: dt.date, facility_id: str, genes: set[str]
+) -> dict[tuple[str, str], sa.RowMapping]:
+    query = sa.select(Prevalence.gene, Prevalence.result, Prevalence.mean, Prevalence.low, Prevalence.high).where(
+        Prevalence.as_of == as_of,
+        Prevalence.facility_id == facility_id,
+        Prevalence.result_type == ResultType.LOOKUP_KEY.value,
+        Prevalence.gene.in_(sorted(genes)),
+    )
+    return {(row["gene"], row["result"]): row for row in connection.execute(query).mappings()}
+
+
+def latest_problems(connection: sa.Connection, scope: Scope) -> Rows:
+    """Problems of the newest day that has any, those of all sites included."""
+    seen = sa.or_(Problem.facility_id.is_(None), within(Problem.facility_id, scope))
+    newest = sa.select(sa.func.max(Problem.as_of)).where(seen).scalar_subquery()
+    query = sa.select(Problem.__table__).where(seen, Problem.as_of == newest)
+    return connection.execute(query.order_by(Problem.stage, Problem.asset, Problem.number)).mappings().all()
+
+
+def last_loads(connection: sa.Connection, limit: int) -> Rows:
+    """The last loads, newest first."""
+    return connection.execute(sa.select(Load.__table__).order_by(Load.load_id.desc()).limit(limit)).mappings().all()
+
+
+def last_run(connection: sa.Connection) -> sa.RowMapping | None:
+    """The run that began last."""
+    query = sa.select(Run.__table__).order_by(Run.started_at.desc(), Run.run_id).limit(1)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def freshness(connection: sa.Connection, scope: Scope) -> Rows:
+    """Per site: `stock_counted_at` and `dispensed_period_start` of its newest rows; None where it has none."""
+    counted = _newest(Stock.facility_id, Stock.counted_at)
+    dispensed = _newest(Dispensing.facility_id, Dispensing.period_start)
+    query = (
+        sa.select(
+            Facility.facility_id,
+            Facility.name,
+            counted.c.newest.label("stock_counted_at"),
+            dispensed.c.newest.label("dispensed_period_start"),
+        )
+        .outerjoin(counted, counted.c.facility_id == Facility.facility_id)
+        .outerjoin(dispensed, dispensed.c.facility_id == Facility.facility_id)
+        .where(within(Facility.facility_id, scope), Facility.closed_on.is_(None))
+        .order_by(Facility.name, Facility.facility_id)
+    )
+    return connection.execute(query).mappings().all()
+
+
+def _newest(site: Any, moment: Any) -> sa.Subquery:
+    return sa.select(site.label("facility_id"), sa.func.max(moment).label("newest")).group_by(site).subquery()
+
+
+def facilities(scope: Scope) -> sa.Select[Any]:
+    """Sites without the number of people they serve."""
+    names = ("facility_id", "name", "network", "closed_on", "successor_id")
+    return sa.select(*(table("facilities").columns[name] for name in names)).where(within(Facility.facility_id, scope))
+
+
+def suppliers(connection: sa.Connection) -> Rows:
+    """Suppliers by name."""
+    query = sa.select(Supplier.supplier_id, Supplier.name).order_by(Supplier.name, Supplier.supplier_id)
+    return connection.execute(query).mappings().all()
