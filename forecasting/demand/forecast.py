@@ -14,8 +14,8 @@ from forecasting.demand.series import KEY, DemandPanel
 from forecasting.errors import InvalidInput
 from forecasting.terms import QUANTILE_LEVELS
 
-MAXIMUM_LOG_VARIANCE = 0.5
-"""Noise beyond this is not believed when the mean is found from the median: e^0.25 is 28 % above it."""
+MAXIMUM_LOG_VARIANCE = 0.8
+"""Noise beyond this is not believed when the mean is found from the median: e^0.4 is half above it."""
 
 OUTLYING = 3.0
 """Changes beyond this many robust standard deviations count as that many."""
@@ -100,8 +100,8 @@ def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> Pa
     its own history; quantiles and correlations also learn from the panel. One known period gives a flat forecast with
     the panel's typical error, an all-zero history zeros.
 
-    Raises `InvalidInput` for a horizon below 1, a negative number of origins, negative demand (clean it first) and a
-    series without any known period: unknown is not zero.
+    Raises `InvalidInput` for a panel without series, a horizon below 1, a negative number of origins, negative demand
+    (clean it first) and a series without any known period: unknown is not zero.
 
     >>> from forecasting.terms import Period
     >>> panel = DemandPanel(("a",), ("x",), np.full((1, 30), 6.0), dt.date(2026, 1, 5), Period.WEEK)
@@ -135,6 +135,8 @@ def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> Pa
 def _refuse_unusable(panel: DemandPanel, horizon: int, origins: int) -> None:
     if horizon < 1 or origins < 0:
         raise InvalidInput(f"horizon ({horizon}) must be 1 or more and origins ({origins}) 0 or more")
+    if not len(panel.values):
+        raise InvalidInput("the panel has no series to forecast")
     with np.errstate(invalid="ignore"):
         negative = (panel.values < 0).any(axis=1)
     for rows, rule in ((negative, "has negative demand: clean it first"), (_silent(panel), "has no known period")):

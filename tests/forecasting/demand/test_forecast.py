@@ -87,7 +87,12 @@ def test_forecast__short_histories_have_a_stated_result():
 
 @pytest.mark.parametrize(
     ("values", "horizon", "message"),
-    [([[1.0, -2]], 3, "negative demand"), ([[np.nan, np.nan]], 3, "no known period"), ([[1.0]], 0, "horizon")],
+    [
+        ([[1.0, -2]], 3, "negative demand"),
+        ([[np.nan, np.nan]], 3, "no known period"),
+        ([[1.0]], 0, "horizon"),
+        (np.empty((0, 9)), 3, "no series"),
+    ],
 )
 def test_forecast__refuses_what_it_cannot_forecast(values, horizon, message):
     with pytest.raises(InvalidInput, match=message):
