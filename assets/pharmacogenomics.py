@@ -38,7 +38,7 @@ def prevalence(
         assays=assays,
     )
     found = posterior.problems.drop_duplicates()
-    problems = [(one.facility_id, one.gene, "prevalence", one.problem) for one in found.itertuples()]
+    problems = [(site, gene, "prevalence", text) for site, gene, text in found.to_numpy().tolist()]
     return Staged(posterior.frame.assign(as_of=as_of), problems_frame(problems))
 
 

@@ -60,7 +60,7 @@ def regimen_moves(
     columns = ["facility_id", "therapy", "recommendation_id", "product_id", "to_product_id"]
     numbers = ["population_share", "units_low", "units_high"]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, *numbers])
-    problems = [(None, one.drug, one.rule, one.message) for one in moves.problems.itertuples()]
+    problems = [(None, *found) for found in moves.problems.to_numpy().tolist()]
     return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
 
 

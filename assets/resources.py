@@ -67,7 +67,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             rows = rows[rows["facility_id"].isin(run.facilities)]
         with writing(self.warehouse.engine) as connection:
             store.replace(connection, table, rows, *_scope(table, run))
-            _replace_problems(connection, table.name, str(_stage(context)), run.as_of, obj.problems)
+            replace_problems(connection, table.name, str(_stage(context)), run.as_of, obj.problems)
         context.add_output_metadata(output_metadata(rows, table, obj.pictures, obj.problems))
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
@@ -97,9 +97,7 @@ def _stage(context: dg.OutputContext) -> str:
     return group or "inputs"
 
 
-def _replace_problems(
-    connection: sa.Connection, asset: str, stage: str, as_of: dt.date, problems: pd.DataFrame
-) -> None:
+def replace_problems(connection: sa.Connection, asset: str, stage: str, as_of: dt.date, problems: pd.DataFrame) -> None:
     numbered = problems.reset_index(drop=True).assign(as_of=as_of, stage=stage, asset=asset)
     numbered["number"] = range(len(numbered))
     conditions = [PROBLEMS.c.as_of == as_of, PROBLEMS.c.asset == asset]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
+import sqlalchemy as sa
 
 from assets.metadata import table_schema
 from warehouse.schema import Base
@@ -33,15 +34,23 @@ def table_asset(
     def declare(compute: Callable[..., Any]) -> dg.AssetsDefinition:
         if compute.__name__ != table.name:
             raise ValueError(f"asset {compute.__name__} writes table {table.name}: give both one name")
-        decorated: dg.AssetsDefinition = dg.asset(
-            group_name=group,
-            description=table.comment,
-            metadata={"dagster/column_schema": table_schema(table), "stage": stage_of(group)},
-            io_manager_key="warehouse_io",
-            kinds={"table"},
-            deps=list(deps),
-            **options,
-        )(compute)
-        return decorated
+        declared: dg.AssetsDefinition = dg.asset(deps=list(deps), **_facts(table, group), **options)(compute)
+        return declared
 
     return declare
+
+
+def table_out(model: type[Base], *, group: str) -> dg.AssetOut:
+    """The same for one of several tables that one computation writes."""
+    table: Any = model.__table__
+    return dg.AssetOut(**_facts(table, group))
+
+
+def _facts(table: sa.Table, group: str) -> dict[str, Any]:
+    return {
+        "group_name": group,
+        "description": table.comment,
+        "metadata": {"dagster/column_schema": table_schema(table), "stage": stage_of(group)},
+        "io_manager_key": "warehouse_io",
+        "kinds": {"table"},
+    }

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from forecasting.regimens.mixing import mixing_matrices, move_exposure
-from forecasting.regimens.moves import TherapyMoves
 
 PLAN_REALISATION_SD = 0.2
 """Standard deviation of the share of a planned rise in exposure that comes true: a planning assumption."""
@@ -22,13 +21,16 @@ PLAN_REALISATION_SD = 0.2
 class TherapyAtSite:
     """One therapy at one site: where patients move, who they are and how far results are acted on.
 
-    `delta_low`, `delta_high` [row, product, product] are the moves at the ends of the dose range; `probability`
-    [draw, row] and `mean_probability` [row] the share of the drug's patients that each guidance row speaks of (times
-    the share of its population); `exposure_history` [period, row], `exposure_at_origin` [row] and `exposure_planned`
-    [horizon, row] the share of them whose prescribing follows it.
+    `row_ids` are guidance rows, `product_ids` every product that a move touches. `delta_low`, `delta_high`
+    [row, product, product] are the moves at the ends of the dose range; `probability` [draw, row] and
+    `mean_probability` [row] the share of the drug's patients that each guidance row speaks of (times the share of its
+    population); `exposure_history` [period, row], `exposure_at_origin` [row] and `exposure_planned` [horizon, row] the
+    share of them whose prescribing follows it.
     """
 
-    moves: TherapyMoves
+    therapy: str
+    product_ids: tuple[str, ...]
+    row_ids: tuple[str, ...]
     delta_low: np.ndarray
     delta_high: np.ndarray
     probability: np.ndarray
@@ -96,7 +98,7 @@ def simulate_site(
     for therapy in therapies:
         if not (therapy.exposure_planned != therapy.exposure_at_origin).any():
             continue
-        here = np.array([place[product_id] for product_id in therapy.moves.product_ids])
+        here = np.array([place[product_id] for product_id in therapy.product_ids])
         mean[here] = _planned_mean(baseline_mean[here], therapy)
         moved = _planned_paths(baseline_paths[here], therapy, position, realised)
         # the plug-in mean is what the explanation adds up to; the draws keep their shape around it
@@ -114,9 +116,9 @@ def simulate_site(
     )
 
 
-STEP_COLUMNS = ["product_id", "therapy", "row", "prevalence", "exposure_at_origin", "exposure_planned"]
-INTERACTION = -1
-"""`row` of the step that balances what the single rows leave: demand that would have been negative."""
+STEP_COLUMNS = ["product_id", "therapy", "recommendation_id", "prevalence", "exposure_at_origin", "exposure_planned"]
+INTERACTION = "interaction"
+"""`recommendation_id` of the step that balances what single rows leave: demand that would have been negative."""
 
 
 def stable_seed(*parts: object) -> np.random.SeedSequence:
@@ -168,12 +170,13 @@ def _steps(baseline_mean: np.ndarray, mean: np.ndarray, therapy: TherapyAtSite) 
     left = (mean - baseline_mean) - added.sum(axis=0)
     rows, products = np.nonzero(np.abs(added).max(axis=2) > 0)
     short = np.flatnonzero(np.abs(left).max(axis=1) > 1e-9 * np.maximum(np.abs(mean).max(axis=1), 1.0))
-    number = np.concatenate([rows, np.full(len(short), INTERACTION)])
+    names = np.array([*therapy.row_ids, INTERACTION], dtype=object)
+    number = np.concatenate([rows, np.full(len(short), -1)])
     frame = pd.DataFrame(
         {
-            "product_id": np.array(therapy.moves.product_ids)[np.concatenate([products, short])],
-            "therapy": therapy.moves.therapy,
-            "row": number,
+            "product_id": np.array(therapy.product_ids)[np.concatenate([products, short])],
+            "therapy": therapy.therapy,
+            "recommendation_id": names[number],
             "prevalence": np.where(number >= 0, therapy.mean_probability[number], 1.0),
             "exposure_at_origin": np.where(number >= 0, therapy.exposure_at_origin[number], 0.0),
             "exposure_planned": np.where(number >= 0, therapy.exposure_planned.mean(axis=0)[number], 0.0),

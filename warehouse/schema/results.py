@@ -112,9 +112,7 @@ class RegimenMove(Base):
     units_low: Mapped[float] = column(
         sa.Float, "Change of to_product_id at the low end of the dose range.", unit="dose units per dose unit"
     )
-    units_high: Mapped[float] = column(
-        sa.Float, "The same at the high end.", unit="dose units per dose unit"
-    )
+    units_high: Mapped[float] = column(sa.Float, "The same at the high end.", unit="dose units per dose unit")
 
 
 class CleanDemand(Base):
@@ -258,7 +256,9 @@ class Recommendation(Base):
     cost: Mapped[Decimal | None] = column(ExactDecimal, "Cost; blank = price unknown.", AtLeast(0), unit="currency")
     currency: Mapped[str | None] = column(sa.String, "ISO 4217 code of cost.")
     order_by: Mapped[dt.date] = column(sa.Date, "Last day to order.")
-    need_by: Mapped[dt.date] = column(sa.Date, "Day it is needed on the shelf.")
+    need_by: Mapped[dt.date | None] = column(
+        sa.Date, "Day the shelf is expected to be empty without it; blank = not within the forecast."
+    )
     reason: Mapped[str] = column(sa.String, "Primary reason.", OneOf.of(Reason))
     stockout_probability_before: Mapped[float] = column(
         sa.Float, "Without the order, over the protection interval.", AtLeast(0), AtMost(1), unit="probability"

@@ -1,0 +1,137 @@
+"""Asset checks: what the schema promises of every table, and what the science promises of its results.
+
+The writer refuses bad rows; these checks show, on every run and in the UI, that what is stored still keeps the rules.
+"""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import sqlalchemy as sa
+
+from assets.resources import Warehouse
+from forecasting.terms import ALL_FACILITIES
+from warehouse.frames import violations
+from warehouse.schema import Base
+
+MOST_STOCK_AGE_DAYS = 31
+COVERAGE_80 = (0.72, 0.90)
+"""An 80 % interval whose coverage on held-out periods lies outside this is not to be trusted."""
+
+CONSERVATION_TOLERANCE = 1e-6
+
+
+def _schema_check(table: sa.Table) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=table.name, name="rules_of_the_schema", blocking=False, description=f"Every rule of {table.name} holds."
+    )
+    def check(warehouse: Warehouse) -> dg.AssetCheckResult:
+        frame = warehouse.read(table, *_latest(warehouse, table))
+        broken = [f"{one.column} {one.rule}: {len(one.rows)} rows" for one in violations(frame, table)]
+        return dg.AssetCheckResult(passed=not broken, metadata={"rows": len(frame), "broken": "; ".join(broken)})
+
+    return check
+
+
+def _latest(warehouse: Warehouse, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+    if table.info["layer"] != "results" or "as_of" not in table.columns or table.name == "runs":
+        return []
+    return [table.c.as_of == warehouse.latest_run().as_of]
+
+
+CHECKED_LAYERS = ("inputs", "results")
+NOT_ASSETS = ("problems", "explanations")
+
+schema_checks = [
+    _schema_check(table)
+    for table in Base.metadata.sorted_tables
+    if table.info["layer"] in CHECKED_LAYERS and table.name not in NOT_ASSETS
+]
+
+
+def _read(warehouse: Warehouse, name: str) -> pd.DataFrame:
+    table = Base.metadata.tables[name]
+    return warehouse.read(table, *_latest(warehouse, table))
+
+
+@dg.asset_check(asset="regimen_moves", description="Alternatives conserve treatment-days; dose changes keep them all.")
+def mix_is_conserved(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No move makes more treatment-days of a product than it takes away, and none takes more than it has."""
+    moves = _read(warehouse, "regimen_moves")
+    leaving = moves[moves["product_id"] == moves["to_product_id"]]
+    too_much = leaving[(leaving["units_low"] < -1 - CONSERVATION_TOLERANCE)]
+    arriving = moves[moves["product_id"] != moves["to_product_id"]]
+    negative = arriving[(arriving["units_low"] < -CONSERVATION_TOLERANCE)]
+    passed = too_much.empty and negative.empty
+    return dg.AssetCheckResult(passed=passed, metadata={"moves": len(moves), "broken": len(too_much) + len(negative)})
+
+
+@dg.asset_check(asset="forecasts", description="The network's means are the sums of its sites'.")
+def levels_agree(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Sites add up to the network, product by product and period by period."""
+    forecasts = _read(warehouse, "forecasts")
+    network = forecasts[forecasts["facility_id"] == ALL_FACILITIES].set_index(["product_id", "period_start"])["mean"]
+    sites = forecasts[forecasts["facility_id"] != ALL_FACILITIES]
+    total = sites.groupby(["product_id", "period_start"])["mean"].sum()
+    worst = float((total.reindex(network.index) - network).abs().max()) if len(network) else 0.0
+    passed = worst <= CONSERVATION_TOLERANCE * max(1.0, float(network.max()) if len(network) else 1.0)
+    return dg.AssetCheckResult(passed=passed, metadata={"largest difference": worst})
+
+
+@dg.asset_check(asset="genetic_shifts", description="What guidance rows add explains every genetic shift.")
+def shifts_are_explained(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Per site and product, the rows of genetic_shifts sum to the forecast's genetic shift over the horizon."""
+    forecasts, shifts = _read(warehouse, "forecasts"), _read(warehouse, "genetic_shifts")
+    keys = ["facility_id", "product_id"]
+    wanted = forecasts[forecasts["facility_id"] != ALL_FACILITIES].groupby(keys)["genetic_shift"].sum()
+    told = shifts.groupby(keys)["quantity"].sum().reindex(wanted.index).fillna(0.0)
+    worst = float((told - wanted).abs().max()) if len(wanted) else 0.0
+    size = float(wanted.abs().max()) if len(wanted) else 0.0
+    return dg.AssetCheckResult(
+        passed=worst <= CONSERVATION_TOLERANCE * max(1.0, size), metadata={"largest difference": worst}
+    )
+
+
+@dg.asset_check(asset="backtest_scores", description="80 % intervals cover what they say, on held-out periods.")
+def intervals_cover(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Coverage of the genetic stage over all series lies within `COVERAGE_80`."""
+    scores = _read(warehouse, "backtest_scores")
+    rows = scores[(scores["stage"] == "genetic") & (scores["segment"] == "all") & (scores["metric"] == "coverage_80")]
+    if rows.empty:
+        return dg.AssetCheckResult(
+            passed=False, severity=dg.AssetCheckSeverity.WARN, description="The history is too short to measure it."
+        )
+    value = float(rows["value"].iloc[0])
+    return dg.AssetCheckResult(
+        passed=COVERAGE_80[0] <= value <= COVERAGE_80[1],
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"coverage of 80 % intervals": value},
+    )
+
+
+@dg.asset_check(asset="stock", description="Stock was counted recently enough to order on.")
+def stock_is_recent(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Every item's last count is at most `MOST_STOCK_AGE_DAYS` old on the origin day."""
+    stock = _read(warehouse, "stock")
+    if stock.empty:
+        return dg.AssetCheckResult(
+            passed=False, severity=dg.AssetCheckSeverity.WARN, description="There are no stock counts."
+        )
+    newest = stock.groupby(["facility_id", "product_id"])["counted_at"].max()
+    age = (pd.Timestamp(warehouse.latest_run().as_of) - newest).dt.days
+    metadata: dict[str, Any] = {"oldest count (days)": int(age.max()), "items": len(age)}
+    return dg.AssetCheckResult(
+        passed=bool(age.max() <= MOST_STOCK_AGE_DAYS),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata | {"items counted too long ago": int((age > MOST_STOCK_AGE_DAYS).sum())},
+    )
+
+
+all_checks = [
+    *schema_checks,
+    mix_is_conserved,
+    levels_agree,
+    shifts_are_explained,
+    intervals_cover,
+    stock_is_recent,
+]

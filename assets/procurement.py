@@ -1,0 +1,228 @@
+"""Stage 5, procurement: lead times, and what to order today with the whole calculation."""
+
+import datetime as dt
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from assets.demand import known_panel, shift_words, site_genetics
+from assets.genetics import Genetics
+from assets.metadata import markdown_table, table_schema
+from assets.paths import SiteDemand, site_demand
+from assets.policies import with_policies
+from assets.resources import RUNS, Warehouse, replace_problems
+from assets.run import PlanningRun
+from assets.staged import PROBLEM_COLUMNS, Staged, problems_frame
+from assets.table_asset import PROCUREMENT, stage_of, table_asset
+from forecasting.procurement.explanation import Document
+from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, DemandDraws
+from forecasting.procurement.lead_time import lead_times as learn_lead_times
+from forecasting.procurement.paragraph import render_paragraph
+from forecasting.procurement.recommend import Recommendations, recommend
+from warehouse.engine import writing
+from warehouse.publication import LINES, ordered_lines, publish
+from warehouse.schema.results import LeadTime
+
+RECENT_PERIODS = 13
+"""What an explanation calls history: the mean of so many last periods."""
+
+
+@table_asset(LeadTime, group=PROCUREMENT)
+def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFrame, products: pd.DataFrame) -> Staged:
+    """Lead time per product, learned from receipts that were known at the origin."""
+    run = PlanningRun.from_frame(runs)
+    as_of = pd.Timestamp(run.as_of)
+    known = receipts[receipts["received_at"] <= as_of]
+    backwards = known["received_at"] < known["ordered_at"]
+    problems = [
+        (row.facility_id, row.product_id, "received_before_ordered", f"receipt {row.order_id} precedes its order")
+        for row in known[backwards].itertuples()
+    ]
+    if receipts.empty and suppliers.empty:
+        message = "suppliers and receipts are missing: lead times are assumed, and said so on every line"
+        problems.append((None, None, "input_missing", message))
+    frame = learn_lead_times(known[~backwards], suppliers, products)
+    return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
+
+
+@dg.asset(
+    group_name=PROCUREMENT,
+    description=LINES.comment,
+    metadata={"dagster/column_schema": table_schema(LINES)},
+    kinds={"table"},
+    deps=["content_releases"],
+    ins={
+        name: dg.AssetIn(input_manager_key="warehouse_io")
+        for name in (
+            "runs",
+            "reference_demand",
+            "baseline_forecasts",
+            "forecasts",
+            "prevalence",
+            "exposure",
+            "regimen_moves",
+            "lead_times",
+            "products",
+            "suppliers",
+            "stock",
+            "open_orders",
+            "policies",
+        )
+    },
+)
+def recommendations(
+    warehouse: Warehouse,
+    runs: pd.DataFrame,
+    reference_demand: pd.DataFrame,
+    baseline_forecasts: pd.DataFrame,
+    forecasts: pd.DataFrame,
+    prevalence: pd.DataFrame,
+    exposure: pd.DataFrame,
+    regimen_moves: pd.DataFrame,
+    lead_times: pd.DataFrame,
+    products: pd.DataFrame,
+    suppliers: pd.DataFrame,
+    stock: pd.DataFrame,
+    open_orders: pd.DataFrame,
+    policies: pd.DataFrame,
+) -> dg.MaterializeResult[Any]:
+    """Lines to order, published beside what people decided before; undecided older lines are superseded."""
+    run = PlanningRun.from_frame(runs)
+    lots = _latest_count(stock, run)
+    if lots.empty:
+        message = "stock is missing: nothing is known of what is on the shelves, no orders are recommended"
+        return _publish(warehouse, run, [], problems_frame([(None, None, "input_missing", message)]), products)
+    panel = known_panel(reference_demand, run)
+    genetics = site_genetics(warehouse, run, prevalence, exposure, regimen_moves, panel)
+    orders = _on_order(warehouse, run, open_orders, lead_times)
+    history = _history_per_day(reference_demand, run)
+    found = []
+    for facility_id, rows in baseline_forecasts.groupby("facility_id"):
+        site = str(facility_id)
+        demand = site_demand(run, site, rows, genetics)
+        items = _items(site, demand.product_ids, products, suppliers, policies)
+        found.append(
+            recommend(
+                items,
+                _draws(demand, genetics, history),
+                period=run.period,
+                period_starts=[start.date() for start in demand.starts],
+                as_of=run.as_of,
+                lots=lots[lots["facility_id"] == site],
+                open_orders=orders[orders["facility_id"] == site],
+                lead_times=lead_times,
+                draws_seed=run.seed,
+                context={"run_id": run.run_id, "releases": run.releases, "with_genetics": run.with_genetics},
+            )
+        )
+    problems = pd.concat([one.problems for one in found], ignore_index=True)
+    return _publish(warehouse, run, found, _problem_rows(problems), products)
+
+
+def _latest_count(stock: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+    """All lots of each item's last count that was made up to the end of the origin day."""
+    known = stock[stock["counted_at"] < pd.Timestamp(run.as_of) + pd.Timedelta(days=1)]
+    newest = known.groupby(["facility_id", "product_id"])["counted_at"].transform("max")
+    return known[known["counted_at"] == newest]
+
+
+def _on_order(
+    warehouse: Warehouse, run: PlanningRun, open_orders: pd.DataFrame, lead_times: pd.DataFrame
+) -> pd.DataFrame:
+    """Open orders and decided recommendations, which arrive a mean lead time after their order day."""
+    with warehouse.engine.connect() as connection:
+        decided = ordered_lines(connection, run.as_of)
+    known = open_orders[open_orders["ordered_at"] <= pd.Timestamp(run.as_of)]
+    days = decided["product_id"].map(lead_times.set_index("product_id")["mean_days"]).fillna(0.0)
+    expected = decided["order_by"] + pd.to_timedelta(np.ceil(days.astype(float)), unit="D")
+    sent = decided["status"].isin(["exported", "acknowledged"])
+    lines = decided.assign(
+        expected_at=expected,
+        kind=np.where(sent, "exported recommendation", "approved recommendation"),
+        id=decided["recommendation_id"],
+    )
+    columns = ["facility_id", "product_id", "packs", "expected_at", "kind", "id"]
+    orders = known.assign(kind="open order", id=known["order_id"])[columns]
+    return pd.concat([orders, lines[columns]], ignore_index=True) if len(lines) else orders
+
+
+def _history_per_day(reference: pd.DataFrame, run: PlanningRun) -> pd.Series:
+    """Mean dispensed per day over the last known periods, by (facility_id, product_id)."""
+    recent = reference.dropna(subset="quantity").groupby(["facility_id", "product_id"])["quantity"]
+    return recent.apply(lambda values: values.tail(RECENT_PERIODS).mean()) / run.period.mean_days
+
+
+def _items(
+    facility_id: str,
+    product_ids: tuple[str, ...],
+    products: pd.DataFrame,
+    suppliers: pd.DataFrame,
+    policies: pd.DataFrame,
+) -> pd.DataFrame:
+    chosen = products.set_index("product_id").loc[list(product_ids)].reset_index()
+    chosen = chosen.assign(facility_id=facility_id)
+    calendar = suppliers.set_index("supplier_id")["order_weekdays"]
+    return with_policies(chosen.assign(order_weekdays=chosen["supplier_id"].map(calendar)), policies)
+
+
+def _draws(demand: SiteDemand, genetics: Genetics, history: pd.Series) -> DemandDraws:
+    place = {product_id: row for row, product_id in enumerate(demand.product_ids)}
+    steps = shift_words(demand.paths.steps, genetics.rows)
+    item = steps["product_id"].map(place)
+    there = item.notna().to_numpy()
+    keys = pd.MultiIndex.from_product([[demand.facility_id], demand.product_ids])
+    return DemandDraws(
+        final=demand.paths.paths,
+        baseline_mean=demand.paths.baseline_mean,
+        final_mean=demand.paths.mean,
+        history_mean_per_day=history.reindex(keys).fillna(0.0).to_numpy(dtype=float),
+        genetic_steps=steps[there].assign(item=item[there].astype(int))[GENETIC_STEP_COLUMNS],
+        genetic_quantity=demand.paths.quantity[there],
+    )
+
+
+def _problem_rows(problems: pd.DataFrame) -> pd.DataFrame:
+    return problems.rename(columns={"product_id": "subject"})[PROBLEM_COLUMNS]
+
+
+def _publish(
+    warehouse: Warehouse,
+    run: PlanningRun,
+    found: list[Recommendations],
+    problems: pd.DataFrame,
+    products: pd.DataFrame,
+) -> dg.MaterializeResult[Any]:
+    documents: list[Document] = [document for one in found for document in one.explanations]
+    filled = [one.lines for one in found if len(one.lines)]
+    lines = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["recommendation_id"])
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    with writing(warehouse.engine) as connection:
+        if len(lines):
+            lines["currency"] = lines["product_id"].map(products.set_index("product_id")["currency"])
+        paragraphs = [render_paragraph(document) for document in documents]
+        publish(
+            connection,
+            lines,
+            documents,
+            paragraphs,
+            run_id=run.run_id,
+            as_of=run.as_of,
+            facilities=run.facilities,
+            now=now,
+        )
+        replace_problems(connection, "recommendations", stage_of(PROCUREMENT), run.as_of, problems)
+        connection.execute(RUNS.update().where(RUNS.c.run_id == run.run_id).values(finished_at=now))
+    return dg.MaterializeResult(metadata=_shown(lines, problems))
+
+
+def _shown(lines: pd.DataFrame, problems: pd.DataFrame) -> dict[str, Any]:
+    shown: dict[str, Any] = {"dagster/row_count": len(lines), "problems": len(problems)}
+    if len(lines):
+        columns = ["facility_id", "product_id", "packs", "cost", "order_by", "reason", "stockout_probability_before"]
+        top = lines.sort_values("urgency", ascending=False).head(10)[columns]
+        shown["most urgent"] = dg.MetadataValue.md(markdown_table(top))
+    if len(problems):
+        shown["problem list"] = dg.MetadataValue.md(markdown_table(problems.head(50)))
+    return shown
