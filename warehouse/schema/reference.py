@@ -37,6 +37,9 @@ class ContentRelease(Base):
     version: Mapped[str] = column(sa.String, "Publisher's version or date.", NotBlank())
     sha256: Mapped[str] = column(sa.String(64), "Digest of the rows.", NotBlank())
     rows: Mapped[int] = column(sa.Integer, "Rows in the release.", AtLeast(0), unit="rows")
+    column_types: Mapped[str] = column(
+        sa.String, "JSON object column -> type of the frame it was stored from.", NotBlank()
+    )
     active: Mapped[bool] = column(sa.Boolean, "Used by runs from now on; one active release a kind.")
     loaded_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was loaded (UTC).")
 
@@ -71,7 +74,7 @@ class AlleleFunction(Base):
     gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
     allele: Mapped[str] = column(sa.String, "Allele.", NotBlank(), primary_key=True)
     clinical_function: Mapped[str] = column(sa.String, "CPIC's function.", NotBlank())
-    activity_value: Mapped[float | None] = column(sa.Float, "Activity value; blank = none defined.", AtLeast(0))
+    activity_value: Mapped[str | None] = column(sa.String, "Activity value as published; n/a or blank = none defined.")
     source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
     version: Mapped[str] = column(sa.String, "Version.", NotBlank())
 
