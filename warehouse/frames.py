@@ -16,6 +16,7 @@ from warehouse.schema.rules import Rule
 
 TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1"})
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "0"})
+DUPLICATE_KEY = "duplicate key"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ def violations(frame: pd.DataFrame, table: sa.Table) -> list[Violation]:
     keys = [one.name for one in table.primary_key.columns]
     if keys and set(keys) <= set(frame.columns):
         repeated = frame.duplicated(subset=keys, keep="first")
-        found.append(Violation(", ".join(keys), "duplicate key", np.flatnonzero(repeated)))
+        found.append(Violation(", ".join(keys), DUPLICATE_KEY, np.flatnonzero(repeated)))
     return [violation for violation in found if len(violation.rows)]
 
 

@@ -1,0 +1,64 @@
+"""Loading: a site bundle or a publisher's files into the input and reference tables, all or nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from forecasting.errors import InvalidInput
+from warehouse.engine import writing
+from warehouse.importers import bundle, content, epd, scmd, sdud
+from warehouse.importers.ingest import ingest, record_refused
+from warehouse.importers.report import LoadReport, Progress, RefusedFile, RejectedRow, TableLoad
+
+__all__ = ["FORMATS", "LoadReport", "Progress", "RefusedFile", "RejectedRow", "TableLoad", "load"]
+
+PUBLISHERS = {"scmd": scmd.read_files, "epd": epd.read_files, "sdud": sdud.read_files}
+FORMATS = ("bundle", *PUBLISHERS, "cpic", "pharmcat")
+
+
+def load(
+    engine: sa.Engine,
+    path: str | Path | Sequence[str | Path],
+    format: str = "bundle",
+    progress: Progress | None = None,
+) -> LoadReport:
+    """Read the files at `path` into the database in one transaction; what became of every file and row.
+
+    `path` is a file or a folder (several for the publisher formats). Good rows load, bad rows are reported; a file that
+    cannot be used is refused and the others load. `InvalidInput` when nothing can be loaded at all.
+    """
+    paths = [Path(one) for one in ([path] if isinstance(path, str | Path) else path)]
+    if format not in FORMATS:
+        raise InvalidInput(f"format {format!r} is not one of: {', '.join(FORMATS)}")
+    missing = [str(one) for one in paths if not one.exists()]
+    if missing or not paths:
+        raise InvalidInput(f"no such file or folder: {', '.join(missing)}")
+    if format == "bundle":
+        return _load_bundle(engine, paths, progress)
+    if format in PUBLISHERS:
+        return _load_publisher(engine, paths, format, progress)
+    return content.load_content(engine, paths, format, progress)
+
+
+def _load_bundle(engine: sa.Engine, paths: list[Path], progress: Progress | None) -> LoadReport:
+    if len(paths) > 1:
+        raise InvalidInput("a site bundle is one folder or one file")
+    found = bundle.read_bundle(paths[0])
+    with writing(engine) as connection:
+        messages = found.messages + bundle.missing_messages(connection, {part.table.name for part in found.parts})
+        loads, rejected = ingest(connection, found.parts, "bundle", bundle.RULES, bundle.SNAPSHOTS, progress)
+        for refused, sha256, table in found.refused:
+            record_refused(connection, refused, sha256, "bundle", table)
+    refusals = tuple(refused for refused, _, _ in found.refused)
+    return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(messages))
+
+
+def _load_publisher(engine: sa.Engine, paths: list[Path], format_name: str, progress: Progress | None) -> LoadReport:
+    found = PUBLISHERS[format_name](paths)
+    with writing(engine) as connection:
+        loads, rejected = ingest(connection, found.parts, format_name, {}, {}, progress)
+        for refused, sha256, table in found.refused:
+            record_refused(connection, refused, sha256, format_name, table)
+    refusals = tuple(refused for refused, _, _ in found.refused)
+    return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(found.messages))

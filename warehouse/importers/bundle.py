@@ -1,0 +1,148 @@
+"""The site bundle: a folder of CSV or Parquet files named after their tables, or one such file."""
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+import sqlalchemy as sa
+
+from forecasting.errors import InvalidInput
+from forecasting.terms import SMALL_CELL_THRESHOLD
+from warehouse.frames import Violation
+from warehouse.importers.checking import DomainRule, Part, refuse_missing_columns
+from warehouse.importers.files import digest, header, is_table, read, stem
+from warehouse.importers.patient_columns import refuse_patient_columns
+from warehouse.importers.report import RefusedFile
+from warehouse.schema import Base
+
+# in the order of their references
+TABLE_NAMES = (
+    "facilities suppliers products ancestry genotype_counts assays testing_coverage dispensing stock open_orders "
+    "receipts policies alternatives shortages"
+).split()
+REQUIRED = ("facilities", "products", "dispensing")
+SNAPSHOTS = {"open_orders": "facility_id", "ancestry": "facility_id"}
+SHARE_TOLERANCE = 0.01
+
+WITHOUT = {
+    "ancestry": "prevalence uses one published group mix for every site",
+    "genotype_counts": "prevalence rests on published frequencies alone",
+    "assays": "every allele in the published tables counts as tested",
+    "testing_coverage": "the genetic step is skipped",
+    "stock": "procurement counts no stock on hand",
+    "open_orders": "procurement counts nothing on order",
+    "suppliers": "procurement assumes lead times",
+    "receipts": "lead times are not learned",
+    "policies": "procurement uses the default policy",
+    "alternatives": "the default alternatives are used",
+    "shortages": "no shortage is planned for",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class BundleFiles:
+    """What was found: parts in the order of their references, refused files, and sentences for the reader."""
+
+    parts: list[Part]
+    refused: list[tuple[RefusedFile, str, str]]
+    messages: list[str]
+
+
+def read_bundle(path: Path) -> BundleFiles:
+    """The bundle's files as parts; a file that cannot be used is refused and the others are read."""
+    found, messages = _found(path)
+    parts, refused = [], []
+    for name in TABLE_NAMES:
+        for file in found.get(name, []):
+            try:
+                if len(found[name]) > 1:
+                    raise InvalidInput(f"{file.name}: {len(found[name])} files for {name}, keep one")
+                parts.append(_part(file, Base.metadata.tables[name]))
+            except InvalidInput as error:
+                refused.append((RefusedFile(file.name, str(error)), digest(file), name))
+    return BundleFiles(parts, refused, messages)
+
+
+def missing_messages(connection: sa.Connection, given: set[str]) -> list[str]:
+    """A sentence per optional table that neither the files nor the database fill; a required one raises."""
+    absent = [name for name in TABLE_NAMES if name not in given and _is_empty(connection, name)]
+    required = [name for name in absent if name in REQUIRED]
+    if required:
+        raise InvalidInput(f"the bundle has no usable {', '.join(required)} file, and the database has no such rows")
+    return [f"no {name} file: {WITHOUT[name]}" for name in absent]
+
+
+def _found(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    found: dict[str, list[Path]] = {}
+    messages = []
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        if not is_table(file):
+            continue
+        if stem(file) in TABLE_NAMES:
+            found.setdefault(stem(file), []).append(file)
+        else:
+            messages.append(f"{file.name} is not a file of a site bundle and was not read")
+    if not found:
+        raise InvalidInput(f"{path.name}: no file of a site bundle here (expected e.g. {', '.join(REQUIRED)}.csv)")
+    return found, messages
+
+
+def _part(file: Path, table: sa.Table) -> Part:
+    names = header(file)
+    known = [one.name for one in table.columns]
+    refuse_patient_columns(names, file, legitimate=known)
+    refuse_missing_columns(names, table, file.name)
+    text = read(file, known)
+    part = Part(file.name, digest(file), table, text.frame, text.rejected)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        part.notes.append(f"unknown columns not read: {', '.join(unknown)}")
+    if text.frame.empty and not text.rejected:
+        part.notes.append("the file has no rows")
+    if table.name in SMALL_CELLS:
+        _blank_small_cells(part, SMALL_CELLS[table.name])
+    return part
+
+
+SMALL_CELLS = {"genotype_counts": "count", "dispensing": "patients"}
+
+
+def _blank_small_cells(part: Part, column: str) -> None:
+    # a number of people under the threshold is personal data: it is not kept, also not in the rejected rows
+    if column not in part.frame.columns:
+        return
+    numbers = pd.to_numeric(part.frame[column], errors="coerce")
+    small = ((numbers > 0) & (numbers < SMALL_CELL_THRESHOLD)).fillna(False)
+    if small.any():
+        part.frame[column] = part.frame[column].mask(small, "")
+        part.notes.append(f"{int(small.sum())} values of {column} under {SMALL_CELL_THRESHOLD} stored as suppressed")
+
+
+def _is_empty(connection: sa.Connection, name: str) -> bool:
+    table = Base.metadata.tables[name]
+    return connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is None
+
+
+def _shares_sum_to_one(typed: pd.DataFrame) -> list[Violation]:
+    total = typed.groupby("facility_id")["share"].transform("sum")
+    wrong = (total - 1).abs() > SHARE_TOLERANCE
+    return [Violation("share", "the shares of a site must sum to 1", wrong.to_numpy().nonzero()[0])]
+
+
+def _count_within_tested(typed: pd.DataFrame) -> list[Violation]:
+    copies = typed["result_type"].map({"allele": 2.0}).fillna(1.0)
+    wrong = (typed["count"] > copies * typed["tested"]).fillna(False)
+    rule = "must not exceed the people tested (twice that for alleles)"
+    return [Violation("count", rule, wrong.to_numpy().nonzero()[0])]
+
+
+def _names_what_is_short(typed: pd.DataFrame) -> list[Violation]:
+    wrong = (typed["product_id"] == "*") & (typed["drug"] == "*")
+    return [Violation("product_id, drug", "a product or a drug must be named", wrong.to_numpy().nonzero()[0])]
+
+
+RULES: dict[str, list[DomainRule]] = {
+    "ancestry": [_shares_sum_to_one],
+    "genotype_counts": [_count_within_tested],
+    "shortages": [_names_what_is_short],
+}

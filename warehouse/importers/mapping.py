@@ -1,0 +1,56 @@
+"""Whether the structured guidance covers what a publisher recommends: rows it does not cover must not be overlooked."""
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+Key = tuple[str, str, str, str]
+
+
+def mapping_of(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.Series:
+    """For each published row: mapped, changed, unmapped, or no_guidance where the drug has none of that source.
+
+    `published` has source, recommendation_id, version, drug, population and lookup_key (JSON object gene -> key). A row
+    whose id the guidance knows is compared by version, drug and lookup key; a row of another numbering by its
+    drug, population and lookup key.
+    """
+    by_id = {str(row["recommendation_id"]): row for row in guidance.to_dict("records")}
+    by_key = {_key(row, lookup_key(row)) for row in by_id.values()}
+    drugs = {(str(row["source"]), str(row["drug"])) for row in by_id.values()}
+
+    def state(row: Mapping[str, str]) -> str:
+        keys = {gene: str(value) for gene, value in json.loads(row["lookup_key"]).items()}
+        known = by_id.get(row["recommendation_id"])
+        if known is not None:
+            same = (str(known["version"]), str(known["drug"]), lookup_key(known)) == (row["version"], row["drug"], keys)
+            return "mapped" if same else "changed"
+        if _key(row, keys) in by_key:
+            return "mapped"
+        return "unmapped" if (row["source"], row["drug"]) in drugs else "no_guidance"
+
+    return pd.Series([state(row) for row in published.to_dict("records")], index=published.index, dtype="str")
+
+
+def lookup_key(row: Mapping[str, object]) -> dict[str, str]:
+    """Gene -> lookup key of a guidance row."""
+    pairs = [(row.get(f"gene_{number}"), row.get(f"lookup_key_{number}")) for number in (1, 2)]
+    return {str(gene): str(key) for gene, key in pairs if isinstance(gene, str) and gene}
+
+
+def is_lookup_key(text: object) -> bool:
+    """Whether the text is a JSON object of at least one gene and its lookup key.
+
+    >>> is_lookup_key('{"CYP2D6": "1.0"}'), is_lookup_key("[]"), is_lookup_key("CYP2D6")
+    (True, False, False)
+    """
+    try:
+        keys = json.loads(str(text))
+    except ValueError:
+        return False
+    return isinstance(keys, dict) and bool(keys)
+
+
+def _key(row: Mapping[str, object], keys: Mapping[str, str]) -> Key:
+    population = " ".join(str(row["population"]).split()).lower()
+    return str(row["source"]), str(row["drug"]), population, json.dumps(dict(keys), sort_keys=True, ensure_ascii=False)
