@@ -15,7 +15,7 @@ from forecasting.demand.backtest import accuracy, naive_scales, seasonal_naive
 from forecasting.demand.forecast import forecast_panel
 from forecasting.demand.selection import INTERMITTENT_ZERO_SHARE
 from forecasting.demand.series import DemandPanel
-from forecasting.population import TherapyAtSite, simulate_site
+from forecasting.population import TherapyAtSite, planned_mean
 from forecasting.terms import QUANTILE_LEVELS
 from warehouse.schema.results import BacktestScore
 
@@ -43,7 +43,7 @@ def backtest_scores(
         message = f"the history of {panel.values.shape[1]} periods is too short to hold any out: no backtest"
         return Staged(pd.DataFrame(columns=columns), problems_frame([(None, None, "history_too_short", message)]))
     genetics = site_genetics(warehouse, run, prevalence, exposure, regimen_moves, panel)
-    scores = pd.concat([_one_origin(panel, genetics, cut, horizon, run.seed) for cut, horizon in cuts])
+    scores = pd.concat([_one_origin(panel, genetics, cut, horizon) for cut, horizon in cuts])
     return Staged(_by_segment(scores, len(cuts)).assign(as_of=run.as_of))
 
 
@@ -55,7 +55,7 @@ def _cuts(panel: DemandPanel, horizon: int) -> list[tuple[int, int]]:
     return [(periods - held_out * back, held_out) for back in range(ORIGINS, 0, -1)] if held_out >= 1 else []
 
 
-def _one_origin(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int, seed: int) -> pd.DataFrame:
+def _one_origin(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int) -> pd.DataFrame:
     future = panel.values[:, cut : cut + horizon]
     usable = np.isfinite(panel.values[:, :cut]).any(axis=1) & np.isfinite(future).any(axis=1)
     past, actual = panel.until(cut).select(usable), future[usable]
@@ -63,7 +63,7 @@ def _one_origin(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int, 
     baseline = forecast_panel(past, horizon)
     moved_past = dataclasses.replace(past, values=reference_values(past, at_origin))
     reference = forecast_panel(moved_past, horizon)
-    mean, moved = _planned_means(reference.mean, past, at_origin, seed)
+    mean, moved = _planned_means(reference.mean, past, at_origin)
     ratio = np.divide(mean, reference.mean, out=np.ones_like(mean), where=reference.mean > 0)[:, :, None]
     naive = seasonal_naive(past.values, horizon, panel.period.per_year)
     stages = {
@@ -96,16 +96,15 @@ def _seen_from(therapy: TherapyAtSite, cut: int, horizon: int) -> TherapyAtSite:
 
 
 def _planned_means(
-    mean: np.ndarray, panel: DemandPanel, therapies: dict[str, list[TherapyAtSite]], seed: int
+    mean: np.ndarray, panel: DemandPanel, therapies: dict[str, list[TherapyAtSite]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means [series, horizon] at the exposure that came, and which series a change of testing touches."""
     planned, touched = mean.copy(), np.zeros(len(mean), dtype=bool)
-    for site, rows, therapy in therapy_rows(panel, therapies):
+    for _, rows, therapy in therapy_rows(panel, therapies):
         there = rows >= 0
         start = np.where(there[:, None], mean[rows], 0.0)
-        moved = simulate_site(therapy.product_ids, start[:, :, None], start, [therapy], facility_id=site, seed=seed)
-        planned[rows[there]] = moved.mean[there]
-        touched[rows[there]] = True
+        planned[rows[there]] = planned_mean(start, therapy)[there]
+        touched[rows[there]] |= therapy.changes
     return planned, touched
 
 

@@ -109,7 +109,7 @@ def intervals_cover(warehouse: Warehouse) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset="stock", description="Stock was counted recently enough to order on.")
+@dg.asset_check(asset="stock", additional_deps=["runs"], description="Stock was counted recently enough to order on.")
 def stock_is_recent(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every item's last count is at most `MOST_STOCK_AGE_DAYS` old on the origin day."""
     stock = _read(warehouse, "stock")

@@ -99,7 +99,7 @@ def simulate_site(
         if not (therapy.exposure_planned != therapy.exposure_at_origin).any():
             continue
         here = np.array([place[product_id] for product_id in therapy.product_ids])
-        mean[here] = _planned_mean(baseline_mean[here], therapy)
+        mean[here] = planned_mean(baseline_mean[here], therapy)
         moved = _planned_paths(baseline_paths[here], therapy, position, realised)
         # the plug-in mean is what the explanation adds up to; the draws keep their shape around it
         average = moved.mean(axis=2)
@@ -138,7 +138,8 @@ def _site_draws(facility_id: str, seed: int, draws: int) -> tuple[np.ndarray, np
     return position, np.maximum(random.normal(1.0, PLAN_REALISATION_SD, draws), 0.0)
 
 
-def _planned_mean(baseline_mean: np.ndarray, therapy: TherapyAtSite) -> np.ndarray:
+def planned_mean(baseline_mean: np.ndarray, therapy: TherapyAtSite) -> np.ndarray:
+    """Expected demand [product, horizon] at the planned exposure, from that at the origin's."""
     origin = mixing_matrices(therapy.exposure_at_origin * therapy.mean_probability, therapy.mean_delta)
     planned = mixing_matrices(therapy.exposure_planned * therapy.mean_probability, therapy.mean_delta)
     return move_exposure(baseline_mean.T, np.broadcast_to(origin, planned.shape), planned).T
