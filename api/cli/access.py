@@ -1,0 +1,85 @@
+"""`user` and `key`: who may sign in, and which systems may call."""
+
+import datetime as dt
+
+import click
+
+from api.cli.common import database_option, open_database, settings_with
+
+ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
+@click.group()
+def user() -> None:
+    """People who sign in to the worklist."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--display-name", help="Name shown; default: the sign-in name.")
+@click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
+@click.password_option(help="Asked for when not given; better not on the command line.")
+@database_option
+def add_user(
+    name: str, role: str, display_name: str | None, facilities: tuple[str, ...], password: str, database: str | None
+) -> None:
+    """Add a person."""
+    from api.auth import create_user
+    from warehouse.engine import writing
+
+    with writing(open_database(settings_with(database))) as connection:
+        create_user(
+            connection,
+            name=name,
+            display_name=display_name or name,
+            role=role,
+            password=password,
+            facility_ids=facilities or None,
+            now=_now(),
+        )
+
+
+@click.group()
+def key() -> None:
+    """Keys with which inventory systems call the API."""
+
+
+@key.command("add")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, help="e.g. recommendations:read; may be repeated.")
+@click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
+@click.option("--days", type=click.IntRange(min=1), default=365, show_default=True, help="Valid for so many days.")
+@database_option
+def add_key(name: str, scopes: tuple[str, ...], facilities: tuple[str, ...], days: int, database: str | None) -> None:
+    """Add a key and print it, once: only its digest is kept."""
+    from api.auth import create_api_key
+    from warehouse.engine import writing
+
+    now = _now()
+    with writing(open_database(settings_with(database))) as connection:
+        secret = create_api_key(
+            connection,
+            name=name,
+            scopes=scopes,
+            facility_ids=facilities or None,
+            expires_at=now + dt.timedelta(days=days),
+            now=now,
+        )
+    click.echo(secret)
+
+
+@key.command("revoke")
+@click.argument("key_id")
+@database_option
+def revoke_key(key_id: str, database: str | None) -> None:
+    """End a key at once."""
+    from api.auth import revoke_api_key
+    from warehouse.engine import writing
+
+    with writing(open_database(settings_with(database))) as connection:
+        revoke_api_key(connection, key_id, now=_now())

@@ -1,0 +1,82 @@
+"""What commands share: the database option, opening it at the newest schema, progress on a terminal."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from warehouse.settings import Settings
+
+Report = Callable[[str, int, int], None]
+
+database_option = click.option(
+    "--database",
+    metavar="URL",
+    help="Database URL; default: PGX_SUPPLY_DATABASE_URL, else a SQLite file in the working folder.",
+)
+
+
+def settings_with(database: str | None) -> "Settings":
+    """The environment's settings, with the database of the command line if one was named."""
+    from warehouse.settings import Settings
+
+    settings = Settings.from_environment()
+    return dataclasses.replace(settings, database_url=database) if database else settings
+
+
+def open_database(settings: "Settings") -> "sa.Engine":
+    """The database at the newest schema; one that cannot be reached raises `InvalidInput`."""
+    import sqlalchemy as sa
+
+    from forecasting.errors import InvalidInput
+    from warehouse import migrations
+    from warehouse.engine import create_engine
+
+    engine = create_engine(settings.database_url)
+    try:
+        migrations.upgrade(engine)
+    except sa.exc.OperationalError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise InvalidInput(f"database {where} cannot be opened: {str(error.orig).splitlines()[0]}") from error
+    return engine
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Report]:
+    """A progress bar on stderr when that is a terminal; silence elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns: list[Any] = [TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")]
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal, transient=True
+    ) as bar:
+        task = bar.add_task("", total=None)
+
+        def report(step: str, done: int, total: int) -> None:
+            bar.update(task, description=step, completed=done, total=total)
+
+        yield report
+
+
+def parse_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+    """A `--as-of` value as a date; anything else is wrong usage."""
+    import datetime as dt
+
+    if value is None:
+        return None
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a date (YYYY-MM-DD)") from error
+
+
+as_of_option = click.option(
+    "--as-of", callback=parse_date, metavar="DATE", help="Origin day; default: the period after the history's last."
+)

@@ -1,0 +1,67 @@
+"""`load` and `export`: files in and out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli.common import as_of_option, database_option, open_database, progress, settings_with
+
+if TYPE_CHECKING:
+    from warehouse.importers import LoadReport
+
+FORMATS = ("bundle", "scmd", "epd", "sdud", "cpic", "pharmcat")
+EXPORTS = ("forecasts", "recommendations", "prevalence", "backtest")
+MOST_SHOWN_REJECTS = 20
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+@click.option("--format", "format_name", type=click.Choice(FORMATS), default="bundle", show_default=True)
+@database_option
+def load(paths: tuple[Path, ...], format_name: str, database: str | None) -> None:
+    """Load a site bundle or a publisher's files: good rows in, bad rows named, nothing twice."""
+    from warehouse.importers import load as load_files
+
+    engine = open_database(settings_with(database))
+    with progress("loading") as report:
+        done = load_files(engine, list(paths), format_name, report)
+    tell(done)
+    if done.refused or (done.rejected and not done.accepted and not done.unchanged):
+        raise click.exceptions.Exit(1)
+
+
+def tell(report: "LoadReport") -> None:
+    """What became of every file on stdout, what was wrong on stderr."""
+    for one in report.tables:
+        counts = f"{one.accepted} accepted, {one.rejected} rejected, {one.unchanged} unchanged"
+        click.echo(f"{one.file} -> {one.table}: {counts}")
+        for note in one.notes:
+            click.echo(f"  {note}")
+    for message in report.messages:
+        click.echo(message, err=True)
+    for row in report.rejected_rows[:MOST_SHOWN_REJECTS]:
+        click.echo(f"rejected: {row}", err=True)
+    if report.rejected > MOST_SHOWN_REJECTS:
+        click.echo(f"... {report.rejected} rejected in all; the table rejected_rows has them", err=True)
+    for refused in report.refused:
+        click.echo(f"refused: {refused.file}: {refused.reason}", err=True)
+
+
+@click.command()
+@click.argument("what", type=click.Choice(EXPORTS))
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="FILE.csv or FILE.parquet")
+@as_of_option
+@database_option
+def export(what: str, out: Path, as_of: Any, database: str | None) -> None:
+    """Write forecasts, recommendations, prevalence or the backtest of a run to a file."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise click.BadParameter(f"{out.name!r} must end in .csv or .parquet", param_hint="--out")
+    from warehouse.exports import export_frame
+
+    with open_database(settings_with(database)).connect() as connection:
+        frame = export_frame(connection, what, as_of)
+    if out.suffix == ".csv":
+        frame.to_csv(out, index=False)
+    else:
+        frame.to_parquet(out, index=False)

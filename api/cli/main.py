@@ -1,0 +1,41 @@
+"""Entry point: the commands, and how errors are told (one sentence on stderr; exit code 1 failed, 2 wrong usage)."""
+
+import sys
+
+import click
+
+from api.cli import access, demo, files, plan, serve
+from forecasting.errors import PgxSupplyError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pgx-supply")
+def cli() -> None:
+    """Genotype-aware drug demand forecasts and procurement recommendations for hospital pharmacies."""
+
+
+for command in (
+    *(demo.demo, files.load, plan.run, files.export, plan.backtest, plan.replay, plan.scenario),
+    *(serve.serve, access.user, access.key),
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(1)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except PgxSupplyError as error:
+        click.echo(f"pgx-supply: {error}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"pgx-supply: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,101 @@
+"""What leaves as files: forecasts, recommendations, prevalence and backtest of one origin, with documented columns."""
+
+import datetime as dt
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from forecasting.errors import MissingContent
+from forecasting.terms import QUANTILE_LEVELS, RecommendationStatus
+from warehouse import store
+from warehouse.schema.results import BacktestScore, Explanation, Forecast, Prevalence, Problem, Recommendation, Run
+
+COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "forecasts": (
+            *("facility_id", "product_id", "period_start", "mean", *QUANTILE_LEVELS),
+            *("baseline_mean", "genetic_shift", "model"),
+        ),
+        "recommendations": (
+            *("recommendation_id", "facility_id", "product_id", "supplier_id", "packs", "quantity", "cost"),
+            *("order_by", "need_by", "reason", "stockout_probability_before", "stockout_probability_after"),
+            *("expected_waste", "days_on_hand_before", "days_on_hand_after", "status"),
+        ),
+        "prevalence": ("facility_id", "gene", "result_type", "result", "mean", "low", "high", "effective_n"),
+        "backtest": ("stage", "segment", "metric", "value", "series", "origins"),
+    }
+)
+"""What can be exported, and its columns in order."""
+
+TABLES: dict[str, Any] = {
+    "forecasts": Forecast.__table__,
+    "recommendations": Recommendation.__table__,
+    "prevalence": Prevalence.__table__,
+    "backtest": BacktestScore.__table__,
+}
+RUNS: Any = Run.__table__
+PROBLEMS: Any = Problem.__table__
+EXPLANATIONS: Any = Explanation.__table__
+
+
+def latest_origin(connection: sa.Connection) -> dt.date:
+    """Origin of the run that was planned last; `MissingContent` before the first."""
+    origin = connection.scalar(sa.select(RUNS.c.as_of).order_by(RUNS.c.started_at.desc()).limit(1))
+    if origin is None:
+        raise MissingContent("nothing was planned yet: run `pgx-supply run` first")
+    found: dt.date = origin
+    return found
+
+
+def export_frame(connection: sa.Connection, what: str, as_of: dt.date | None = None) -> pd.DataFrame:
+    """The rows of one origin (default: the latest run's), sorted by key, with exactly the documented columns.
+
+    Recommendations leave out superseded lines. An origin without rows raises `MissingContent`.
+    """
+    table = TABLES[what]
+    origin = as_of or latest_origin(connection)
+    conditions = [table.c.as_of == origin]
+    if what == "recommendations":
+        conditions.append(table.c.status != RecommendationStatus.SUPERSEDED.value)
+    frame = store.read(connection, table, *conditions)
+    ran = connection.scalar(sa.select(sa.func.count()).select_from(RUNS).where(RUNS.c.as_of == origin))
+    if frame.empty and not ran:
+        raise MissingContent(f"there is no run with origin {origin}")
+    if what == "recommendations":
+        frame = frame.sort_values(["urgency", "recommendation_id"], ascending=[False, True])
+    return _plain(frame[list(COLUMNS[what])])
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Days as ISO text, exact decimals as text: the same in CSV and Parquet."""
+    out = frame.reset_index(drop=True)
+    for name in out.columns:
+        if pd.api.types.is_datetime64_any_dtype(out[name]):
+            out[name] = out[name].dt.strftime("%Y-%m-%d")
+        elif out[name].dtype == object:
+            out[name] = out[name].map(lambda value: None if value is None else str(value))
+    return out
+
+
+def skipped_stages(connection: sa.Connection) -> list[str]:
+    """What the latest run could not do for want of input, in sentences."""
+    conditions = [PROBLEMS.c.as_of == latest_origin(connection), PROBLEMS.c.rule == "input_missing"]
+    return store.read(connection, PROBLEMS, *conditions)["message"].tolist()
+
+
+def top_recommendations(connection: sa.Connection, count: int) -> tuple[int, list[dict[str, Any]]]:
+    """How many lines of the latest run wait for a decision, and the most urgent of them with their paragraphs."""
+    lines, told = TABLES["recommendations"], EXPLANATIONS
+    waiting = [lines.c.as_of == latest_origin(connection), lines.c.status == RecommendationStatus.PROPOSED.value]
+    total = connection.scalar(sa.select(sa.func.count()).select_from(lines).where(*waiting)) or 0
+    query = (
+        sa.select(lines, told.c.paragraph)
+        .join(told, told.c.recommendation_id == lines.c.recommendation_id)
+        .where(*waiting)
+        .order_by(lines.c.urgency.desc(), lines.c.recommendation_id)
+        .limit(count)
+    )
+    return int(total), [dict(row) for row in connection.execute(query).mappings()]
