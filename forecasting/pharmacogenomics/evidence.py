@@ -26,7 +26,8 @@ class Evidence:
 
     `site` [R] index of the site; `kind` [R] a `ResultType`; `first`, `second` [R] indices of alleles (allele rows: the
     same twice) or, in `first`, of the lookup key or phenotype; `count` [R] people, or copies for allele rows, NaN if
-    suppressed; `trials` [R] people or copies looked at. `called` [S, A] index of the allele that the site's assay
+    suppressed; `trials` [R] people or copies looked at; `panel` [R] numbers the site and group whose rows share them.
+    `called` [S, A] index of the allele that the site's assay
     reports for each allele.
     """
 
@@ -37,6 +38,7 @@ class Evidence:
     second: Ints
     count: Floats
     trials: Floats
+    panel: Ints
     called: Ints
     problems: list[tuple[str, str]]
 
@@ -179,6 +181,7 @@ def _as_evidence(
         second=rows["second"].to_numpy(dtype=np.intp),
         count=rows["count"].to_numpy(dtype=float),
         trials=trials.to_numpy(dtype=float),
+        panel=np.asarray(rows.groupby(["facility_id", "group"]).ngroup(), dtype=np.intp),
         called=called,
         problems=problems,
     )
@@ -197,3 +200,28 @@ def censored_mean(trials: Floats, probability: Floats, threshold: int) -> Floats
     log_mass = stats.binom.logpmf(values, np.maximum(trials, threshold)[:, None], chance)
     mass = np.exp(log_mass - log_mass.max(axis=1, keepdims=True))
     return (mass @ values) / mass.sum(axis=1)
+
+
+def fill_suppressed(evidence: Evidence, chances: Floats, threshold: int) -> Floats:
+    """Counts [R] with suppressed ones at their expectation, given the probability of each row's result [R].
+
+    The people tested who are in no stated count are in the suppressed cells: where that number is possible (between 1
+    and `threshold` - 1 for each), what the expectations hold above 1 is scaled to meet it; else part of them had no
+    result, and the expectations stand.
+    """
+    count = evidence.count.copy()
+    hidden = np.isnan(count)
+    if not hidden.any():
+        return count
+    expected = censored_mean(evidence.trials[hidden], chances[hidden], threshold)
+    panel = evidence.panel[hidden]
+    size = int(evidence.panel.max()) + 1
+    cells, above = np.bincount(panel, minlength=size), np.bincount(panel, expected - 1, size)
+    stated = np.bincount(evidence.panel, np.nan_to_num(count), size)
+    trials = np.zeros(size)
+    np.maximum.at(trials, evidence.panel, evidence.trials)
+    rest = trials - stated - cells
+    possible = (rest >= 0) & (rest <= cells * (threshold - 2)) & (above > 0)
+    scale = np.where(possible, rest / np.where(above > 0, above, 1.0), 1.0)
+    count[hidden] = np.minimum(1 + (expected - 1) * scale[panel], threshold - 1)
+    return count

@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.pharmacogenomics.evidence import Evidence, Floats, Ints, censored_mean
+from forecasting.pharmacogenomics.evidence import Evidence, Floats, Ints, fill_suppressed
 from forecasting.pharmacogenomics.genes import GeneModel, sum_pairs
 from forecasting.pharmacogenomics.prior import Prior
 from forecasting.terms import ResultType
 
+ROW_FIELDS = ("site", "kind", "first", "second", "count", "trials", "panel")
 ITERATIONS, TOLERANCE = 500, 1e-10
 
 
@@ -124,20 +125,15 @@ def _possible(model: GeneModel, evidence: Evidence, mean: Floats) -> Evidence:
         (evidence.facility_ids[site], "counts left out: no allele with a published frequency gives this result")
         for site in np.unique(evidence.site[impossible])
     )
-    fields = {name: getattr(evidence, name)[~impossible] for name in ("site", "kind", "first", "second")}
-    return dataclasses.replace(
-        evidence, **fields, count=evidence.count[~impossible], trials=evidence.trials[~impossible]
-    )
+    fields = {name: getattr(evidence, name)[~impossible] for name in ROW_FIELDS}
+    return dataclasses.replace(evidence, **fields)
 
 
 def _fixed_point(model: GeneModel, alpha: Floats, evidence: Evidence, threshold: int) -> tuple[Floats, Floats]:
     """Posterior mean of the called alleles [S, A] and the people counted [S]."""
-    mean, censored = _normalised(alpha), np.isnan(evidence.count)
-    count = evidence.count.copy()
+    mean, count = _normalised(alpha), evidence.count
     for _ in range(ITERATIONS):
-        if censored.any():
-            chances = _chances(model, mean, evidence)[censored]
-            count[censored] = censored_mean(evidence.trials[censored], chances, threshold)
+        count = fill_suppressed(evidence, _chances(model, mean, evidence), threshold)
         new = _normalised(alpha + _copies(model, mean, evidence, count))
         settled = np.abs(new - mean).max(initial=0.0) < TOLERANCE
         mean = new
