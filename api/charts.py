@@ -85,15 +85,15 @@ def description(fan: Fan) -> str:
 
 
 def nice_ceiling(value: float) -> float:
-    """The first of 1, 2, 2.5, 5 or 8 times a power of ten that is not below the value.
+    """The first of 1, 2, 4, 6 or 8 times a power of ten that is not below the value: quarters of it are round.
 
     >>> nice_ceiling(171), nice_ceiling(0), nice_ceiling(0.31)
-    (200.0, 1.0, 0.5)
+    (200.0, 1.0, 0.4)
     """
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 4, 5, 8, 10) if step * power >= value * (1 - 1e-9))
+    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value * (1 - 1e-9))
 
 
 def month_starts(first: dt.date, last: dt.date, most: int) -> list[dt.date]:
