@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.demand.series import KEY, period_offsets
+from forecasting.demand.stock_outs import stock_outs
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period
 
@@ -49,8 +50,9 @@ def clean(
     """Demand history as of a day, from rows of facility_id, product_id, period_start, quantity (negative = return).
 
     In this order: `merger` (a closed site's history is added to its successor's), `future` (the period is not over on
-    `as_of`), `before_launch`, `withdrawn` (unknown outside the product's life), `outlier` (unknown), `return` (nets
-    against the same series' preceding periods). `facilities` may have closed_on and successor_id, `products`
+    `as_of`), `before_launch`, `withdrawn` (unknown outside the product's life), `stock_out` (unknown: an item
+    that always sells did not, see `stock_outs`), `outlier` (unknown), `return` (nets against the same series' preceding
+    periods). `facilities` may have closed_on and successor_id, `products`
     launched_on and withdrawn_on. Raises `InvalidInput` for dates off the grid, doubled keys and circles of successors.
 
     >>> rows = pd.DataFrame({"facility_id": "a", "product_id": "x", "quantity": [5.0, -2.0],
@@ -64,7 +66,8 @@ def clean(
         origin = rows["period_start"].min().date()
         rows["offset"] = period_offsets(pd.DatetimeIndex(rows["period_start"]), origin, period)
         changes += [_future(rows, period, origin, as_of), *_outside_life(rows, period, origin, products)]
-        changes += [_outliers(rows), _returns(rows)]
+        rows, silent = _stock_outs(rows, period, origin)
+        changes += [silent, _outliers(rows), _returns(rows)]
         rows = rows.drop(columns="offset")
     changes = [change for change in changes if len(change)]
     log = pd.concat(changes, ignore_index=True) if changes else pd.DataFrame(columns=CHANGE_COLUMNS)
@@ -185,6 +188,33 @@ def _cells(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     cells = np.full((series.max() + 1, int(rows["offset"].max()) + 1), np.nan)
     cells[series, rows["offset"]] = rows["quantity"]
     return cells, series
+
+
+def _stock_outs(rows: pd.DataFrame, period: Period, origin: dt.date) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows with stock-outs made unknown; periods of one that have no row get one."""
+    cells, series = _cells(rows)
+    begun = np.maximum.accumulate(np.isfinite(cells), axis=1)
+    ended = np.maximum.accumulate(np.isfinite(cells)[:, ::-1], axis=1)[:, ::-1]
+    keys = rows.loc[np.unique(series, return_index=True)[1], KEY].reset_index(drop=True)
+    site = pd.factorize(keys["facility_id"])[0]
+    reported = np.zeros((site.max() + 1, cells.shape[1]), dtype=bool)
+    reported[site[series], rows["offset"]] = True
+    silent = np.isnan(cells) & begun & ended & reported[site]
+    found = stock_outs(np.where(silent, 0.0, cells))
+    there = np.zeros_like(found)
+    there[series, rows["offset"]] = True
+    of_series, offset = np.nonzero(found & ~there)
+    added = keys.iloc[of_series].assign(
+        period_start=pd.to_datetime([period.step(origin, int(number)) for number in offset]).to_numpy("datetime64[s]"),
+        quantity_raw=np.nan,
+        quantity=np.nan,
+        rule="",
+        offset=offset,
+    )
+    mask = np.concatenate([found[series, rows["offset"]], np.ones(len(added), dtype=bool)])
+    together = pd.concat([rows, added], ignore_index=True) if len(added) else rows
+    log = _apply(together, mask, np.nan, "stock_out", "an item that always sells sold nothing for several periods")
+    return together.sort_values([*KEY, "period_start"], ignore_index=True), log
 
 
 def _outliers(rows: pd.DataFrame) -> pd.DataFrame:
