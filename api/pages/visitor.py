@@ -26,8 +26,8 @@ class SignInFirst(ApiError):
 def _visitor(request: Request, db: Db, now: Now) -> Principal:
     person = person_of(db, request.cookies.get(SESSION_COOKIE), now)
     if person is None:
-        back = request.url.path if request.method == "GET" else "/"
-        raise SignInFirst(f"{back}?{request.url.query}" if request.url.query and back != "/" else back)
+        query = f"?{request.url.query}" if request.url.query else ""
+        raise SignInFirst(request.url.path + query if request.method == "GET" else "/")
     return person
 
 
