@@ -130,7 +130,10 @@ def _possible(model: GeneModel, evidence: Evidence, mean: Floats) -> Evidence:
 
 
 def _fixed_point(model: GeneModel, alpha: Floats, evidence: Evidence, threshold: int) -> tuple[Floats, Floats]:
-    """Posterior mean of the called alleles [S, A] and the people counted [S]."""
+    """Posterior mean of the called alleles [S, A] and the people in stated counts [S].
+
+    People in suppressed cells move the mean but add no weight: how they split is a guess at the current frequencies.
+    """
     mean, count = _normalised(alpha), evidence.count
     for _ in range(ITERATIONS):
         count = fill_suppressed(evidence, _chances(model, mean, evidence), threshold)
@@ -139,8 +142,8 @@ def _fixed_point(model: GeneModel, alpha: Floats, evidence: Evidence, threshold:
         mean = new
         if settled:
             break
-    people = np.zeros(len(alpha))
-    np.add.at(people, evidence.site, np.where(evidence.of(ResultType.ALLELE), count / 2, count))
+    people, stated = np.zeros(len(alpha)), np.nan_to_num(evidence.count)
+    np.add.at(people, evidence.site, np.where(evidence.of(ResultType.ALLELE), stated / 2, stated))
     return mean, people
 
 
