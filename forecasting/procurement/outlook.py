@@ -15,11 +15,12 @@ from forecasting.procurement.supply import Supply
 class Outlook:
     """Arrays [item]; before is without this order, after is with it.
 
-    Probabilities are the share of draws with a stock-out at any time before the next order can arrive; an order cannot
-    mend what happens before it arrives. Days on hand are the median days that usable stock and counted open orders last
-    (after: with this order), NaN if more than half of the draws never use them up. `expected_waste` is the mean
-    quantity in dose units of stock, counted open orders and this order that passes its date unused; what has no date or
-    shelf life is left out. `urgency` is the mean demand that goes unmet without this order, in days of mean demand.
+    Probabilities are the share of draws with a stock-out in the time that this order is to bridge, from its arrival to
+    that of the next one: what happens before it arrives no order of today can mend. Days on hand are the median days
+    that usable stock and counted open orders last (after: with this order), NaN if more than half of the draws never
+    use them up. `expected_waste` is the mean quantity in dose units of stock, counted open orders and this order that
+    passes its date unused; what has no date or shelf life is left out. `urgency` is the mean demand that goes unmet
+    without this order, in days of mean demand.
     """
 
     stockout_probability_before: Floats
@@ -55,15 +56,14 @@ def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlo
 def _largest_shortage(
     demand: CumulativeDemand, usable: Integers, supply: Supply, arrival: Floats, end: Floats, ordered: Integers
 ) -> Integers:
-    """Demand above supply at its worst [item, draw]: just before each delivery, and at the end of the interval."""
-    orders = supply.quantity.shape[1]
-    moments = [np.minimum(supply.arrival_day[:, order, None], end) for order in range(orders)]
+    """Demand above supply at its worst [item, draw] in the time the order bridges: before deliveries, at the end."""
+    deliveries = [supply.arrival_day[:, order, None] for order in range(supply.quantity.shape[1])]
+    moments = [np.where(delivery > arrival, np.minimum(delivery, end), end) for delivery in deliveries]
     worst = np.full(end.shape, np.iinfo(np.int64).min)
-    for moment in [*moments, arrival, end]:
-        there = usable + np.where(arrival < moment, ordered, 0)
-        for order in range(orders):
-            came = supply.arrival_day[:, order, None] < moment
-            there = there + np.where(came, supply.quantity[:, order, None], 0)
+    for moment in [*moments, end]:
+        there = usable + ordered
+        for order, delivery in enumerate(deliveries):
+            there = there + np.where(delivery < moment, supply.quantity[:, order, None], 0)
         worst = np.maximum(worst, demand.thousandths_over(moment) - there)
     return worst
 

@@ -140,7 +140,8 @@ def _supply_sentence(document: Document, values: dict[str, Decimal], units: str)
 
 def _risk_sentence(values: dict[str, Decimal]) -> str:
     before, after = values["stockout_probability_before"], values["stockout_probability_after"]
-    text = f"The chance to run out is {_percent(before)} without this order and {_percent(after)} with it"
+    text = f"Between this order's arrival and the next one's, the chance to run out is {_percent(before)} without it"
+    text += f" and {_percent(after)} with it"
     if "packs_without_genetic_shift" in values:
         text += f"; without the genetic shift the order would be {_packs(values['packs_without_genetic_shift'])}"
     return f"{text}."

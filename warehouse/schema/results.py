@@ -261,10 +261,10 @@ class Recommendation(Base):
     )
     reason: Mapped[str] = column(sa.String, "Primary reason.", OneOf.of(Reason))
     stockout_probability_before: Mapped[float] = column(
-        sa.Float, "Without the order, over the protection interval.", AtLeast(0), AtMost(1), unit="probability"
+        sa.Float, "Without the order, from its arrival to the next one's.", AtLeast(0), AtMost(1), unit="probability"
     )
     stockout_probability_after: Mapped[float] = column(
-        sa.Float, "With the order.", AtLeast(0), AtMost(1), unit="probability"
+        sa.Float, "With the order, in the same time.", AtLeast(0), AtMost(1), unit="probability"
     )
     expected_waste: Mapped[float] = column(sa.Float, "Expected to expire unused.", AtLeast(0), unit="dose units")
     days_on_hand_before: Mapped[float | None] = column(sa.Float, "Without the order.", AtLeast(0), unit="days")

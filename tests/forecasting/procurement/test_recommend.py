@@ -168,8 +168,8 @@ def test_the_order_is_the_level_less_stock_less_orders_worked_out_by_hand(networ
     assert (line["packs"], line["quantity"], line["cost"]) == (24, Decimal(240), Decimal("100.80"))
     assert line["order_by"] == AS_OF
     assert line["stockout_probability_before"] == 1.0
-    # an order cannot mend what happens before it arrives: three of four draws use 20 up before the delivery of day two
-    assert line["stockout_probability_after"] == 0.75
+    # until the next order arrives the draws use 100, 200, 300 and 400 of the 300 that are then there
+    assert line["stockout_probability_after"] == 0.25
     # 60 units last 6, 3, 2 and 1.5 days; of four draws the second smallest is the median
     assert line["days_on_hand_before"] == pytest.approx(2.0)
     assert line["need_by"] == day(2)
