@@ -15,7 +15,7 @@ Row = Mapping[str, Any] | sa.RowMapping
 """A forecast row by column name."""
 
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 26, 34
-DAYS_A_LABEL_PX = 70
+LABEL_PX, HALF_LABEL_PX = 70, 28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,12 +146,13 @@ def _value_axis(plane: Plane, top: float) -> list[str]:
 
 
 def _date_axis(plane: Plane, first: dt.date, last: dt.date) -> list[str]:
-    most = max(int((plane.right - plane.left) // DAYS_A_LABEL_PX), 2)
+    most = max(int((plane.right - plane.left) // LABEL_PX), 2)
     parts = []
     for day in month_starts(first, last, most):
         x = plane.x(day)
         parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{plane.bottom}" y2="{plane.bottom + 5}"/>')
-        parts.append(f'<text class="tick middle" x="{x:.1f}" y="{plane.bottom + 19}">{day:%b %Y}</text>')
+        anchor, at = ("end", plane.right) if x > plane.right - HALF_LABEL_PX else ("middle", x)
+        parts.append(f'<text class="tick {anchor}" x="{at:.1f}" y="{plane.bottom + 19}">{day:%b %Y}</text>')
     return parts
 
 

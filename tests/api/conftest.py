@@ -332,7 +332,7 @@ def _line(number, site, product_id, packs, days, reason, before, after, had, has
 
 def _explanation(number, site, product_id, packs, *_):
     size = PRODUCTS[product_id][3]
-    demand, usable = 31 * packs, 31 * packs - (packs - 1) * size
+    demand, usable = packs * size + 85, 90
 
     def given(name, value, unit, source, age_days=None, **about):
         return {"name": name, "value": str(value), "unit": unit, "source": source, "age_days": age_days} | about
