@@ -18,6 +18,12 @@ TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1"})
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "0"})
 DUPLICATE_KEY = "duplicate key"
 
+# what PostgreSQL's INTEGER and NUMERIC(24, 6) hold; SQLite gets the same, so that both databases store one value
+LARGEST_INTEGER = 2**31 - 1
+LARGEST_DECIMAL = Decimal(10) ** 18
+DECIMAL_STEP = Decimal("0.000001")
+ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].+)?"
+
 
 @dataclasses.dataclass(frozen=True)
 class Violation:
@@ -155,7 +161,9 @@ def _read(values: pd.Series, one: sa.Column[Any]) -> tuple[pd.Series, pd.Series]
 
 
 def _read_text(values: pd.Series) -> pd.Series:
-    return values.astype("string").str.strip()
+    text = values.astype("string").str.strip()
+    # PostgreSQL's text cannot hold it
+    return text.mask(text.str.contains("\x00", regex=False).fillna(False))
 
 
 def _read_number(values: pd.Series) -> pd.Series:
@@ -165,7 +173,8 @@ def _read_number(values: pd.Series) -> pd.Series:
 
 def _read_integer(values: pd.Series) -> pd.Series:
     numbers = _read_number(values)
-    return numbers.where(numbers == numbers.round()).astype("Int64")
+    whole = (numbers == numbers.round()) & (numbers.abs() <= LARGEST_INTEGER)
+    return numbers.where(whole).astype("Int64")
 
 
 def _read_decimal(values: pd.Series) -> pd.Series:
@@ -176,10 +185,12 @@ def _decimal(value: Any) -> Decimal | None:
     if value is None or value is pd.NA or value != value:
         return None
     try:
-        exact = Decimal(str(value).strip())
+        exact = Decimal(str(value).strip().replace("_", "?"))  # Python would read 1_000
     except InvalidOperation:
         return None
-    return exact if exact.is_finite() else None
+    if not exact.is_finite() or abs(exact) >= LARGEST_DECIMAL:
+        return None
+    return exact.quantize(DECIMAL_STEP) if int(exact.as_tuple().exponent) < -6 else exact
 
 
 def _read_boolean(values: pd.Series) -> pd.Series:
@@ -196,8 +207,12 @@ def _read_timestamp(values: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(values):
         stamps = values
     else:
-        text = values.map(lambda value: value.isoformat() if isinstance(value, dt.date) else value)
-        stamps = pd.to_datetime(text.astype("string"), format="ISO8601", errors="coerce", utc=True)
+        codes, distinct = pd.factorize(values)  # few dates, many rows
+        text = pd.Series([one.isoformat() if isinstance(one, dt.date) else one for one in distinct], dtype="string")
+        text = text.str.strip()
+        text = text.where(text.str.fullmatch(ISO_DATE).fillna(False))
+        parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+        stamps = parsed.reindex(codes).set_axis(values.index)  # missing values have the code -1, which is no label
     if getattr(stamps.dt, "tz", None) is not None:
         stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
     return stamps.astype("datetime64[us]")

@@ -1,4 +1,4 @@
-"""Loading a publisher's pharmacogenomic content: each kind becomes a release, active from then on if it is not older."""
+"""Loading a publisher's pharmacogenomic content: each kind becomes a release, active from then on unless older."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -48,8 +48,8 @@ def load_content(engine: sa.Engine, paths: Sequence[Path], format_name: str, pro
                 listed = sorted(one.part.rejected)[:MOST_LISTED_REJECTS]
                 record(connection, load, one.part.sha256, format_name, listed)
                 rejected += listed
-        for one, (file, _) in zip(refused, found.refused, strict=True):
-            record_refused(connection, one, digest(file), format_name, RELEASES.name)
+        for refusal, (file, _) in zip(refused, found.refused, strict=True):
+            record_refused(connection, refusal, digest(file), format_name, RELEASES.name)
     return LoadReport(tuple(loads), tuple(rejected), tuple(refused), tuple(found.messages))
 
 

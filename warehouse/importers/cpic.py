@@ -1,8 +1,8 @@
-"""CPIC's content: allele frequencies and functions, diplotype tables, recommendations; what a file is, its header tells.
+"""CPIC's content: allele frequencies and functions, diplotypes, recommendations; what a file is, its header tells.
 
 Tables are CSV files; recommendations also come as the API's JSON (`recommendation.json` with `drug.json` beside it).
-A diplotype table is one gene's, named after it. Allele frequencies are the group means of CPIC's tables: a group without a
-row has not been reported, which is not zero.
+A diplotype table is one gene's, named after it. Allele frequencies are the group means of CPIC's tables: a group
+without a row has not been reported, which is not zero.
 """
 
 import json
@@ -81,9 +81,7 @@ def _frequencies(file: Path) -> Publication:
 def _functions(file: Path) -> Publication:
     text = read(file, FUNCTION_COLUMNS)
     rows = text.frame.rename(columns={"data_version": "version"})
-    # "n/a" is CPIC's word for no value; "≥3.0" of three and more copies counts as 3.0, as their diplotype tables do
-    value = rows["activity_value"].fillna("").str.strip().str.replace("≥", "").replace("n/a", "")
-    rows = rows.assign(activity_value=value, source="CPIC allele functionality table")
+    rows = rows.assign(source="CPIC allele functionality table")
     version = newest_date(rows["version"])
     return publication(file, "allele_function", PUBLISHER, version, rows, text.rejected)
 

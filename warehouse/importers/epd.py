@@ -107,7 +107,10 @@ def _totals(text: TextFrame, quantity: str, file: str) -> pd.DataFrame:
     bad = pd.Series(False, index=text.frame.index)
     for column, (broken, rule) in checks.items():
         shown = text.frame.loc[broken & ~bad, column]
-        text.rejected += [RejectedRow(file, int(line), column, value or None, rule) for line, value in shown.items()]
+        text.rejected += [
+            RejectedRow(file, line, column, value or None, rule)
+            for line, value in zip(shown.index.tolist(), shown, strict=True)
+        ]
         bad |= broken
     rows = pd.DataFrame(
         {

@@ -109,7 +109,7 @@ def _next_piece(rows: Iterator[tuple[int, list[str]]], path: Path, width: int) -
 @contextlib.contextmanager
 def _csv_rows(path: Path) -> Iterator[Iterator[tuple[int, list[str]]]]:
     """Rows with the line each begins on; quoted fields may hold line breaks."""
-    with _opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:  # type: ignore[type-var]
+    with _opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
         yield _numbered(text, path)
 
 

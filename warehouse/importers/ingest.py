@@ -9,15 +9,12 @@ import sqlalchemy as sa
 from warehouse.importers.checking import DomainRule, Part, checked
 from warehouse.importers.report import Progress, RefusedFile, RejectedRow, TableLoad
 from warehouse.importers.snapshots import remove_absent
-from warehouse.schema.ledger import Load
-from warehouse.schema.ledger import RejectedRow as RejectedRowTable
+from warehouse.schema import Base
 from warehouse.store import insert, read, upsert
 
 MOST_LISTED_REJECTS = 10_000
-LOADS = Load.__table__
-REJECTED_ROWS = RejectedRowTable.__table__
-assert isinstance(LOADS, sa.Table)
-assert isinstance(REJECTED_ROWS, sa.Table)
+LOADS = Base.metadata.tables["loads"]
+REJECTED_ROWS = Base.metadata.tables["rejected_rows"]
 
 
 def ingest(

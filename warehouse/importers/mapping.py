@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ def mapping_of(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.Series:
     whose id the guidance knows is compared by version, drug and lookup key; a row of another numbering by its
     drug, population and lookup key.
     """
-    by_id = {str(row["recommendation_id"]): row for row in guidance.to_dict("records")}
+    by_id = {str(row["recommendation_id"]): row for row in _rows(guidance)}
     by_key = {_key(row, lookup_key(row)) for row in by_id.values()}
     drugs = {(str(row["source"]), str(row["drug"])) for row in by_id.values()}
 
@@ -29,7 +30,7 @@ def mapping_of(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.Series:
             return "mapped"
         return "unmapped" if (row["source"], row["drug"]) in drugs else "no_guidance"
 
-    return pd.Series([state(row) for row in published.to_dict("records")], index=published.index, dtype="str")
+    return pd.Series([state(row) for row in _rows(published)], index=published.index, dtype="str")
 
 
 def lookup_key(row: Mapping[str, object]) -> dict[str, str]:
@@ -49,6 +50,10 @@ def is_lookup_key(text: object) -> bool:
     except ValueError:
         return False
     return isinstance(keys, dict) and bool(keys)
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _key(row: Mapping[str, object], keys: Mapping[str, str]) -> Key:

@@ -42,7 +42,7 @@ def publication(
     frame: pd.DataFrame,
     rejected: Collection[RejectedRow] = (),
 ) -> Publication:
-    """The publication of a frame of text that is indexed by line; blank rows of the key are found when it is checked."""
+    """The publication of a frame of text that is indexed by line."""
     rows = frame.assign(release_id="new")  # the release gets its name from its checked rows
     return Publication(kind, publisher, version, Part(path.name, digest(path), table_of(kind), rows, list(rejected)))
 

@@ -121,9 +121,9 @@ def dispensing_part(
     """The rows as dispensing; those whose product has a reason against it are rejected with what the file `shown`."""
     without = frame["product_id"].isin(list(reasons))
     rejected = [
-        RejectedRow(path.name, int(line), column, value, reasons[product])
+        RejectedRow(path.name, line, column, value, reasons[product])
         for line, product, value in zip(
-            frame.index[without], frame.loc[without, "product_id"], shown[without], strict=True
+            frame.index[without].tolist(), frame.loc[without, "product_id"], shown[without], strict=True
         )
     ]
     part = Part(path.name, sha256, DISPENSING, frame[~without], rejected)
@@ -136,4 +136,7 @@ def _returned_more_than_issued(frame: pd.DataFrame) -> list[tuple[int, str]]:
     numbers = pd.to_numeric(frame["quantity"], errors="coerce").fillna(0.0)
     issued = numbers.clip(lower=0).groupby([frame["facility_id"], frame["product_id"]]).transform("sum")
     absurd = (numbers < 0) & (-numbers > issued) & (issued > 0)
-    return [(int(line), str(value)) for line, value in frame.loc[absurd, "quantity"].items()]
+    return [
+        (line, str(value))
+        for line, value in zip(frame.loc[absurd, "quantity"].index.tolist(), frame.loc[absurd, "quantity"], strict=True)
+    ]

@@ -10,11 +10,9 @@ import sqlalchemy as sa
 from forecasting.errors import InvalidInput
 from warehouse.frames import records, validate
 from warehouse.schema import Base
-from warehouse.schema.reference import ContentRelease
 from warehouse.store import insert, read
 
-RELEASES = ContentRelease.__table__
-assert isinstance(RELEASES, sa.Table)
+RELEASES = Base.metadata.tables["content_releases"]
 
 TABLE_OF_KIND = {
     "allele_frequency": "allele_frequencies",
@@ -84,7 +82,7 @@ def active_releases(connection: sa.Connection) -> dict[str, str]:
 
 
 def active_content(connection: sa.Connection) -> dict[str, pd.DataFrame]:
-    """The frame of each kind's active release, with the columns and types it was stored with, in the order of its key."""
+    """The frame of each kind's active release, with the columns and types it was stored with, in key order."""
     return {kind: release_content(connection, release) for kind, release in active_releases(connection).items()}
 
 
@@ -116,7 +114,7 @@ def _restored(values: pd.Series, dtype: str, filled: bool) -> pd.Series:
         values = values.astype(object).where(values.notna(), "")
     elif dtype == "object":
         values = values.astype(object).where(values.notna(), None)
-    return values.astype(dtype)
+    return values.astype(pd.api.types.pandas_dtype(dtype))
 
 
 def _rows(kind: str, frame: pd.DataFrame) -> pd.DataFrame:

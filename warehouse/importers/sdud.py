@@ -84,7 +84,10 @@ def _checked_rows(raw: pd.DataFrame, file: str) -> tuple[pd.DataFrame, list[Reje
     rejected: list[RejectedRow] = []
     for column, (broken, rule) in checks.items():
         shown = raw.loc[broken & ~bad, column]
-        rejected += [RejectedRow(file, int(line), column, value or None, rule) for line, value in shown.items()]
+        rejected += [
+            RejectedRow(file, line, column, value or None, rule)
+            for line, value in zip(shown.index.tolist(), shown, strict=True)
+        ]
         bad |= broken
     months = raw["quarter"].map({"1": "01", "2": "04", "3": "07", "4": "10"}).fillna("")
     rows = pd.DataFrame(

@@ -76,7 +76,7 @@ class Strength:
 def parse_name(name: str, containers_in_ml: bool) -> Strength:
     """The strength that the name states; a name that does not state exactly one raises `InvalidInput` with the reason.
 
-    `containers_in_ml` says how the publisher counts a filled vial or syringe: in millilitres (SCMD) or one by one (EPD).
+    `containers_in_ml` says how the publisher counts a filled vial or syringe: in millilitres (SCMD) or by number (EPD).
 
     >>> parse_name("Methotrexate 2.5mg tablets", containers_in_ml=True)
     Strength(drug='methotrexate', strength_mg=2.5, dose_form='tablet')

@@ -21,9 +21,15 @@ def migrate(connection: sa.Connection) -> None:
         context.run_migrations()
 
 
-given = context.config.attributes.get("connection")
-if given is not None:
-    migrate(given)
-else:
+def run(given: sa.Connection | None) -> None:
+    """Migrate on the caller's connection, else on one of our own."""
+    if given is not None:
+        migrate(given)
+        return
     with writing(create_engine(Settings.from_environment().database_url)) as own:
         migrate(own)
+
+
+# there is no configuration when a tool merely imports this module, e.g. to collect doctests
+if hasattr(context, "config"):
+    run(context.config.attributes.get("connection"))
