@@ -9,9 +9,18 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.errors import MissingContent
-from forecasting.terms import QUANTILE_LEVELS, RecommendationStatus
+from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS, RecommendationStatus
 from warehouse import store
-from warehouse.schema.results import BacktestScore, Explanation, Forecast, Prevalence, Problem, Recommendation, Run
+from warehouse.schema.results import (
+    BacktestScore,
+    Explanation,
+    Forecast,
+    GeneticShift,
+    Prevalence,
+    Problem,
+    Recommendation,
+    Run,
+)
 
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -39,6 +48,7 @@ TABLES: dict[str, Any] = {
 RUNS: Any = Run.__table__
 PROBLEMS: Any = Problem.__table__
 EXPLANATIONS: Any = Explanation.__table__
+SHIFTS: Any = GeneticShift.__table__
 
 
 def latest_origin(connection: sa.Connection) -> dt.date:
@@ -99,3 +109,24 @@ def top_recommendations(connection: sa.Connection, count: int) -> tuple[int, lis
         .limit(count)
     )
     return int(total), [dict(row) for row in connection.execute(query).mappings()]
+
+
+def genetic_moves(connection: sa.Connection, count: int) -> list[dict[str, Any]]:
+    """Products of the latest run whose network demand testing changes most over the horizon, in dose units.
+
+    Each with baseline, planned, change, and the drug, gene and lookup_key that the largest part of it comes from.
+    """
+    origin = latest_origin(connection)
+    shifts = store.read(connection, SHIFTS, SHIFTS.c.as_of == origin)
+    if shifts.empty:
+        return []
+    forecasts = TABLES["forecasts"]
+    network = store.read(connection, forecasts, forecasts.c.as_of == origin, forecasts.c.facility_id == ALL_FACILITIES)
+    totals = network.groupby("product_id")[["baseline_mean", "mean"]].sum()
+    parts = shifts.groupby(["product_id", "drug", "gene", "lookup_key"], as_index=False)["quantity"].sum()
+    causes = parts.loc[parts["quantity"].abs().groupby(parts["product_id"]).idxmax()].set_index("product_id")
+    moved = totals.join(causes[["drug", "gene", "lookup_key"]], how="inner")
+    moved["change"] = moved["mean"] - moved["baseline_mean"]
+    chosen = moved.reindex(moved["change"].abs().sort_values(ascending=False).index).head(count).reset_index()
+    renamed = chosen.rename(columns={"baseline_mean": "baseline", "mean": "planned"})
+    return [{str(name): value for name, value in row.items()} for row in renamed.to_dict("records")]

@@ -11,6 +11,7 @@ from api.cli.plan import plan
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from rich.table import Table
 
 BUNDLE = Path("pgx-supply-demo")
 SHOWN = 10
@@ -32,7 +33,7 @@ def demo(database: str | None) -> None:
     plan(database)
     _show(engine)
     click.echo(
-        "\nWhere to look next:\n"
+        "Where to look next:\n"
         f"  {BUNDLE}/  the files that were loaded\n"
         "  pgx-supply export recommendations --out recommendations.csv\n"
         "  pgx-supply backtest\n"
@@ -66,30 +67,61 @@ def _refuse_other_data(engine: "sa.Engine") -> None:
 
 def _show(engine: "sa.Engine") -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    from warehouse.exports import top_recommendations
+    from warehouse.exports import genetic_moves, top_recommendations
 
+    console = Console()
     with engine.connect() as connection:
         count, lines = top_recommendations(connection, SHOWN)
+        moves = genetic_moves(connection, SHOWN)
     title = f"Today's top {len(lines)} of {count} recommendations"
-    table = Table(title=title, title_justify="left", show_lines=True)
-    for name, right in _COLUMNS:
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "why")
-    for line in lines:
-        table.add_row(*_cells(line))
-    Console().print(table)
+    console.print(_table(title, _ORDER_COLUMNS, [_order_cells(line) for line in lines]))
     if lines:
-        click.echo(f"\nThe first in words: {lines[0]['paragraph']}")
+        click.echo(f"The first in words: {lines[0]['paragraph']}\n")
+    title = "Where testing moves demand in the network, against testing staying as it is"
+    console.print(_table(title, _MOVE_COLUMNS, [_move_cells(move) for move in moves]))
 
 
-_COLUMNS = (("site", False), ("product", False), ("packs", True), ("cost", True), ("order by", False), ("why", False))
+def _table(title: str, columns: tuple[tuple[str, bool], ...], rows: list[list[str]]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, right in columns:
+        table.add_column(name, justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
-def _cells(line: dict[str, Any]) -> list[str]:
-    cost = "price unknown" if line["cost"] is None else f"{line['cost']:,.2f} {line['currency'] or ''}".strip()
-    before, after = line["stockout_probability_before"], line["stockout_probability_after"]
-    why = f"{line['reason'].replace('_', ' ')}: run-out {before:.0%} -> {after:.0%}"
-    days = line["days_on_hand_before"]
-    why += "" if days is None else f", {days:.0f} days on hand"
-    return [line["facility_id"], line["product_id"], f"{line['packs']:,}", cost, str(line["order_by"]), why]
+_ORDER_COLUMNS = (
+    *(("site", False), ("product", False), ("packs", True), ("cost", True), ("order by", False)),
+    *(("reason", False), ("stock-out risk", True), ("days on hand", True)),
+)
+
+
+def _order_cells(line: dict[str, Any]) -> list[str]:
+    cost = "unknown" if line["cost"] is None else f"{line['cost']:,.2f} {line['currency'] or ''}".strip()
+    risk = f"{line['stockout_probability_before']:.0%} > {line['stockout_probability_after']:.0%}"
+    days = [line[f"days_on_hand_{when}"] for when in ("before", "after")]
+    told = " > ".join("-" if one is None else f"{one:.0f}" for one in days)
+    reason = line["reason"].replace("_", " ").removesuffix(" risk")
+    return [
+        *(line["facility_id"], line["product_id"], f"{line['packs']:,}", cost, str(line["order_by"])),
+        *(reason, risk, told),
+    ]
+
+
+_MOVE_COLUMNS = (
+    *(("product", False), ("if testing stays", True), ("as planned", True), ("change", True)),
+    ("mostly because of", False),
+)
+
+
+def _move_cells(move: dict[str, Any]) -> list[str]:
+    share = f" ({move['change'] / move['baseline']:+.0%})" if move["baseline"] else ""
+    cause = f"{move['drug']}: {move['gene']} {move['lookup_key']}"
+    return [
+        *(move["product_id"], f"{move['baseline']:,.0f}", f"{move['planned']:,.0f}"),
+        *(f"{move['change']:+,.0f}{share}", cause),
+    ]
