@@ -88,7 +88,7 @@ def _table(title: str, columns: tuple[tuple[str, bool], ...], rows: list[list[st
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, right in columns:
-        table.add_column(name, justify="right" if right else "left")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table
@@ -96,32 +96,30 @@ def _table(title: str, columns: tuple[tuple[str, bool], ...], rows: list[list[st
 
 _ORDER_COLUMNS = (
     *(("site", False), ("product", False), ("packs", True), ("cost", True), ("order by", False)),
-    *(("reason", False), ("stock-out risk", True), ("days on hand", True)),
+    *(("reason and risk", False), ("days held", True)),
 )
 
 
 def _order_cells(line: dict[str, Any]) -> list[str]:
-    cost = "unknown" if line["cost"] is None else f"{line['cost']:,.2f} {line['currency'] or ''}".strip()
-    risk = f"{line['stockout_probability_before']:.0%} > {line['stockout_probability_after']:.0%}"
+    cost = "unknown" if line["cost"] is None else f"{line['cost']:,.2f}"
+    before, after = (line[f"stockout_probability_{when}"] for when in ("before", "after"))
+    reason = line["reason"].replace("_", " ").removesuffix(" risk")
     days = [line[f"days_on_hand_{when}"] for when in ("before", "after")]
     told = " > ".join("-" if one is None else f"{one:.0f}" for one in days)
-    reason = line["reason"].replace("_", " ").removesuffix(" risk")
     return [
         *(line["facility_id"], line["product_id"], f"{line['packs']:,}", cost, str(line["order_by"])),
-        *(reason, risk, told),
+        *(f"{reason} {before:.0%} > {after:.0%}", told),
     ]
 
 
 _MOVE_COLUMNS = (
-    *(("product", False), ("if testing stays", True), ("as planned", True), ("change", True)),
-    ("mostly because of", False),
+    *(("product", False), ("testing stays", True), ("as planned", True), ("change", True), ("mostly by", False)),
 )
 
 
 def _move_cells(move: dict[str, Any]) -> list[str]:
     share = f" ({move['change'] / move['baseline']:+.0%})" if move["baseline"] else ""
-    cause = f"{move['drug']}: {move['gene']} {move['lookup_key']}"
     return [
         *(move["product_id"], f"{move['baseline']:,.0f}", f"{move['planned']:,.0f}"),
-        *(f"{move['change']:+,.0f}{share}", cause),
+        *(f"{move['change']:+,.0f}{share}", f"{move['gene']}, {move['drug']}"),
     ]
