@@ -33,7 +33,7 @@ def demo(database: str | None) -> None:
     plan(database)
     _show(engine)
     click.echo(
-        "Where to look next:\n"
+        "\nWhere to look next:\n"
         f"  {BUNDLE}/  the files that were loaded\n"
         "  pgx-supply export recommendations --out recommendations.csv\n"
         "  pgx-supply backtest\n"
@@ -77,16 +77,15 @@ def _show(engine: "sa.Engine") -> None:
     title = f"Today's top {len(lines)} of {count} recommendations"
     console.print(_table(title, _ORDER_COLUMNS, [_order_cells(line) for line in lines]))
     if lines:
-        click.echo(f"The first in words: {lines[0]['paragraph']}\n")
-    title = "Where testing moves demand in the network, against testing staying as it is"
+        click.echo(f"\nThe first in words: {lines[0]['paragraph']}")
+    title = "\nWhere testing moves demand most, in dose units over the horizon"
     console.print(_table(title, _MOVE_COLUMNS, [_move_cells(move) for move in moves]))
 
 
 def _table(title: str, columns: tuple[tuple[str, bool], ...], rows: list[list[str]]) -> "Table":
-    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for name, right in columns:
         table.add_column(name, justify="right" if right else "left", no_wrap=True)
     for row in rows:
@@ -96,7 +95,7 @@ def _table(title: str, columns: tuple[tuple[str, bool], ...], rows: list[list[st
 
 _ORDER_COLUMNS = (
     *(("site", False), ("product", False), ("packs", True), ("cost", True), ("order by", False)),
-    *(("reason and risk", False), ("days held", True)),
+    *(("reason, risk", False), ("days", True)),
 )
 
 
@@ -112,14 +111,10 @@ def _order_cells(line: dict[str, Any]) -> list[str]:
     ]
 
 
-_MOVE_COLUMNS = (
-    *(("product", False), ("testing stays", True), ("as planned", True), ("change", True), ("mostly by", False)),
-)
+_MOVE_COLUMNS = (*(("product", False), ("as planned", True), ("change", True), ("share", True), ("mostly by", False)),)
 
 
 def _move_cells(move: dict[str, Any]) -> list[str]:
-    share = f" ({move['change'] / move['baseline']:+.0%})" if move["baseline"] else ""
-    return [
-        *(move["product_id"], f"{move['baseline']:,.0f}", f"{move['planned']:,.0f}"),
-        *(f"{move['change']:+,.0f}{share}", f"{move['gene']}, {move['drug']}"),
-    ]
+    share = f"{move['change'] / move['baseline']:+.0%}" if move["baseline"] else "new"
+    cause = f"{move['gene']}, {move['drug']}"
+    return [move["product_id"], f"{move['planned']:,.0f}", f"{move['change']:+,.0f}", share, cause]
