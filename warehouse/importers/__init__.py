@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from forecasting.errors import InvalidInput
 from warehouse.engine import writing
 from warehouse.importers import bundle, content, epd, scmd, sdud
-from warehouse.importers.ingest import ingest, record_refused
+from warehouse.importers.ingest import ingest_parts, record_refused
 from warehouse.importers.report import LoadReport, Progress, RefusedFile, RejectedRow, TableLoad
 
 __all__ = ["FORMATS", "LoadReport", "Progress", "RefusedFile", "RejectedRow", "TableLoad", "load"]
@@ -46,8 +46,8 @@ def _load_bundle(engine: sa.Engine, paths: list[Path], progress: Progress | None
         raise InvalidInput("a site bundle is one folder or one file")
     found = bundle.read_bundle(paths[0])
     with writing(engine) as connection:
-        messages = found.messages + bundle.missing_messages(connection, {part.table.name for part in found.parts})
-        loads, rejected = ingest(connection, found.parts, "bundle", bundle.RULES, bundle.SNAPSHOTS, progress)
+        messages = found.messages + bundle.missing_messages(connection, found)
+        loads, rejected = ingest_parts(connection, found.parts, "bundle", bundle.RULES, bundle.SNAPSHOTS, progress)
         for refused, sha256, table in found.refused:
             record_refused(connection, refused, sha256, "bundle", table)
     refusals = tuple(refused for refused, _, _ in found.refused)
@@ -57,7 +57,7 @@ def _load_bundle(engine: sa.Engine, paths: list[Path], progress: Progress | None
 def _load_publisher(engine: sa.Engine, paths: list[Path], format_name: str, progress: Progress | None) -> LoadReport:
     found = PUBLISHERS[format_name](paths)
     with writing(engine) as connection:
-        loads, rejected = ingest(connection, found.parts, format_name, {}, {}, progress)
+        loads, rejected = ingest_parts(connection, found.parts, format_name, {}, {}, progress)
         for refused, sha256, table in found.refused:
             record_refused(connection, refused, sha256, format_name, table)
     refusals = tuple(refused for refused, _, _ in found.refused)

@@ -63,12 +63,15 @@ def read_bundle(path: Path) -> BundleFiles:
     return BundleFiles(parts, refused, messages)
 
 
-def missing_messages(connection: sa.Connection, given: set[str]) -> list[str]:
+def missing_messages(connection: sa.Connection, found: BundleFiles) -> list[str]:
     """A sentence per optional table that neither the files nor the database fill; a required one raises."""
+    given = {part.table.name for part in found.parts}
     absent = [name for name in TABLE_NAMES if name not in given and _is_empty(connection, name)]
     required = [name for name in absent if name in REQUIRED]
     if required:
-        raise InvalidInput(f"the bundle has no usable {', '.join(required)} file, and the database has no such rows")
+        reasons = [refused.reason for refused, _, table in found.refused if table in required]
+        missing = f"the bundle has no usable {', '.join(required)} file, and the database has no such rows"
+        raise InvalidInput(": ".join([missing, "; ".join(reasons)]) if reasons else missing)
     return [f"no {name} file: {WITHOUT[name]}" for name in absent]
 
 

@@ -17,7 +17,7 @@ LOADS = Base.metadata.tables["loads"]
 REJECTED_ROWS = Base.metadata.tables["rejected_rows"]
 
 
-def ingest(
+def ingest_parts(
     connection: sa.Connection,
     parts: Sequence[Part],
     format_name: str,
@@ -72,7 +72,7 @@ def record(
     before = read(connection, REJECTED_ROWS, REJECTED_ROWS.c.load_id.in_(earlier), REJECTED_ROWS.c.file == load.file)
     seen = set(zip(before["line"], before["column_name"], before["rule"], strict=True))
     fresh = [row for row in rejected if (row.line, row.column, row.rule) not in seen]
-    rows = [(load_id, row.file, row.line, row.column, row.value, row.rule) for row in fresh]
+    rows = [(load_id, row.file, row.line, row.column, _storable(row.value), row.rule) for row in fresh]
     names = ["load_id", "file", "line", "column_name", "value", "rule"]
     if rows:
         insert(connection, REJECTED_ROWS, pd.DataFrame(rows, columns=names))
@@ -82,6 +82,10 @@ def record_refused(connection: sa.Connection, refused: RefusedFile, sha256: str,
     """Write the ledger entry of a file of which nothing was read."""
     load = TableLoad(refused.file, table, 0, 0, 0, (f"refused: {refused.reason}",))
     record(connection, load, sha256, format_name)
+
+
+def _storable(value: str | None) -> str | None:
+    return value.replace("\0", "\\0") if value else None
 
 
 def _write(connection: sa.Connection, part: Part, typed: pd.DataFrame) -> tuple[int, int]:
