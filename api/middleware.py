@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import sqlite3
 
 import sqlalchemy as sa
 from starlette.datastructures import Headers, MutableHeaders
@@ -105,9 +106,19 @@ def _told(error: Exception, request: Request) -> ApiError:
     if isinstance(error, ApiError):
         return error
     logger.error("request %s failed: %s %s", request.state.request_id, request.method, request.url.path, exc_info=error)
-    if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError):
+    if _is_busy_or_away(error):
         return Unavailable("nothing was changed; try again")
     return ApiError("nothing was changed; the server's log has the request_id")
+
+
+def _is_busy_or_away(error: Exception) -> bool:
+    if isinstance(error, sa.exc.TimeoutError):
+        return True
+    if not isinstance(error, sa.exc.OperationalError):
+        return False
+    # SQLite's driver calls a wrong column operational too: only these two words are about the moment
+    of_sqlite = isinstance(error.orig, sqlite3.Error)
+    return not of_sqlite or any(word in str(error.orig) for word in ("locked", "unable to open"))
 
 
 def _add_headers(message: Message, request: Request) -> None:

@@ -15,8 +15,8 @@ from api.models import RefusedRow, StockIn, StockReport
 from api.routes.documented import refusals
 from warehouse import store
 from warehouse.frames import coerce, violations
-from warehouse.queries import Scope, facilities, table
-from warehouse.schema.inputs import Product
+from warehouse.queries import Scope, table, within
+from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.ledger import Load, RejectedRow
 
 router = APIRouter(prefix="/v1", tags=["stock"])
@@ -82,18 +82,25 @@ def _judged(
     read, unreadable = coerce(frame, STOCK)
     broken = [*unreadable, *violations(read, STOCK)]
     named = {name: read[name].notna() for name in ("facility_id", "product_id", "counted_at")}
-    known_sites: set[str] = set(db.execute(facilities(sites).with_only_columns(sa.column("facility_id"))).scalars())
+    known_sites: set[str] = set(
+        db.execute(sa.select(Facility.facility_id).where(within(Facility.facility_id, sites))).scalars()
+    )
     known_products = set(db.execute(sa.select(Product.product_id)).scalars())
     outside = {
         ("facility_id", "must be a site that this key writes for"): ~read["facility_id"].isin(known_sites),
         ("product_id", "must be a product_id of products"): ~read["product_id"].isin(known_products),
         ("counted_at", "must not lie in the future"): (read["counted_at"] > now + AHEAD),
     }
-    refused = {(int(read.index[at]), one.column, one.rule) for one in broken for at in one.rows}
+    # one reason a field: what cannot be read is blank afterwards, and that is not a second mistake
+    refused: dict[tuple[int, str], str] = {}
+    for one in broken:
+        for at in one.rows:
+            refused.setdefault((int(read.index[at]), one.column), one.rule)
     for (field, rule), mask in outside.items():
-        refused |= {(int(place), field, rule) for place in read.index[mask & named[field]]}
-    good = read.drop(index=list({place for place, _, _ in refused}))
-    return good, [RefusedRow(row=place, field=field, reason=rule) for place, field, rule in refused]
+        for place in read.index[mask & named[field]]:
+            refused.setdefault((int(place), field), rule)
+    good = read.drop(index=list({place for place, _ in refused}))
+    return good, [RefusedRow(row=place, field=field, reason=rule) for (place, field), rule in refused.items()]
 
 
 def _written(db: sa.Connection, good: pd.DataFrame) -> store.Written:

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import math
 import re
+import shutil
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from starlette.testclient import TestClient
 
 from api import auth
 from api.app import create_app
-from warehouse.engine import writing
+from warehouse.engine import create_engine, writing
 from warehouse.schema import Base
 
 NOW = dt.datetime.fromisoformat("2026-11-23T09:00")
@@ -80,12 +81,26 @@ def _quick_hashes(monkeypatch):
     monkeypatch.setattr(auth, "_NOBODY", ARGON2_FOR_TESTS.hash("nobody"))
 
 
+@pytest.fixture(scope="session")
+def filled(sqlite_template, tmp_path_factory):
+    """A filled SQLite file that each test copies."""
+    file = tmp_path_factory.mktemp("filled") / "pgx.db"
+    shutil.copy(sqlite_template, file)
+    engine = create_engine(f"sqlite:///{file}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auth, "_HASHER", ARGON2_FOR_TESTS)
+        fill(engine)
+    engine.dispose()
+    return file
+
+
 @pytest.fixture
-def database(new_engine):
+def database(filled, tmp_path):
     """An engine over a filled SQLite file."""
-    engine = new_engine("sqlite")
-    fill(engine)
-    return engine
+    shutil.copy(filled, tmp_path / "api.db")
+    engine = create_engine(f"sqlite:///{tmp_path / 'api.db'}")
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
