@@ -117,9 +117,9 @@ def posterior(
 
     Frames as in the site bundle: `ancestry` (facility_id, biogeographic_group, share), `genotype_counts` (facility_id,
     gene, result_type, result, count, tested, optional biogeographic_group and as_of; blank count: 1 to `threshold` - 1)
-    and `assays` (facility_id, gene, alleles_tested). A site without ancestry rows, or whose groups have no published
-    frequency of a gene, is left out of that gene and listed in `problems`: no proxy is used silently. Genotypes are
-    taken to be in Hardy-Weinberg proportions within a site. An unknown gene raises `MissingContent`.
+    and `assays` (facility_id, gene, alleles_tested). A site whose groups have no published frequency of a gene, or
+    without ancestry rows and counts, is left out of that gene and listed in `problems`: no proxy is used silently.
+    Genotypes are taken to be in Hardy-Weinberg proportions within a site. An unknown gene raises `MissingContent`.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> ancestry = pd.DataFrame({"facility_id": ["A"], "biogeographic_group": ["East Asian"], "share": [1.0]})
@@ -133,7 +133,7 @@ def posterior(
     problems: list[tuple[str, str, str]] = []
     for gene in genes:
         model = gene_model(content, gene)
-        before = prior(content, model, facility_ids, shares)
+        before = prior(content, model, facility_ids, shares, _counted(genotype_counts, gene, facility_ids))
         evidence = collect(model, facility_ids, genotype_counts, assays, threshold)
         after = update(model, before, evidence, threshold)
         known = np.flatnonzero(before.people > 0)
@@ -141,6 +141,12 @@ def posterior(
         found = [*ancestry_problems, *before.problems, *evidence.problems]
         problems.extend((facility, gene, text) for facility, text in found)
     return PrevalencePosterior(facility_ids, by_gene, pd.DataFrame(problems, columns=list(PROBLEM_COLUMNS)))
+
+
+def _counted(counts: pd.DataFrame | None, gene: str, facility_ids: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether each site has counts of the gene, [S]."""
+    sites = set() if counts is None else set(counts.loc[counts["gene"] == gene, "facility_id"])
+    return np.array([facility in sites for facility in facility_ids], dtype=bool)
 
 
 def draw_lookup_keys(

@@ -16,6 +16,12 @@ from forecasting.terms import ALL_FACILITIES, BiogeographicGroup
 Floats = NDArray[np.float64]
 GROUPS = tuple(group.value for group in BiogeographicGroup)
 
+UNINFORMED_PEOPLE = 1.0
+"""Weight of the published frequencies at a site whose ancestry is not known."""
+
+LEFT_OUT = "no ancestry shares, so no published frequencies apply: gene left out"
+COUNTS_DECIDE = "no ancestry shares: all groups in equal parts weigh as one person, the site's own counts decide"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prior:
@@ -27,7 +33,7 @@ class Prior:
 
 
 def site_shares(facility_ids: Sequence[str], ancestry: pd.DataFrame | None) -> tuple[Floats, list[tuple[str, str]]]:
-    """Ancestry shares [S, 9] in the order of `GROUPS`; a row of zeros for a site without any, and that as a problem.
+    """Ancestry shares [S, 9] in the order of `GROUPS`; a row of zeros for a site without any; problems per site.
 
     Shares that do not sum to 1 are scaled and reported; an unknown group or a negative share raises `InvalidInput`.
     """
@@ -47,15 +53,19 @@ def site_shares(facility_ids: Sequence[str], ancestry: pd.DataFrame | None) -> t
         np.add.at(shares, (sites, [GROUPS.index(group) for group in rows["biogeographic_group"]]), rows["share"])
     totals = shares.sum(axis=1)
     for facility, total in zip(facility_ids, totals, strict=True):
-        if total == 0:
-            problems.append((facility, "no ancestry shares, so no published frequencies apply: gene left out"))
-        elif abs(total - 1) > 1e-6:
+        if total > 0 and abs(total - 1) > 1e-6:
             problems.append((facility, f"ancestry shares sum to {total:.4g} and were scaled to 1"))
     return np.divide(shares, totals[:, None], out=np.zeros_like(shares), where=totals[:, None] > 0), problems
 
 
-def prior(content: ReferenceContent, model: GeneModel, facility_ids: Sequence[str], shares: Floats) -> Prior:
-    """Prior mean and weight per site from its ancestry shares [S, 9].
+def prior(
+    content: ReferenceContent,
+    model: GeneModel,
+    facility_ids: Sequence[str],
+    shares: Floats,
+    counted: NDArray[np.bool_],
+) -> Prior:
+    """Prior mean and weight per site from its ancestry shares [S, 9]; `counted` [S]: has counts of the gene itself.
 
     Mean: group frequencies weighted by the shares. An allele that a group does not report has no frequency of its own
     there: its mass already sits in the reference allele, which takes the remainder of the group (CPIC's own
@@ -65,13 +75,21 @@ def prior(content: ReferenceContent, model: GeneModel, facility_ids: Sequence[st
     Weight: the variance of each group is that of its effective size and of the people it was measured on,
     `1 / n = 1 / effective size + 1 / n_subjects`; over groups variances are averaged by share (no credit for
     independent groups), `1 / n_site = sum share / n_group`.
+
+    A site without ancestry shares has no published frequencies. If it counted the gene itself, all groups in equal
+    parts weigh as much as `UNINFORMED_PEOPLE`, so that its own counts decide; that is one of its problems.
     """
     table, sizes, reported, problems = _group_table(content, model)
+    unknown = shares.sum(axis=1) == 0
+    shares = np.where((unknown & counted)[:, None], 1 / len(GROUPS), shares)
+    for i in np.flatnonzero(unknown):
+        problems.append((facility_ids[int(i)], COUNTS_DECIDE if counted[i] else LEFT_OUT))
     covered = shares @ reported
     weights = np.divide(shares * reported, covered[:, None], out=np.zeros_like(shares), where=covered[:, None] > 0)
     inverse = weights @ (1 / sizes)
     people = np.divide(covered, inverse, out=np.zeros_like(covered), where=inverse > 0)
-    for i in np.flatnonzero((shares.sum(axis=1) > 0) & (covered < 1 - 1e-9)):
+    people = np.where(unknown, np.minimum(people, UNINFORMED_PEOPLE), people)
+    for i in np.flatnonzero((shares.sum(axis=1) > 0) & ~unknown & (covered < 1 - 1e-9)):
         absent = ", ".join(name for g, name in enumerate(GROUPS) if shares[i, g] > 0 and not reported[g])
         effect = "gene left out" if covered[i] <= 0 else "the other groups stand in at less weight"
         problems.append(

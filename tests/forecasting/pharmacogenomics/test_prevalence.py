@@ -170,6 +170,16 @@ def test_groups_are_summed_and_only_the_latest_as_of_counts(content):
     pd.testing.assert_frame_equal(frames[0], frames[2])
 
 
+def test_a_site_with_counts_and_no_ancestry_rests_on_its_counts(content):
+    seen = {"Poor Metabolizer": 90, "Intermediate Metabolizer": 420, "Normal Metabolizer": 490}
+    own = counts("CYP2C19", "phenotype", 1000, seen, facility="B")
+    state = posterior(content, ["B"], ["CYP2C19"], ancestry=None, genotype_counts=own)
+    rows = state.frame[state.frame["result_type"] == "phenotype"].set_index("result")
+    assert rows.loc["Poor Metabolizer", "share_counts"] > 0.99
+    assert rows.loc[list(seen), "mean"].tolist() == pytest.approx([0.09, 0.42, 0.49], abs=0.005)
+    assert state.problems["problem"].str.contains("own counts decide").any()
+
+
 def test_a_site_without_ancestry_is_left_out_and_named(content):
     state = posterior(content, ["A", "B"], ["CYP2C19"], ancestry=EUROPEAN)
     assert set(state.frame["facility_id"]) == {"A"}
