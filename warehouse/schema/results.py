@@ -141,56 +141,49 @@ class ReferenceDemand(Base):
     quantity: Mapped[float | None] = column(sa.Float, "Blank = unknown.", AtLeast(0), unit="dose units")
 
 
-class BaselineForecast(Base):
+class _ForecastRow:
+    """Key, mean and published quantiles of a forecast of one site, product and period."""
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    product_id: Mapped[str] = _product()
+    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    mean: Mapped[float] = column(sa.Float, "Expected demand.", AtLeast(0), unit="dose units")
+    p025: Mapped[float] = _quantile("2.5 %")
+    p05: Mapped[float] = _quantile("5 %")
+    p10: Mapped[float] = _quantile("10 %")
+    p25: Mapped[float] = _quantile("25 %")
+    p50: Mapped[float] = _quantile("50 %")
+    p75: Mapped[float] = _quantile("75 %")
+    p90: Mapped[float] = _quantile("90 %")
+    p95: Mapped[float] = _quantile("95 %")
+    p975: Mapped[float] = _quantile("97.5 %")
+
+
+class BaselineForecast(_ForecastRow, Base):
     """Demand at the origin's exposure: what would come if testing stayed where it is."""
 
     __tablename__ = "baseline_forecasts"
 
-    as_of: Mapped[dt.date] = _as_of()
-    facility_id: Mapped[str] = _facility()
-    product_id: Mapped[str] = _product()
-    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
-    mean: Mapped[float] = column(sa.Float, "Expected demand.", AtLeast(0), unit="dose units")
-    p025: Mapped[float] = _quantile("2.5 %")
-    p05: Mapped[float] = _quantile("5 %")
-    p10: Mapped[float] = _quantile("10 %")
-    p25: Mapped[float] = _quantile("25 %")
-    p50: Mapped[float] = _quantile("50 %")
-    p75: Mapped[float] = _quantile("75 %")
-    p90: Mapped[float] = _quantile("90 %")
-    p95: Mapped[float] = _quantile("95 %")
-    p975: Mapped[float] = _quantile("97.5 %")
-    model: Mapped[str] = column(sa.String, "Model that made the mean.", NotBlank())
-    autocorrelation: Mapped[float] = column(sa.Float, "Of one-step errors, for sample paths.", AtLeast(-1), AtMost(1))
+    model: Mapped[str] = column(sa.String, "Model that made the mean.", NotBlank(), sort_order=1)
+    autocorrelation: Mapped[float] = column(
+        sa.Float, "Joins neighbouring periods in sample paths.", AtLeast(-1), AtMost(1), sort_order=1
+    )
     common_correlation: Mapped[float] = column(
-        sa.Float, "Of a product's errors between sites, for sample paths.", AtLeast(0), AtMost(1)
+        sa.Float, "Joins a product's sites in sample paths.", AtLeast(0), AtMost(1), sort_order=1
     )
 
 
-class Forecast(Base):
+class Forecast(_ForecastRow, Base):
     """Demand per site and product with planned testing, as quantiles; site '*' is the whole network."""
 
     __tablename__ = "forecasts"
 
-    as_of: Mapped[dt.date] = _as_of()
-    facility_id: Mapped[str] = _facility()
-    product_id: Mapped[str] = _product()
-    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
-    mean: Mapped[float] = column(sa.Float, "Expected demand.", AtLeast(0), unit="dose units")
-    p025: Mapped[float] = _quantile("2.5 %")
-    p05: Mapped[float] = _quantile("5 %")
-    p10: Mapped[float] = _quantile("10 %")
-    p25: Mapped[float] = _quantile("25 %")
-    p50: Mapped[float] = _quantile("50 %")
-    p75: Mapped[float] = _quantile("75 %")
-    p90: Mapped[float] = _quantile("90 %")
-    p95: Mapped[float] = _quantile("95 %")
-    p975: Mapped[float] = _quantile("97.5 %")
     baseline_mean: Mapped[float] = column(
-        sa.Float, "Expected demand if exposure stayed as at the origin.", AtLeast(0), unit="dose units"
+        sa.Float, "Expected demand if exposure stayed as at the origin.", AtLeast(0), unit="dose units", sort_order=1
     )
-    genetic_shift: Mapped[float] = column(sa.Float, "mean minus baseline_mean.", unit="dose units")
-    model: Mapped[str] = column(sa.String, "Model that made the baseline.", NotBlank())
+    genetic_shift: Mapped[float] = column(sa.Float, "mean minus baseline_mean.", unit="dose units", sort_order=1)
+    model: Mapped[str] = column(sa.String, "Model that made the baseline.", NotBlank(), sort_order=1)
 
 
 class GeneticShift(Base):
