@@ -162,11 +162,13 @@ def percent(share: float | None) -> str:
 def share(value: float | None) -> str:
     """A share in per cent with the decimals a genotype frequency needs.
 
-    >>> share(0.2834), share(0.00042)
-    ('28.3 %', '0.042 %')
+    >>> share(0.2834), share(0.00042), share(3e-7)
+    ('28.3 %', '0.042 %', '<0.001 %')
     """
     if value is None:
         return "–"
+    if 0 < value < 1e-5:
+        return "<0.001 %"
     return f"{100 * value:.1f} %" if value >= 0.01 or value == 0 else f"{100 * value:.2g} %"
 
 
@@ -205,10 +207,10 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 def doses(quantity: Any, dose_form: str) -> str:
     """A quantity in its dose form where that is countable, else in dose units.
 
-    >>> doses(Decimal(280), "tablet"), doses(2, "oral solution")
+    >>> doses(Decimal(280), "gastro-resistant tablet"), doses(2, "oral solution")
     ('280 tablets', '2 dose units')
     """
-    noun = dose_form.strip().lower()
+    noun = dose_form.lower().split()[-1] if dose_form.strip() else ""
     countable = noun in ("tablet", "capsule", "vial", "ampoule", "sachet", "syringe")
     unit = noun if countable else "dose unit"
     return f"{number(quantity)} {unit if quantity == 1 else unit + 's'}"
