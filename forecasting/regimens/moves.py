@@ -82,21 +82,43 @@ def build_moves(
 ) -> Moves:
     """The moves that guidance asks for over the described products (`describe_products`).
 
-    `alternatives` has drug, alternative_drug, population ('*' = any), share (NaN = equal shares) and dose_ratio (used
-    where a usual daily dose is unknown). A drug whose rows cannot be turned into moves is left out whole, with the
-    reason in `problems` (drug, rule, message): missing knowledge is never "no effect".
+    `alternatives` has drug, alternative_drug, population ('*' = any), share (NaN = an equal part of what stated shares
+    leave) and dose_ratio (milligrams of the alternative per milligram replaced; where stated it is taken instead of
+    the usual daily doses). A drug whose rows cannot be turned into moves is left out whole, with the reason in
+    `problems` (drug, rule, message): missing knowledge is never "no effect". Rows for which the guideline has no
+    number, and alternatives that are not stocked, are said there too.
     """
-    groups, problems = [], []
+    groups: list[_DrugMoves] = []
+    problems: list[dict[str, str]] = []
     for drug, rows in guidance[guidance["drug"].isin(set(products["drug"]))].groupby("drug"):
+        problems += _remarks(str(drug), rows, products, alternatives)
         try:
             one = _drug_moves(str(drug), rows, products, alternatives, population_share)
         except _Blocked as blocked:
             message = f"{drug}: {blocked}; its demand is planned without genetics"
-            problems.append({"drug": drug, "rule": blocked.rule, "message": message})
+            problems.append({"drug": str(drug), "rule": blocked.rule, "message": message})
         else:
             groups += [one] if one.touched else []
     therapies = [_assemble(group, products) for group in _components(groups)]
     return Moves(tuple(therapies), pd.DataFrame(problems, columns=["drug", "rule", "message"]))
+
+
+def _remarks(drug: str, rows: pd.DataFrame, products: pd.DataFrame, alternatives: pd.DataFrame) -> list[dict[str, str]]:
+    """What a person should know of a drug's rows although it blocks nothing."""
+    found = []
+    without = int((rows["action"] == Action.NO_NUMBER).sum())
+    if without:
+        message = (
+            f"{drug}: {without} guidance rows ask for another dose without a number; their patients stay as they are"
+        )
+        found.append({"drug": drug, "rule": "no_number_in_guideline", "message": message})
+    named = set(alternatives.loc[alternatives["drug"] == drug, "alternative_drug"])
+    absent = sorted(named - set(products["drug"]))
+    if absent and (rows["action"] == Action.ALTERNATIVE).any():
+        others = "what moves goes to the other alternatives" if len(absent) < len(named) else "what moves leaves"
+        message = f"{drug}: the alternative {', '.join(absent)} is not among the products; {others}"
+        found.append({"drug": drug, "rule": "alternative_not_stocked", "message": message})
+    return found
 
 
 class _Blocked(Exception):
@@ -195,18 +217,22 @@ def _alternative_move(row: dict[Any, Any], products: pd.DataFrame, alternatives:
 
 def _shares(chosen: pd.DataFrame) -> np.ndarray:
     given = chosen["share"].to_numpy(dtype=float)
-    shares = np.full(len(given), 1.0 / len(given)) if np.isnan(given).any() else given
+    blank = np.isnan(given)
+    left = max(1.0 - float(np.nansum(given)), 0.0)
+    shares = np.where(blank, left / max(blank.sum(), 1), given)
     return shares / max(1.0, float(shares.sum()))
 
 
 def _units_of_alternative(source: int, name: str, ratio: float, products: pd.DataFrame) -> np.ndarray:
-    """Units of each product of the alternative that carry one source unit's treatment-days, before the mix."""
+    """Units of each product of the alternative that stand for one source unit, before the mix.
+
+    They carry its treatment-days, or where a ratio is stated, its milligrams times the ratio.
+    """
     same_drug = (products["drug"] == name).to_numpy()
     same_route = same_drug & (products["route"] == products["route"].iloc[source]).to_numpy()
     targets = same_route if same_route.any() else same_drug
     days, strength = products["days_per_unit"].to_numpy(), products["strength_mg"].to_numpy()
-    by_days = days[source] / days
-    units = np.where(np.isfinite(by_days), by_days, strength[source] * ratio / strength)
+    units = days[source] / days if np.isnan(ratio) else strength[source] * ratio / strength
     if not np.isfinite(units[targets]).all():
         raise _Blocked("treatment_days_unknown", f"neither usual daily doses nor a dose ratio lead to {name}")
     return np.where(targets, units, 0.0)
@@ -216,12 +242,19 @@ def _dose_move(row: dict[Any, Any], products: pd.DataFrame) -> _RowMove:
     low = np.zeros((len(products), len(products)))
     high = np.zeros_like(low)
     strength = products["strength_mg"].to_numpy()
-    measured = (products["drug"] == row["drug"]).to_numpy() & np.isfinite(strength)
-    if not measured.any():
-        raise _Blocked("strength_not_in_mg", "the strengths are not stated in a unit of mass")
+    of_drug = (products["drug"] == row["drug"]).to_numpy()
+    measured = np.isfinite(strength)
+    if row["action"] == Action.DOSE_FACTOR:
+        # a factor needs no milligrams: such a product changes its own number of units
+        strength = np.where(measured, strength, 1.0)
+    elif not measured[of_drug].all():
+        raise _Blocked(
+            "strength_not_in_mg", "a dose in mg is asked for, and strengths are not stated in a unit of mass"
+        )
     form = products["dose_form"].to_numpy()
-    for source in np.flatnonzero(measured):
-        ladder = np.flatnonzero(measured & (form == form[source]))
+    for source in np.flatnonzero(of_drug):
+        same = of_drug & measured & (form == form[source])
+        ladder = np.flatnonzero(same) if measured[source] else np.array([source])
         for delta, wanted in zip((low, high), _wanted_mg(row, float(strength[source])), strict=True):
             delta[source, ladder] += split_over_strengths(wanted, strength[ladder])
             delta[source, source] -= 1.0

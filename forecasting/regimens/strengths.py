@@ -6,7 +6,8 @@ import pandas as pd
 MG_PER_UNIT = {"mg": 1.0, "g": 1000.0, "microgram": 0.001, "micrograms": 0.001, "mcg": 0.001, "ug": 0.001, "µg": 0.001}
 """Milligrams in one unit of mass; other units (IU, mmol) have no milligrams and keep their own usual daily dose."""
 
-PARENTERAL_WORDS = ("vial", "ampoule", "injection", "infusion", "syringe", "pen")
+PARENTERAL = r"\b(?:vial|ampoule|injection|infusion|syringe|pen)s?\b"
+"""Words of dose forms that are not swallowed; whole words, since a suspension is no pen."""
 
 
 def describe_products(products: pd.DataFrame, usual_daily_dose: pd.DataFrame) -> pd.DataFrame:
@@ -29,8 +30,7 @@ def describe_products(products: pd.DataFrame, usual_daily_dose: pd.DataFrame) ->
     by_drug = frame["drug"].map(usual_daily_dose.set_index("drug")["usual_daily_dose_mg"]).astype(float) / mg_per_unit
     frame["daily_dose"] = frame["usual_daily_dose"].astype(float).fillna(by_drug)
     frame["days_per_unit"] = strength / frame["daily_dose"]
-    form = frame["dose_form"].str.lower()
-    parenteral = np.logical_or.reduce([form.str.contains(word, regex=False) for word in PARENTERAL_WORDS])
+    parenteral = frame["dose_form"].str.lower().str.contains(PARENTERAL, regex=True).astype(bool)
     frame["route"] = np.where(parenteral, "parenteral", "enteral")
     return frame.reset_index(drop=True)
 
