@@ -24,12 +24,12 @@ TRANSITIONS: dict[RecommendationStatus, frozenset[RecommendationStatus]] = {
     _S.APPROVED: frozenset({_S.EXPORTED}),
     _S.MODIFIED: frozenset({_S.EXPORTED}),
     _S.REJECTED: frozenset(),
-    _S.SUPERSEDED: frozenset(),
+    _S.SUPERSEDED: frozenset({_S.PROPOSED}),
     _S.EXPORTED: frozenset({_S.ACKNOWLEDGED}),
     _S.ACKNOWLEDGED: frozenset({_S.RECEIVED}),
     _S.RECEIVED: frozenset(),
 }
-"""From each status, where a line may go. Only a run supersedes; only a hand-off exports."""
+"""From each status, where a line may go. Only a run supersedes, or proposes the same line anew; a hand-off exports."""
 
 STATUS_AFTER: dict[DecisionKind, RecommendationStatus] = {
     DecisionKind.APPROVE: _S.APPROVED,
