@@ -197,8 +197,9 @@ def test_every_status_has_its_transitions_and_every_road_ends():
 
     def roads(status, seen=()):
         assert status not in seen, "a line must never come back to a status"
-        return [roads(after, (*seen, status)) for after in TRANSITIONS[status]]
+        return [roads(after, (*seen, status)) for after in TRANSITIONS[status] if (status, after) != anew]
 
+    anew = (RecommendationStatus.SUPERSEDED, RecommendationStatus.PROPOSED)  # the same line, by a later run
     roads(RecommendationStatus.PROPOSED)
 
 
