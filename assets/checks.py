@@ -9,7 +9,12 @@ import dagster as dg
 import pandas as pd
 import sqlalchemy as sa
 
+from assets.conservation import broken_moves
+from assets.content import active_content
+from assets.metadata import markdown_table
+from assets.regimens import approved_alternatives, sold
 from assets.resources import Warehouse
+from forecasting.regimens.strengths import describe_products
 from forecasting.terms import ALL_FACILITIES
 from warehouse.frames import violations
 from warehouse.schema import Base
@@ -54,16 +59,24 @@ def _read(warehouse: Warehouse, name: str) -> pd.DataFrame:
     return warehouse.read(table, *_latest(warehouse, table))
 
 
-@dg.asset_check(asset="regimen_moves", description="Alternatives conserve treatment-days; dose changes keep them all.")
+@dg.asset_check(
+    asset="regimen_moves", description="Alternatives conserve treatment-days; dose changes milligrams x factor."
+)
 def mix_is_conserved(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """No move makes more treatment-days of a product than it takes away, and none takes more than it has."""
+    """Every stored move of every site, guidance row and product keeps what its row must keep."""
     moves = _read(warehouse, "regimen_moves")
-    leaving = moves[moves["product_id"] == moves["to_product_id"]]
-    too_much = leaving[(leaving["units_low"] < -1 - CONSERVATION_TOLERANCE)]
-    arriving = moves[moves["product_id"] != moves["to_product_id"]]
-    negative = arriving[(arriving["units_low"] < -CONSERVATION_TOLERANCE)]
-    passed = too_much.empty and negative.empty
-    return dg.AssetCheckResult(passed=passed, metadata={"moves": len(moves), "broken": len(too_much) + len(negative)})
+    run = warehouse.latest_run()
+    with warehouse.engine.connect() as connection:
+        content = active_content(connection)
+    products = describe_products(sold(_read(warehouse, "products"), run), content.usual_daily_dose)
+    alternatives = approved_alternatives(_read(warehouse, "alternatives"), content, run)
+    broken = broken_moves(moves, products, content.guidance, alternatives)
+    shown = {
+        "moves": len(moves),
+        "broken": len(broken),
+        "first broken": dg.MetadataValue.md(markdown_table(broken.head())),
+    }
+    return dg.AssetCheckResult(passed=broken.empty, metadata=shown)
 
 
 @dg.asset_check(asset="forecasts", description="The network's means are the sums of its sites'.")

@@ -4,7 +4,9 @@ import pandas as pd
 
 ANY = "*"
 SPECIFICITY = [
+    (["facility_id", "product_id", "drug"], "facility and product"),
     (["facility_id", "product_id"], "facility and product"),
+    (["product_id", "drug"], "product"),
     (["product_id"], "product"),
     (["facility_id", "drug"], "facility and drug"),
     (["drug"], "drug"),

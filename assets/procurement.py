@@ -135,6 +135,8 @@ def _on_order(
     with warehouse.engine.connect() as connection:
         decided = ordered_lines(connection, run.as_of)
     known = open_orders[open_orders["ordered_at"] <= pd.Timestamp(run.as_of)]
+    # an inventory system may hand an exported line back as the open order it became
+    decided = decided[~decided["recommendation_id"].isin(set(known["order_id"]))]
     days = decided["product_id"].map(lead_times.set_index("product_id")["mean_days"]).fillna(0.0)
     expected = decided["order_by"] + pd.to_timedelta(np.ceil(days.astype(float)), unit="D")
     sent = decided["status"].isin(["exported", "acknowledged"])
@@ -212,7 +214,7 @@ def _publish(
             facilities=run.facilities,
             now=now,
         )
-        replace_problems(connection, "recommendations", stage_of(PROCUREMENT), run.as_of, problems)
+        replace_problems(connection, "recommendations", stage_of(PROCUREMENT), run, problems)
         connection.execute(RUNS.update().where(RUNS.c.run_id == run.run_id).values(finished_at=now))
     return dg.MaterializeResult(metadata=_shown(lines, problems))
 

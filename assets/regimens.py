@@ -49,9 +49,9 @@ def regimen_moves(
     with warehouse.engine.connect() as connection:
         content = active_content(connection)
     moves = build_moves(
-        describe_products(_sold(products, run), content.usual_daily_dose),
+        describe_products(sold(products, run), content.usual_daily_dose),
         content.guidance,
-        _alternatives(alternatives, content, run),
+        approved_alternatives(alternatives, content, run),
         content.population_share,
     )
     quantity = _recent_quantity(dispensing, run)
@@ -64,13 +64,13 @@ def regimen_moves(
     return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
 
 
-def _sold(products: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
-    """Products that can be dispensed at the origin: nobody is moved to what is withdrawn."""
-    gone = products["withdrawn_on"].notna() & (products["withdrawn_on"] <= pd.Timestamp(run.as_of))
-    return products[~gone]
+def sold(products: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+    """Products that can be dispensed at the origin: nobody is moved to what is withdrawn or not yet launched."""
+    as_of = pd.Timestamp(run.as_of)
+    return products[~(products["withdrawn_on"] <= as_of) & ~(products["launched_on"] > as_of)]
 
 
-def _alternatives(site: pd.DataFrame, content: ReferenceContent, run: PlanningRun) -> pd.DataFrame:
+def approved_alternatives(site: pd.DataFrame, content: ReferenceContent, run: PlanningRun) -> pd.DataFrame:
     """The site's approved alternatives; the default ones for drugs that it says nothing about."""
     as_of = pd.Timestamp(run.as_of)
     valid = site[(site["valid_from"] <= as_of) & (site["valid_to"].isna() | (site["valid_to"] >= as_of))]

@@ -1,6 +1,5 @@
 """The warehouse as a Dagster resource, and the IO manager that keeps frames in its tables."""
 
-import datetime as dt
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +9,7 @@ import sqlalchemy as sa
 
 from assets.metadata import output_metadata
 from assets.run import PlanningRun
-from assets.staged import Staged
+from assets.staged import PROBLEM_COLUMNS, Staged
 from forecasting.errors import MissingContent
 from warehouse import store
 from warehouse.engine import create_engine, writing
@@ -67,7 +66,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             rows = rows[rows["facility_id"].isin(run.facilities)]
         with writing(self.warehouse.engine) as connection:
             store.replace(connection, table, rows, *_scope(table, run))
-            replace_problems(connection, table.name, str(_stage(context)), run.as_of, obj.problems)
+            replace_problems(connection, table.name, str(_stage(context)), run, obj.problems)
         context.add_output_metadata(output_metadata(rows, table, obj.pictures, obj.problems))
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
@@ -97,8 +96,17 @@ def _stage(context: dg.OutputContext) -> str:
     return group or "inputs"
 
 
-def replace_problems(connection: sa.Connection, asset: str, stage: str, as_of: dt.date, problems: pd.DataFrame) -> None:
-    numbered = problems.reset_index(drop=True).assign(as_of=as_of, stage=stage, asset=asset)
+def replace_problems(
+    connection: sa.Connection, asset: str, stage: str, run: PlanningRun, problems: pd.DataFrame
+) -> None:
+    """Put an asset's problems in place of its earlier ones; a run of some sites keeps those of the others."""
+    conditions = [PROBLEMS.c.as_of == run.as_of, PROBLEMS.c.asset == asset]
+    found = problems
+    if run.facilities:
+        before = store.read(connection, PROBLEMS, *conditions, columns=PROBLEM_COLUMNS)
+        others = before[before["facility_id"].notna() & ~before["facility_id"].isin(run.facilities)]
+        mine = problems[problems["facility_id"].isna() | problems["facility_id"].isin(run.facilities)]
+        found = pd.concat([others.astype(object), mine.astype(object)])
+    numbered = found.reset_index(drop=True).assign(as_of=run.as_of, stage=stage, asset=asset)
     numbered["number"] = range(len(numbered))
-    conditions = [PROBLEMS.c.as_of == as_of, PROBLEMS.c.asset == asset]
     store.replace(connection, PROBLEMS, numbered, *conditions)

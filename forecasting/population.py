@@ -50,16 +50,22 @@ class TherapyAtSite:
         past = self.exposure_history != self.exposure_at_origin
         return bool(past.any() or (self.exposure_planned != self.exposure_at_origin).any())
 
+    def moved(self, exposure: np.ndarray) -> np.ndarray:
+        """Which products [product] rows reach whose `exposure` [period, row] ever differs from the origin's."""
+        rows = (exposure != self.exposure_at_origin).any(axis=0)
+        return np.asarray(((self.delta_low[rows] != 0) | (self.delta_high[rows] != 0)).any(axis=(0, 1)))
+
     def reference_history(self, quantity: np.ndarray) -> np.ndarray:
         """History [period, product] as it would have been at the origin's exposure.
 
-        Where exposure never differed from the origin's, history comes back as it is.
+        Products that no change of exposure reaches come back as they are.
         """
-        if not (self.exposure_history != self.exposure_at_origin).any():
+        moved = self.moved(self.exposure_history)
+        if not moved.any():
             return quantity
         at = mixing_matrices(self.exposure_history * self.mean_probability, self.mean_delta)
         to = mixing_matrices(self.exposure_at_origin * self.mean_probability, self.mean_delta)
-        return move_exposure(quantity, at, np.broadcast_to(to, at.shape))
+        return np.where(moved, move_exposure(quantity, at, np.broadcast_to(to, at.shape)), quantity)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +94,7 @@ def simulate_site(
 ) -> SitePaths:
     """Baseline paths at the origin's exposure moved to the planned exposure, with everything uncertain drawn together.
 
-    Products that no therapy touches, and therapies whose exposure does not change, keep their baseline exactly. Draws
+    Products that no change of exposure reaches keep their baseline exactly. Draws
     are keyed by `seed` and `facility_id`: they do not depend on which other sites are simulated.
     """
     paths, mean = baseline_paths.copy(), baseline_mean.copy()
@@ -96,14 +102,16 @@ def simulate_site(
     position, realised = _site_draws(facility_id, seed, baseline_paths.shape[2])
     steps, quantities = [], []
     for therapy in therapies:
-        if not (therapy.exposure_planned != therapy.exposure_at_origin).any():
+        reached = therapy.moved(therapy.exposure_planned)
+        if not reached.any():
             continue
         here = np.array([place[product_id] for product_id in therapy.product_ids])
+        there = here[reached]
         mean[here] = planned_mean(baseline_mean[here], therapy)
-        moved = _planned_paths(baseline_paths[here], therapy, position, realised)
+        drawn = _planned_paths(baseline_paths[here], therapy, position, realised)[reached]
         # the plug-in mean is what the explanation adds up to; the draws keep their shape around it
-        average = moved.mean(axis=2)
-        paths[here] = moved * np.divide(mean[here], average, out=np.ones_like(average), where=average > 0)[:, :, None]
+        average = drawn.mean(axis=2)
+        paths[there] = drawn * np.divide(mean[there], average, out=np.ones_like(average), where=average > 0)[:, :, None]
         frame, quantity = _steps(baseline_mean[here], mean[here], therapy)
         steps.append(frame)
         quantities.append(quantity)
@@ -142,7 +150,8 @@ def planned_mean(baseline_mean: np.ndarray, therapy: TherapyAtSite) -> np.ndarra
     """Expected demand [product, horizon] at the planned exposure, from that at the origin's."""
     origin = mixing_matrices(therapy.exposure_at_origin * therapy.mean_probability, therapy.mean_delta)
     planned = mixing_matrices(therapy.exposure_planned * therapy.mean_probability, therapy.mean_delta)
-    return move_exposure(baseline_mean.T, np.broadcast_to(origin, planned.shape), planned).T
+    moved = move_exposure(baseline_mean.T, np.broadcast_to(origin, planned.shape), planned).T
+    return np.where(therapy.moved(therapy.exposure_planned)[:, None], moved, baseline_mean)
 
 
 def _planned_paths(paths: np.ndarray, therapy: TherapyAtSite, position: np.ndarray, realised: np.ndarray) -> np.ndarray:

@@ -43,11 +43,11 @@ def publish(
     ids = set(lines["recommendation_id"])
     scope = [LINES.c.as_of <= as_of] + ([LINES.c.facility_id.in_(facilities)] if facilities else [])
     undecided = sa.select(LINES.c.recommendation_id).where(LINES.c.status == RecommendationStatus.PROPOSED, *scope)
-    _set_status(connection, set(connection.scalars(undecided)) - ids, RecommendationStatus.SUPERSEDED, now)
+    _withdraw_or_renew(connection, set(connection.scalars(undecided)) - ids, RecommendationStatus.SUPERSEDED, now)
     known = store.read(connection, LINES, *scope, columns=["recommendation_id", "status"])
     known = known[known["recommendation_id"].isin(ids)]
     back = known.loc[known["status"] == RecommendationStatus.SUPERSEDED.value, "recommendation_id"]
-    _set_status(connection, set(back), RecommendationStatus.PROPOSED, now)
+    _withdraw_or_renew(connection, set(back), RecommendationStatus.PROPOSED, now)
     new = ~lines["recommendation_id"].isin(set(known["recommendation_id"])).to_numpy()
     if not new.any():
         return
@@ -70,9 +70,13 @@ def ordered_lines(connection: sa.Connection, until: dt.date) -> pd.DataFrame:
     return store.read(connection, LINES, LINES.c.status.in_(states), LINES.c.as_of <= until)
 
 
-def _set_status(connection: sa.Connection, ids: set[str], status: RecommendationStatus, now: dt.datetime) -> None:
+def _withdraw_or_renew(
+    connection: sa.Connection, ids: set[str], status: RecommendationStatus, now: dt.datetime
+) -> None:
     if not ids:
         return
-    statement = LINES.update().where(LINES.c.recommendation_id == sa.bindparam("id"))
-    changed = statement.values(status=status.value, version=LINES.c.version + 1, updated_at=now)
+    undecided = (RecommendationStatus.PROPOSED.value, RecommendationStatus.SUPERSEDED.value)
+    # somebody may have decided since the lines were read: the row's own status has the last word
+    mine = (LINES.c.recommendation_id == sa.bindparam("id")) & LINES.c.status.in_(undecided)
+    changed = LINES.update().where(mine).values(status=status.value, version=LINES.c.version + 1, updated_at=now)
     connection.execute(changed, [{"id": name} for name in sorted(ids)])
