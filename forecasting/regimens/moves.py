@@ -226,13 +226,16 @@ def _shares(chosen: pd.DataFrame) -> np.ndarray:
 def _units_of_alternative(source: int, name: str, ratio: float, products: pd.DataFrame) -> np.ndarray:
     """Units of each product of the alternative that stand for one source unit, before the mix.
 
-    They carry its treatment-days, or where a ratio is stated, its milligrams times the ratio.
+    They carry its treatment-days, or where a ratio is stated, its milligrams times the ratio. A ratio of exactly 1
+    between drugs with daily doses of their own means one day for one day, not one milligram for one.
     """
     same_drug = (products["drug"] == name).to_numpy()
     same_route = same_drug & (products["route"] == products["route"].iloc[source]).to_numpy()
     targets = same_route if same_route.any() else same_drug
     days, strength = products["days_per_unit"].to_numpy(), products["strength_mg"].to_numpy()
-    units = days[source] / days if np.isnan(ratio) else strength[source] * ratio / strength
+    by_days = days[source] / days
+    one_for_one = ratio == 1 and np.isfinite(by_days[targets]).all()
+    units = by_days if np.isnan(ratio) or one_for_one else strength[source] * ratio / strength
     if not np.isfinite(units[targets]).all():
         raise _Blocked("treatment_days_unknown", f"neither usual daily doses nor a dose ratio lead to {name}")
     return np.where(targets, units, 0.0)

@@ -168,6 +168,15 @@ def test_a_stated_dose_ratio_wins_over_usual_daily_doses(
 
 
 @pytest.mark.parametrize("old_dose", [None, 10.0])
+def test_a_dose_ratio_of_one_means_a_day_for_a_day(
+    described: Table, guidance: Table, alternatives: Table, everybody: pd.DataFrame
+) -> None:
+    products = described(("o", "old", 75, 75, "tablet"), ("n", "new", 90, 180, "tablet"))
+    moves = build_moves(products, guidance(ALTERNATIVE), alternatives(("new", 1.0, 1.0, "*")), everybody)
+    low, _ = at_equal_mix(only(moves))
+    assert low[0].tolist() == [[-1.0, 2.0], [0.0, 0.0]]
+
+
 def test_without_usual_daily_doses_a_dose_ratio_is_enough(
     described: Table, guidance: Table, alternatives: Table, everybody: pd.DataFrame, old_dose: float | None
 ) -> None:
