@@ -167,7 +167,6 @@ def test_a_stated_dose_ratio_wins_over_usual_daily_doses(
     np.testing.assert_allclose(at_equal_mix(therapy)[0][0], [[-1, 0.3], [0, 0]])
 
 
-@pytest.mark.parametrize("old_dose", [None, 10.0])
 def test_a_dose_ratio_of_one_means_a_day_for_a_day(
     described: Table, guidance: Table, alternatives: Table, everybody: pd.DataFrame
 ) -> None:
@@ -177,6 +176,7 @@ def test_a_dose_ratio_of_one_means_a_day_for_a_day(
     assert low[0].tolist() == [[-1.0, 2.0], [0.0, 0.0]]
 
 
+@pytest.mark.parametrize("old_dose", [None, 10.0])
 def test_without_usual_daily_doses_a_dose_ratio_is_enough(
     described: Table, guidance: Table, alternatives: Table, everybody: pd.DataFrame, old_dose: float | None
 ) -> None:
