@@ -31,7 +31,8 @@ def clean_demand(
 ) -> Staged:
     """History as the forecast sees it, each touched row with the rule that touched it."""
     run = PlanningRun.from_frame(runs)
-    cleaned = clean(dispensing, period=run.period, facilities=facilities, products=products, as_of=run.as_of)
+    known = dispensing[dispensing["period_start"] < pd.Timestamp(run.as_of)]
+    cleaned = clean(known, period=run.period, facilities=facilities, products=products, as_of=run.as_of)
     return Staged(cleaned.frame.assign(as_of=run.as_of), _change_problems(cleaned.changes))
 
 

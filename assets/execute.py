@@ -44,6 +44,8 @@ def run_plan(
     asked |= {"horizon": horizon} if horizon else {}
     with warnings.catch_warnings(), dg.DagsterInstance.from_config(str(instance_folder(home))) as instance:
         warnings.simplefilter("ignore", dg.BetaWarning)
+        # Dagster calls its own deprecated method when it makes an IO manager
+        warnings.filterwarnings("ignore", ".*InitResourceContext.dagster_run", DeprecationWarning)
         job = definitions(Warehouse(database_url=database_url)).resolve_job_def("plan")
         if progress:
             job = job.with_hooks({_progress_hook(progress, len(computed_assets))})

@@ -65,7 +65,8 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             # a run of some sites leaves the others, and the network's totals, as they are
             rows = rows[rows["facility_id"].isin(run.facilities)]
         with writing(self.warehouse.engine) as connection:
-            store.replace(connection, table, rows, *_scope(table, run))
+            if not (run.facilities and table.name in NETWORK_SCORES and _told(connection, table, run)):
+                store.replace(connection, table, rows, *_scope(table, run))
             replace_problems(connection, table.name, str(_stage(context)), run, obj.problems)
         context.add_output_metadata(output_metadata(rows, table, obj.pictures, obj.problems))
 
@@ -79,6 +80,16 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     def _run(self, table: sa.Table, frame: pd.DataFrame) -> PlanningRun:
         return PlanningRun.from_frame(frame) if table.name == RUNS.name else self.warehouse.latest_run()
+
+
+NETWORK_SCORES = ("backtest_scores",)
+"""Tables that speak of all sites together: a run of some sites does not speak over a run of all."""
+
+
+def _told(connection: sa.Connection, table: sa.Table, run: PlanningRun) -> bool:
+    """Whether the table has rows of the run's origin already."""
+    of_origin = sa.select(sa.func.count()).select_from(table).where(table.c.as_of == run.as_of)
+    return bool(connection.scalar(of_origin))
 
 
 def _scope(table: sa.Table, run: PlanningRun) -> list[sa.ColumnElement[bool]]:

@@ -75,8 +75,10 @@ def _withdraw_or_renew(
 ) -> None:
     if not ids:
         return
-    undecided = (RecommendationStatus.PROPOSED.value, RecommendationStatus.SUPERSEDED.value)
+    undecided = sa.or_(
+        LINES.c.status == RecommendationStatus.PROPOSED.value, LINES.c.status == RecommendationStatus.SUPERSEDED.value
+    )
     # somebody may have decided since the lines were read: the row's own status has the last word
-    mine = (LINES.c.recommendation_id == sa.bindparam("id")) & LINES.c.status.in_(undecided)
+    mine = (LINES.c.recommendation_id == sa.bindparam("id")) & undecided
     changed = LINES.update().where(mine).values(status=status.value, version=LINES.c.version + 1, updated_at=now)
     connection.execute(changed, [{"id": name} for name in sorted(ids)])

@@ -1,0 +1,143 @@
+"""One planning run over a small network: everything is there, adds up and explains itself."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from assets.checks import mix_is_conserved
+from assets.definitions import computed_assets, defs, weekly_schedule
+from assets.execute import instance_folder
+from forecasting.procurement.explanation import recompute
+from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
+
+KEYS = ["facility_id", "product_id", "period_start"]
+NOT_MOVED = ["metformin-500", "metformin-850"]
+
+
+def test_every_asset_is_materialised_and_no_check_of_the_plan_fails(planned: Any) -> None:
+    with dg.DagsterInstance.from_config(str(instance_folder(planned.folder))) as instance:
+        run = instance.get_runs()[0]
+        assert run.status == dg.DagsterRunStatus.SUCCESS
+        events = [one.dagster_event for one in instance.all_logs(run.run_id) if one.dagster_event]
+    made = {one.asset_key for one in events if one.is_step_materialization}
+    assert made == {key for asset in computed_assets for key in asset.keys}
+    checks = [one.asset_check_evaluation_data for one in events if one.event_type_value == "ASSET_CHECK_EVALUATION"]
+    failed = [one.check_name for one in checks if not one.passed and one.severity == dg.AssetCheckSeverity.ERROR]
+    assert {one.check_name for one in checks} >= {"mix_is_conserved", "levels_agree", "shifts_are_explained"}
+    assert failed == []
+
+
+def test_forecasts_have_one_row_a_site_product_and_future_period(planned: Any) -> None:
+    forecasts = planned.table("forecasts")
+    starts = pd.date_range("2026-11-23", periods=8, freq="7D")
+    assert not forecasts.duplicated(KEYS).any()
+    assert set(forecasts["period_start"]) == set(starts)
+    assert (forecasts.groupby(["facility_id", "product_id"]).size() == len(starts)).all()
+    dispensed = planned.table("dispensing")[["facility_id", "product_id"]].drop_duplicates()
+    told = forecasts[["facility_id", "product_id"]].drop_duplicates()
+    assert len(dispensed.merge(told)) == len(dispensed)
+
+
+def test_quantiles_are_ordered_and_shift_is_mean_less_baseline(planned: Any) -> None:
+    forecasts = planned.table("forecasts")
+    assert (np.diff(forecasts[list(QUANTILE_LEVELS)].to_numpy(), axis=1) >= 0).all()
+    assert (forecasts[["mean", *QUANTILE_LEVELS]] >= 0).to_numpy().all()
+    shift = forecasts["mean"] - forecasts["baseline_mean"]
+    np.testing.assert_allclose(forecasts["genetic_shift"], shift, atol=1e-9)
+    assert (forecasts["genetic_shift"].abs() > 1).any()
+
+
+def test_the_network_is_the_sum_of_its_sites(planned: Any) -> None:
+    forecasts = planned.table("forecasts")
+    whole = forecasts[forecasts["facility_id"] == ALL_FACILITIES].set_index(KEYS[1:]).sort_index()
+    sites = forecasts[forecasts["facility_id"] != ALL_FACILITIES].groupby(KEYS[1:])[["mean", "baseline_mean"]].sum()
+    np.testing.assert_allclose(whole[["mean", "baseline_mean"]], sites, rtol=1e-9, atol=1e-9)
+
+
+def test_nothing_is_forecast_of_a_withdrawn_product(planned: Any) -> None:
+    withdrawn = planned.table("products").set_index("product_id")["withdrawn_on"].dropna()
+    forecasts = planned.table("forecasts")
+    after = forecasts[forecasts["period_start"] >= forecasts["product_id"].map(withdrawn)]
+    assert (after[["mean", *QUANTILE_LEVELS]] == 0).to_numpy().all()
+
+
+def test_frequencies_of_alleles_and_keys_sum_to_one(planned: Any) -> None:
+    rows = planned.table("prevalence")
+    total = rows.groupby(["facility_id", "gene", "result_type"])["mean"].sum()
+    np.testing.assert_allclose(total, 1.0, atol=1e-6)
+
+
+def test_what_guidance_rows_add_is_the_whole_genetic_shift(planned: Any) -> None:
+    keys = ["facility_id", "product_id"]
+    forecasts = planned.table("forecasts").query("facility_id != '*'")
+    shift = forecasts.groupby(keys)["genetic_shift"].sum()
+    told = planned.table("genetic_shifts").groupby(keys)["quantity"].sum()
+    np.testing.assert_allclose(told.reindex(shift.index).fillna(0.0), shift, atol=1e-6 * shift.abs().max())
+
+
+def test_products_that_no_guidance_moves_have_no_shift(planned: Any) -> None:
+    forecasts = planned.table("forecasts")
+    still = forecasts[forecasts["product_id"].isin(NOT_MOVED) | (forecasts["facility_id"] == "H03")]
+    assert len(still)
+    assert (still["mean"] == still["baseline_mean"]).all()
+    history = planned.table("reference_demand").merge(
+        planned.table("clean_demand"), on=["facility_id", "product_id", "period_start"], suffixes=("", "_clean")
+    )
+    unmoved = history[history["product_id"].isin(NOT_MOVED)].dropna(subset=["quantity", "quantity_clean"])
+    assert (unmoved["quantity"] == unmoved["quantity_clean"]).all()
+
+
+def test_lines_keep_minimum_and_multiple_and_are_exact(planned: Any) -> None:
+    lines = planned.table("recommendations").merge(
+        planned.table("products"), on="product_id", suffixes=("", "_product")
+    )
+    assert len(lines) > 5
+    assert (lines["packs"] >= lines["minimum_order_packs"].fillna(1)).all()
+    assert (lines["packs"] % lines["order_multiple_packs"].fillna(1) == 0).all()
+    for line in lines.to_dict("records"):
+        assert Decimal(line["quantity"]) == int(line["packs"]) * Decimal(line["pack_size"])
+
+
+def test_every_explanation_recomputes_to_its_line(planned: Any) -> None:
+    told = planned.table("explanations").set_index("recommendation_id")["document"]
+    lines = planned.table("recommendations")
+    assert set(told.index) == set(lines["recommendation_id"])
+    for line in lines.to_dict("records"):
+        found = recompute(json.loads(told[line["recommendation_id"]]))
+        assert (found["packs"], found["quantity"]) == (line["packs"], Decimal(line["quantity"]))
+
+
+def test_a_tampered_move_fails_the_check_of_the_mix(copied: Any) -> None:
+    mine = copied()
+    assert mix_is_conserved(mine.warehouse).passed
+    kept = mine.table("regimen_moves")
+    for to_other in (True, False):
+        rows = kept[(kept["product_id"] != kept["to_product_id"]) == to_other]
+        row = rows[rows["units_low"].abs() > 0.1].iloc[0]
+        where = (
+            " WHERE facility_id = :site AND recommendation_id = :row AND product_id = :source AND to_product_id = :to"
+        )
+        names = {"site": row["facility_id"], "row": row["recommendation_id"]}
+        names |= {"source": row["product_id"], "to": row["to_product_id"]}
+        mine.execute("UPDATE regimen_moves SET units_low = units_low * 1.01" + where, **names)
+        assert not mix_is_conserved(mine.warehouse).passed
+        mine.execute("UPDATE regimen_moves SET units_low = :value" + where, value=float(row["units_low"]), **names)
+        assert mix_is_conserved(mine.warehouse).passed
+    mine.execute("DELETE FROM regimen_moves WHERE product_id = 'warfarin-3'")
+    assert not mix_is_conserved(mine.warehouse).passed
+
+
+def test_definitions_load_with_groups_in_the_order_of_the_data_and_a_weekly_schedule() -> None:
+    graph = defs.resolve_asset_graph()
+    groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    stages = ["inputs", "pharmacogenomics", "regimens", "demand", "procurement"]
+    assert sorted(groups) == [f"stage_{number}_{name}" for number, name in enumerate(stages, 1)]
+    for key in graph.get_all_asset_keys():
+        for parent in graph.get(key).parent_keys:
+            assert graph.get(parent).group_name <= graph.get(key).group_name
+    assert weekly_schedule.cron_schedule == "0 5 * * 1"
+    assert defs.resolve_job_def("plan")
