@@ -2,7 +2,6 @@
 
 import datetime as dt
 import gzip
-import shutil
 
 import pandas as pd
 import pytest
@@ -61,6 +60,16 @@ def bundle(tmp_path):
 
 
 @pytest.fixture
+def small(tmp_path):
+    """Only the required files."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    for name in ("facilities", "products", "dispensing"):
+        write(folder, name, FILES[name].replace(",S1", ","))
+    return folder
+
+
+@pytest.fixture
 def database(new_engine):
     """One kind of database is enough where the rule is not the database's."""
     return new_engine("sqlite")
@@ -108,10 +117,10 @@ def test_loading_the_same_files_again_changes_nothing(engine, bundle):
     assert len(rows(engine, "loads")) == 2 * len(FILES)
 
 
-def test_a_changed_row_takes_the_place_of_its_predecessor(engine, bundle):
-    load(engine, bundle)
-    write(bundle, "dispensing", FILES["dispensing"].replace(",280,", ",281,"))
-    report = load(engine, bundle / "dispensing.csv")
+def test_a_changed_row_takes_the_place_of_its_predecessor(engine, small):
+    load(engine, small)
+    write(small, "dispensing", FILES["dispensing"].replace(",280,", ",281,"))
+    report = load(engine, small / "dispensing.csv")
     assert (report.accepted, report.unchanged) == (1, 2)
     assert rows(engine, "dispensing")["quantity"].tolist() == [281, -28, 56]
 
@@ -144,12 +153,12 @@ def test_parquet_loads_as_the_same_text_would(engine, new_engine, bundle):
     assert contents(other) == contents(engine)
 
 
-def test_byte_order_mark_column_order_case_and_gzip_do_not_matter(database, bundle):
+def test_byte_order_mark_column_order_case_and_gzip_do_not_matter(database, small):
     lines = [line.split(",") for line in FILES["facilities"].splitlines()]
     text = "\n".join(",".join(reversed(line)) for line in lines).replace("population", " Population ")
-    (bundle / "facilities.csv").unlink()
-    (bundle / "facilities.csv.gz").write_bytes(gzip.compress(("\ufeff" + text).encode()))
-    assert load(database, bundle).refused == ()
+    (small / "facilities.csv").unlink()
+    (small / "facilities.csv.gz").write_bytes(gzip.compress(("\ufeff" + text).encode()))
+    assert load(database, small).refused == ()
     assert rows(database, "facilities")["population"].tolist() == [1000, 2000]
 
 
@@ -209,9 +218,9 @@ def test_lines_are_right_after_quoted_line_breaks_and_blank_lines(tmp_path):
     assert [row.line for row in got.rejected] == [7]
 
 
-def test_of_two_rows_with_one_key_the_first_readable_one_counts(database, bundle):
-    write(bundle, "suppliers", "supplier_id,name,lead_time_days\nS1,A,soon\nS1,B,3\nS1,C,4\n")
-    report = load(database, bundle)
+def test_of_two_rows_with_one_key_the_first_readable_one_counts(database, small):
+    write(small, "suppliers", "supplier_id,name,lead_time_days\nS1,A,soon\nS1,B,3\nS1,C,4\n")
+    report = load(database, small)
     assert [(row.line, row.rule) for row in report.rejected_rows] == [
         (2, "must be a finite number"),
         (4, "duplicate key"),
@@ -219,9 +228,9 @@ def test_of_two_rows_with_one_key_the_first_readable_one_counts(database, bundle
     assert rows(database, "suppliers")["name"].tolist() == ["B"]
 
 
-def test_shares_of_a_site_that_do_not_sum_to_one_reject_that_site_only(database, bundle):
-    write(bundle, "ancestry", FILES["ancestry"].replace("0.3", "0.2"))
-    report = load(database, bundle)
+def test_shares_of_a_site_that_do_not_sum_to_one_reject_that_site_only(database, small):
+    write(small, "ancestry", FILES["ancestry"].replace("0.3", "0.2"))
+    report = load(database, small)
     assert {(row.line, row.rule) for row in report.rejected_rows} == {
         (2, "the shares of a site must sum to 1"),
         (3, "the shares of a site must sum to 1"),
@@ -243,15 +252,15 @@ def test_shares_of_a_site_that_do_not_sum_to_one_reject_that_site_only(database,
         ("stock", b"facility_id,product_id,quantity,counted_at,name\n", "looks like patient-level data"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_and_the_others_load(database, bundle, name, content, reason):
-    (bundle / f"{name}.csv").write_bytes(content)
-    report = load(database, bundle)
+def test_a_file_that_cannot_be_used_is_refused_and_the_others_load(database, small, name, content, reason):
+    (small / f"{name}.csv").write_bytes(content)
+    report = load(database, small)
     (refused,) = report.refused
     assert refused.file == f"{name}.csv"
     assert refused.reason.startswith(f"{name}.csv: ")
     assert reason in refused.reason
     assert {one.table: one.accepted for one in report.tables} == {
-        one: text.count("\n") - 1 for one, text in FILES.items() if one != name
+        one: FILES[one].count("\n") - 1 for one in ("facilities", "products", "dispensing")
     }
     assert rows(database, name).empty
     ledger = rows(database, "loads").set_index("file")
@@ -259,30 +268,29 @@ def test_a_file_that_cannot_be_used_is_refused_and_the_others_load(database, bun
 
 
 @pytest.mark.parametrize("content", [b"PAR1 not really", b""])
-def test_an_unreadable_parquet_file_is_refused(database, bundle, content):
-    (bundle / "stock.csv").unlink()
-    (bundle / "stock.parquet").write_bytes(content)
-    (refused,) = load(database, bundle).refused
+def test_an_unreadable_parquet_file_is_refused(database, small, content):
+    (small / "stock.parquet").write_bytes(content)
+    (refused,) = load(database, small).refused
     assert "not a readable Parquet file" in refused.reason
 
 
-def test_a_damaged_gzip_file_is_refused(database, bundle):
-    (bundle / "stock.csv").unlink()
-    (bundle / "stock.csv.gz").write_bytes(gzip.compress(FILES["stock"].encode())[:-9])
-    (refused,) = load(database, bundle).refused
+def test_a_damaged_gzip_file_is_refused(database, small):
+    (small / "stock.csv.gz").write_bytes(gzip.compress(FILES["stock"].encode())[:-9])
+    (refused,) = load(database, small).refused
     assert "cannot be read" in refused.reason
 
 
-def test_two_files_for_one_table_are_refused(database, bundle):
-    shutil.copy(bundle / "stock.csv", bundle / "Stock.csv")
-    assert {one.file for one in load(database, bundle).refused} == {"stock.csv", "Stock.csv"}
+def test_two_files_for_one_table_are_refused(database, small):
+    write(small, "stock", FILES["stock"])
+    write(small, "Stock", FILES["stock"])
+    assert {one.file for one in load(database, small).refused} == {"stock.csv", "Stock.csv"}
 
 
-def test_unknown_columns_and_files_are_told_and_not_fatal(database, bundle):
-    write(bundle, "assays", "facility_id,gene,alleles_tested,colour\n007,CYP2C19,*2,red\n")
-    write(bundle, "budget", "a,b\n1,2\n")
-    report = load(database, bundle)
-    assert report.messages == ("budget.csv is not a file of a site bundle and was not read",)
+def test_unknown_columns_and_files_are_told_and_not_fatal(database, small):
+    write(small, "assays", "facility_id,gene,alleles_tested,colour\n007,CYP2C19,*2,red\n")
+    write(small, "budget", "a,b\n1,2\n")
+    report = load(database, small)
+    assert report.messages[0] == "budget.csv is not a file of a site bundle and was not read"
     (notes,) = [one.notes for one in report.tables if one.table == "assays"]
     assert notes == ("unknown columns not read: colour",)
 
@@ -298,25 +306,25 @@ def test_missing_optional_files_are_told_with_what_is_skipped(database, bundle):
 
 
 @pytest.mark.parametrize("name", ["facilities", "products", "dispensing"])
-def test_a_bundle_without_a_required_file_is_refused_unless_the_database_has_it(database, bundle, name):
-    kept = (bundle / f"{name}.csv").read_bytes()
-    (bundle / f"{name}.csv").unlink()
+def test_a_small_without_a_required_file_is_refused_unless_the_database_has_it(database, small, name):
+    kept = (small / f"{name}.csv").read_bytes()
+    (small / f"{name}.csv").unlink()
     with pytest.raises(InvalidInput, match=f"no usable {name} file"):
-        load(database, bundle)
-    (bundle / f"{name}.csv").write_bytes(b"MRN\n1\n")
+        load(database, small)
+    (small / f"{name}.csv").write_bytes(b"MRN\n1\n")
     with pytest.raises(InvalidInput, match="column 'mrn' looks like patient-level data"):
-        load(database, bundle)
-    (bundle / f"{name}.csv").write_bytes(kept)
-    load(database, bundle)
-    (bundle / f"{name}.csv").unlink()
-    assert load(database, bundle).accepted == 0
+        load(database, small)
+    (small / f"{name}.csv").write_bytes(kept)
+    load(database, small)
+    (small / f"{name}.csv").unlink()
+    assert load(database, small).accepted == 0
 
 
-def test_small_counts_of_people_are_stored_as_suppressed_and_zero_stays(engine, bundle):
+def test_small_counts_of_people_are_stored_as_suppressed_and_zero_stays(engine, small):
     text = FILES["genotype_counts"].replace("Metabolizer,,", "Metabolizer,7,")
-    write(bundle, "genotype_counts", text)
-    write(bundle, "dispensing", FILES["dispensing"].replace(",12\n", ",4\n"))
-    report = load(engine, bundle)
+    write(small, "genotype_counts", text)
+    write(small, "dispensing", FILES["dispensing"].replace(",12\n", ",4\n"))
+    report = load(engine, small)
     notes = [note for one in report.tables for note in one.notes]
     assert notes == [
         "1 values of count under 11 stored as suppressed",
@@ -329,24 +337,26 @@ def test_small_counts_of_people_are_stored_as_suppressed_and_zero_stays(engine, 
     assert rows(engine, "dispensing")["patients"].dropna().tolist() == [20]
 
 
-def test_open_orders_that_a_site_no_longer_lists_are_removed(engine, bundle):
-    load(engine, bundle)
-    write(bundle, "open_orders", "\n".join(FILES["open_orders"].splitlines()[:2]) + "\n")
-    report = load(engine, bundle)
+def test_open_orders_that_a_site_no_longer_lists_are_removed(engine, small):
+    write(small, "open_orders", FILES["open_orders"])
+    load(engine, small)
+    write(small, "open_orders", "\n".join(FILES["open_orders"].splitlines()[:2]) + "\n")
+    report = load(engine, small)
     assert rows(engine, "open_orders")["order_id"].tolist() == ["O1", "O3"]
     (notes,) = [one.notes for one in report.tables if one.table == "open_orders"]
     assert notes == ("1 rows removed that the file no longer lists",)
 
 
-def test_a_rejected_order_removes_nothing_of_its_site(engine, bundle):
-    load(engine, bundle)
-    write(bundle, "open_orders", FILES["open_orders"].replace("O2,007,P2,1,", "O2,007,P2,one,"))
-    load(engine, bundle)
+def test_a_rejected_order_removes_nothing_of_its_site(engine, small):
+    write(small, "open_orders", FILES["open_orders"])
+    load(engine, small)
+    write(small, "open_orders", FILES["open_orders"].replace("O2,007,P2,1,", "O2,007,P2,one,"))
+    load(engine, small)
     assert rows(engine, "open_orders")["order_id"].tolist() == ["O1", "O2", "O3"]
 
 
-def test_the_ledger_names_file_digest_counts_and_time(engine, bundle):
-    load(engine, bundle)
+def test_the_ledger_names_file_digest_counts_and_time(engine, small):
+    load(engine, small)
     entry = rows(engine, "loads").set_index("table_name").loc["dispensing"]
     assert (entry["file"], entry["format"], entry["accepted"]) == ("dispensing.csv", "bundle", 3)
     assert len(entry["sha256"]) == 64
@@ -376,8 +386,8 @@ def test_any_quoted_text_is_read_back_as_it_was_written(tmp_path_factory, table)
     assert list(got.itertuples(index=False, name=None)) == kept
 
 
-def test_a_writer_that_waits_does_not_fail(database, bundle):
-    load(database, bundle)
+def test_a_writer_that_waits_does_not_fail(database, small):
+    load(database, small)
     with database.connect() as reader:
         reader.execute(sa.text("SELECT count(*) FROM dispensing")).all()
-        assert load(database, bundle).accepted == 0
+        assert load(database, small).accepted == 0

@@ -13,7 +13,7 @@ from warehouse.importers import cpic, pharmcat
 from warehouse.importers.checking import checked, reject
 from warehouse.importers.files import digest, is_table
 from warehouse.importers.ingest import MOST_LISTED_REJECTS, record, record_refused
-from warehouse.importers.mapping import is_lookup_key, mapping_of
+from warehouse.importers.mapping import is_lookup_key, mapping_of, normal_lookup_key
 from warehouse.importers.publication import ContentFiles, Publication
 from warehouse.importers.reference import RELEASES, active_releases, release_content, store_release, table_of
 from warehouse.importers.report import LoadReport, Progress, RefusedFile, RejectedRow, TableLoad
@@ -131,7 +131,8 @@ def _map(connection: sa.Connection, group: list[Publication], messages: list[str
         unreadable = ~one.part.frame["lookup_key"].map(is_lookup_key).astype(bool)
         rule = "must be a JSON object gene -> lookup key"
         reject(one.part, one.part.frame, [Violation("lookup_key", rule, unreadable.to_numpy().nonzero()[0])])
-        one.part.frame = one.part.frame[~unreadable]
+        one.part.frame = one.part.frame[~unreadable].copy()
+        one.part.frame["lookup_key"] = one.part.frame["lookup_key"].map(normal_lookup_key)
         mapping = mapping_of(one.part.frame, guidance)
         one.part.frame = one.part.frame.assign(mapping=mapping)
         counts = mapping.value_counts().sort_index()

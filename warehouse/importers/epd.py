@@ -76,6 +76,7 @@ def _parts(path: Path, titles: list[tuple[str, str, str]]) -> list[Part]:
     names = header(path)
     refuse_patient_columns(names, path, legitimate=PRACTICE_ADDRESS)
     wanted = {*PERIOD_NAMES, *SITE_NAMES, *SITE_TITLE_NAMES, *CODE_NAMES, *TITLE_NAMES, *_chemical(names)}
+    wanted.add("bnf_chemical_substance_code")
     quantity = "total_quantity" if "total_quantity" in names else "quantity"
     totals, own_titles, site_titles, rejected = [], set[tuple[str, str, str]](), dict[str, str](), list[RejectedRow]()
     for text in chunks(path, [*wanted, quantity]):
@@ -87,7 +88,9 @@ def _parts(path: Path, titles: list[tuple[str, str, str]]) -> list[Part]:
     rows = _sum(pd.concat(totals))
     products, reasons = _products(rows["product_id"].unique(), [*titles, *sorted(own_titles)])
     sha256 = digest(path)
-    data = dispensing_part(path, sha256, rows, reasons, rows["product_id"], "bnf_code")
+    data = dispensing_part(
+        path, sha256, rows, reasons, rows["product_id"], next(name for name in CODE_NAMES if name in names)
+    )
     data.rejected += rejected
     data.notes += _notes(rows)
     return [

@@ -52,6 +52,15 @@ def is_lookup_key(text: object) -> bool:
     return isinstance(keys, dict) and bool(keys)
 
 
+def normal_lookup_key(text: str) -> str:
+    """The JSON object in one spelling: genes in order, no escapes.
+
+    >>> normal_lookup_key('{"TPMT":"x","NUDT15":"y"}')
+    '{"NUDT15": "y", "TPMT": "x"}'
+    """
+    return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
+
+
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 

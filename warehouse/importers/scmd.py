@@ -112,7 +112,7 @@ def _from_name(name: str, unit: str) -> ProductRow:
 
 
 def _from_info(rows: pd.DataFrame) -> ProductRow:
-    if len(rows) > 1:
+    if len(rows) > 1 or "+" in rows["vtmnm"].iloc[0]:
         raise InvalidInput("more than one active ingredient: there is no one strength")
     row = rows.iloc[0]
     if row["strnt_nmrtr_uom"].lower() not in MILLIGRAMS or not row["vtmnm"]:

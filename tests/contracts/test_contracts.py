@@ -1,0 +1,122 @@
+"""Rules of the repository that a reviewer would otherwise have to remember."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from warehouse import dictionary
+from warehouse.schema import Base
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("forecasting", "warehouse", "assets", "api")
+MOST_LINES = 400
+
+MAY_IMPORT = {
+    "forecasting": {"forecasting"},
+    "warehouse": {"warehouse", "forecasting.terms", "forecasting.errors"},
+    "assets": {"assets", "forecasting", "warehouse"},
+    "api": {"api", "warehouse", "forecasting.terms", "forecasting.errors"},
+}
+EXEMPT = {"api/cli": {"assets"}}
+"""The command line starts runs."""
+
+
+def sources():
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            # `from forecasting import terms` imports forecasting.terms
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+
+
+def allowed(name, path):
+    package = path.relative_to(ROOT).parts[0]
+    extra = [words for folder, words in EXEMPT.items() if path.is_relative_to(ROOT / folder)]
+    prefixes = MAY_IMPORT[package].union(*extra)
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def test_imports_go_one_way():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources()
+        for name in imported(path)
+        if name.split(".")[0] in PACKAGES and not allowed(name, path)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "may"),
+    [
+        ("forecasting.demand.models", "warehouse/x.py", False),
+        ("forecasting.terms.Period", "warehouse/x.py", True),
+        ("assets.definitions", "api/app.py", False),
+        ("assets.definitions", "api/cli/run.py", True),
+        ("warehouse.store", "forecasting/x.py", False),
+        ("forecasting.termsandmore", "api/app.py", False),
+    ],
+)
+def test_the_import_rule_itself(name, path, may):
+    assert allowed(name, ROOT / path) is may
+
+
+def test_no_source_file_is_too_long():
+    generated = ROOT / "warehouse" / "migrations" / "versions"
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in sources()
+        if not path.is_relative_to(generated)
+        and (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES
+    }
+    assert long == {}
+
+
+def test_every_table_and_column_is_documented():
+    tables = Base.metadata.sorted_tables
+    assert [table.name for table in tables if not table.comment] == []
+    assert [f"{table.name}.{one.name}" for table in tables for one in table.columns if not one.comment] == []
+
+
+def test_the_data_dictionary_is_current():
+    written = (ROOT / dictionary.PATH).read_text(encoding="utf-8")
+    assert written == dictionary.render(), "run: python -m warehouse.dictionary"
+    assert all(f"### {name}\n" in written for name in Base.metadata.tables)
+
+
+def test_every_table_is_named_in_a_test():
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    mappers = {mapper.local_table.name: mapper.class_.__name__ for mapper in Base.registry.mappers}
+    unnamed = [name for name, cls in mappers.items() if not re.search(rf"\b({name}|{cls})\b", tests)]
+    assert sorted(set(unnamed) - set(TESTED_AS_CONTENT)) == []
+
+
+TESTED_AS_CONTENT = {
+    # `tests/warehouse/test_reference.py` stores and reads each of these by its kind of content
+    **dict.fromkeys(("allele_functions", "phenotype_rules", "guidance", "population_shares"), "content"),
+    **dict.fromkeys(("usual_daily_doses", "default_alternatives", "group_effective_sizes"), "content"),
+    **dict.fromkeys(("allele_frequencies", "diplotype_phenotypes", "content_releases"), "content"),
+}
+
+
+def test_the_project_file_names_no_package_registry():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert not re.search(r"index-url|\[\[tool\.uv\.index\]\]|find-links|https?://", text)
+
+
+def test_readme_commands_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = set(re.findall(r"^\s*(?:\$ )?(?:uv run )?pgx-supply ([a-z]+)", text, flags=re.MULTILINE))
+    if not commands:
+        pytest.skip("the README shows no pgx-supply command yet")
+    from api.cli.main import cli
+
+    assert commands <= set(cli.commands)
