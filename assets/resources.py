@@ -36,6 +36,10 @@ class Warehouse(dg.ConfigurableResource[Any]):
         """Engine of the database."""
         return create_engine(self.database_url)
 
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the database's connections at the end of a run."""
+        self.engine.dispose()
+
     def read(self, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> pd.DataFrame:
         """Rows of a table as a typed frame."""
         with self.engine.connect() as connection:
@@ -55,6 +59,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     """Keeps each asset's rows in the table of its name; a run's rows replace the rows of the same origin at once."""
 
     warehouse: dg.ResourceDependency[Warehouse]
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the connections of the manager's own warehouse at the end of a run."""
+        self.warehouse.engine.dispose()
 
     def handle_output(self, context: dg.OutputContext, obj: Staged) -> None:
         """Validate and write the rows and the problems of one asset in one transaction."""

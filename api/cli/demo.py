@@ -21,12 +21,13 @@ SHOWN = 10
 @database_option
 def demo(database: str | None) -> None:
     """Plan an invented hospital network and show today's top recommendations."""
+    from assets.demo import write_demo_bundle
     from warehouse.importers import load
 
     settings = settings_with(database)
     engine = open_database(settings)
     today = dt.datetime.now(dt.UTC).date()
-    _write_bundle(today - dt.timedelta(days=today.weekday()))
+    write_demo_bundle(BUNDLE, today - dt.timedelta(days=today.weekday()))
     _refuse_other_data(engine)
     with progress("loading") as report:
         load(engine, BUNDLE, "bundle", report)
@@ -40,14 +41,6 @@ def demo(database: str | None) -> None:
         "  pgx-supply user add you --role approver && pgx-supply serve --with-dagster\n"
         "  then the worklist on http://127.0.0.1:8000 and the assets on http://127.0.0.1:3000"
     )
-
-
-def _write_bundle(as_of: dt.date) -> None:
-    from forecasting.demo import demo_network
-
-    BUNDLE.mkdir(exist_ok=True)
-    for name, frame in demo_network(as_of=as_of).files.items():
-        frame.to_csv(BUNDLE / f"{name}.csv", index=False)
 
 
 def _refuse_other_data(engine: "sa.Engine") -> None:
