@@ -71,7 +71,7 @@ def mix_is_conserved(warehouse: Warehouse) -> dg.AssetCheckResult:
     products = describe_products(sold(_read(warehouse, "products"), run), content.usual_daily_dose)
     alternatives = approved_alternatives(_read(warehouse, "alternatives"), content, run)
     broken = broken_moves(moves, products, content.guidance, alternatives)
-    shown = {
+    shown: dict[str, Any] = {
         "moves": len(moves),
         "broken": len(broken),
         "first broken": dg.MetadataValue.md(markdown_table(broken.head())),
