@@ -1,5 +1,7 @@
 """Stage 2, pharmacogenomics: who has which genotype, per site and gene."""
 
+import dataclasses
+
 import pandas as pd
 
 from assets.content import active_content
@@ -36,6 +38,10 @@ def prevalence(
         ancestry=ancestry,
         genotype_counts=_newest_counts(genotype_counts, as_of),
         assays=assays,
+    )
+    # a gene that no site has frequencies of is told in the problems and has no rows
+    posterior = dataclasses.replace(
+        posterior, by_gene={gene: one for gene, one in posterior.by_gene.items() if one.facility_ids}
     )
     found = posterior.problems.drop_duplicates()
     problems = [(site, gene, "prevalence", text) for site, gene, text in found.to_numpy().tolist()]

@@ -21,6 +21,7 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALLEST_SHOWN_COUNT = 11
+NEWEST_RUN = "select * from runs order by started_at desc limit 1"
 GENES = ("CYP2C19", "CYP2B6")
 EXAMPLE_GROUPS = {
     "EUR": "European",
@@ -109,13 +110,15 @@ def community(data: Path, work: Path) -> Journey:
     click.echo("\nCommunity: sertraline by area, strength and month")
     epd = [data / "rx" / name for name in ("epd_sertraline_ccg_month.csv.gz", "epd_sertraline_bnf_names.csv")]
     click.echo(_indented(journey.call("load", *epd, "--format", "epd")))
+    # the first run stores the built-in knowledge: what CPIC's files lack is carried over from it, and mapped to it
+    areas = example_areas(journey)
+    journey.call("run", "--without-genetics", "--facility", areas["EUR"], "--horizon", 1)
     pgx = data / "pgx"
     cpic = ["frequencies/allele_frequency_by_group.csv", "alleles/allele_function.csv", "alleles/diplotype_phenotype"]
     told = journey.call(
         "load", *(pgx / name for name in (*cpic, "guidance/cpic_recommendation.csv")), "--format", "cpic"
     )
     click.echo(_indented("\n".join(line for line in told.splitlines() if "release" in line or "rejected" not in line)))
-    areas = example_areas(journey)
     bundle = write_example_bundle(areas, pgx / "cohorts" / "1kgp_pypgx_phenotype_counts.csv", work / "example_bundle")
     click.echo("  example areas: " + ", ".join(f"{area} = {group}" for group, area in areas.items()))
     click.echo(_indented(journey.call("load", bundle)))
@@ -167,7 +170,7 @@ def report(journey: Journey, forecasts: pd.DataFrame) -> None:
     sites = forecasts[forecasts["facility_id"] != "*"]
     click.echo(f"  rows in: {len(history)}; forecast rows out: {len(forecasts)} ({len(sites)} by site)")
     click.echo(f"  problems told: {_counts(journey.rows('select rule from problems')['rule'])}")
-    click.echo(f"  period and origin: {journey.rows('select period, as_of, horizon from runs').to_numpy().tolist()}")
+    click.echo(f"  period and origin: {newest[['period', 'as_of', 'horizon']].to_numpy().tolist()}")
     levels = [name for name in forecasts.columns if name[0] == "p" and name[1:].isdigit()]
     ordered = (forecasts[levels].diff(axis=1).iloc[:, 1:] >= -1e-6).all(axis=None)
     click.echo(f"  lowest quantile {forecasts[levels].min(axis=None):g}; quantiles in order: {ordered}")
@@ -220,7 +223,7 @@ def genetic_report(journey: Journey, forecasts: pd.DataFrame, areas: dict[str, s
     click.echo(_table(baseline.loc[list(areas.values())].round(0).reset_index()))
     others = forecasts[~forecasts["facility_id"].isin([*areas.values(), "*"])]["genetic_shift"].abs().max()
     click.echo(f"  largest shift at an area that is no example: {others:g}")
-    click.echo(f"  releases of the run: {journey.rows('select releases from runs')['releases'].iloc[0]}")
+    click.echo(f"  releases of the run: {journey.rows(NEWEST_RUN)['releases'].iloc[0]}")
     mapped = journey.rows(
         "select mapping from published_recommendations where release_id in "
         "(select release_id from content_releases where active)"
