@@ -35,7 +35,7 @@ EXAMPLE_GROUPS = {
 ROLL_OUT = ("EUR", "EAS", "SAS")
 """Example areas that plan to test; at the others testing does not come."""
 
-PLAN = [("2022-01-01", 0.0, 0.0, False), ("2025-04-01", 0.3, 0.7, True), ("2025-10-01", 0.6, 0.7, True)]
+PLAN = [("2022-01-01", 0.0, 0.0, False), ("2025-04-01", 0.3, 0.7, True)]
 """First day, share tested, share followed, whether it is a plan: an example, not a programme of the NHS."""
 
 
@@ -170,6 +170,7 @@ def report(journey: Journey, forecasts: pd.DataFrame) -> None:
     sites = forecasts[forecasts["facility_id"] != "*"]
     click.echo(f"  rows in: {len(history)}; forecast rows out: {len(forecasts)} ({len(sites)} by site)")
     click.echo(f"  problems told: {_counts(journey.rows('select rule from problems')['rule'])}")
+    newest = journey.rows(NEWEST_RUN)
     click.echo(f"  period and origin: {newest[['period', 'as_of', 'horizon']].to_numpy().tolist()}")
     levels = [name for name in forecasts.columns if name[0] == "p" and name[1:].isdigit()]
     ordered = (forecasts[levels].diff(axis=1).iloc[:, 1:] >= -1e-6).all(axis=None)
