@@ -1,11 +1,13 @@
 """`serve`: the API and the worklist, and on request the Dagster UI beside them. Loopback only unless told otherwise."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from warehouse.settings import Settings
 
 DAGSTER_PORT = 3000
+DAGSTER_STOPS_SECONDS = 20
 
 
 @click.command()
@@ -31,11 +34,25 @@ def serve(host: str, port: int, with_dagster: bool, dagster_port: int, database:
 
     settings = settings_with(database)
     engine = open_database(settings)
-    if with_dagster:
-        with _dagster(settings, host, dagster_port):
-            uvicorn.run(create_app(engine), host=host, port=port, log_level="warning")
-    else:
+    with _ends_quietly(), _dagster(settings, host, dagster_port) if with_dagster else contextlib.nullcontext():
         uvicorn.run(create_app(engine), host=host, port=port, log_level="warning")
+
+
+@contextmanager
+def _ends_quietly() -> Iterator[None]:
+    """SIGTERM and Ctrl-C end the block, and what it started, and are no failure."""
+
+    def end(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    # uvicorn raises the signal again once it has stopped: left alone, that would end the process and leave Dagster
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -47,9 +64,18 @@ def _dagster(settings: "Settings", host: str, port: int) -> Iterator[None]:
         "PGX_SUPPLY_DATABASE_URL": settings.database_url,
     }
     arguments = ["dev", "-m", "assets.definitions", "-h", host, "-p", str(port)]
-    process = subprocess.Popen([sys.executable, "-m", "dagster", *arguments], env=environment)
+    # a session of its own: Ctrl-C reaches it through us, once, and all it started can be ended with it
+    process = subprocess.Popen([sys.executable, "-m", "dagster", *arguments], env=environment, start_new_session=True)
     try:
         yield
     finally:
-        process.terminate()
-        process.wait()
+        _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(DAGSTER_STOPS_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
