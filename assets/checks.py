@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from assets.conservation import broken_moves
 from assets.content import active_content
 from assets.metadata import markdown_table
-from assets.regimens import approved_alternatives, sold
+from assets.regimens import approved_alternatives, in_use
 from assets.resources import Warehouse
 from forecasting.regimens.strengths import describe_products
 from forecasting.terms import ALL_FACILITIES
@@ -68,7 +68,8 @@ def mix_is_conserved(warehouse: Warehouse) -> dg.AssetCheckResult:
     run = warehouse.latest_run()
     with warehouse.engine.connect() as connection:
         content = active_content(connection)
-    products = describe_products(sold(_read(warehouse, "products"), run), content.usual_daily_dose)
+    used = in_use(_read(warehouse, "products"), _read(warehouse, "dispensing"), run)
+    products = describe_products(used, content.usual_daily_dose)
     alternatives = approved_alternatives(_read(warehouse, "alternatives"), content, run)
     broken = broken_moves(moves, products, content.guidance, alternatives)
     shown: dict[str, Any] = {

@@ -17,6 +17,8 @@ from warehouse.schema.results import Exposure, RegimenMove
 MIX_DAYS = 365
 """A site's mix of strengths is that of the last year."""
 
+LEAST_SHARE_OF_DRUG = 0.001
+
 
 @table_asset(Exposure, group=REGIMENS)
 def exposure(
@@ -49,7 +51,7 @@ def regimen_moves(
     with warehouse.engine.connect() as connection:
         content = active_content(connection)
     moves = build_moves(
-        describe_products(sold(products, run), content.usual_daily_dose),
+        describe_products(in_use(products, dispensing, run), content.usual_daily_dose),
         content.guidance,
         approved_alternatives(alternatives, content, run),
         content.population_share,
@@ -64,10 +66,18 @@ def regimen_moves(
     return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
 
 
-def sold(products: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
-    """Products that can be dispensed at the origin: nobody is moved to what is withdrawn or not yet launched."""
+def in_use(products: pd.DataFrame, dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+    """Products that patients can be moved to at the origin.
+
+    Left out are those withdrawn or not yet launched, and those that made up less than `LEAST_SHARE_OF_DRUG` of their
+    drug's dose units in the network over the last year: a strength made to order now and then is not stocked.
+    """
     as_of = pd.Timestamp(run.as_of)
-    return products[~(products["withdrawn_on"] <= as_of) & ~(products["launched_on"] > as_of)]
+    alive = ~(products["withdrawn_on"] <= as_of) & ~(products["launched_on"] > as_of)
+    units = products["product_id"].map(_recent_quantity(dispensing, run).sum()).fillna(0.0)
+    share = units / units.groupby(products["drug"]).transform("sum")
+    new = products["launched_on"] > as_of - pd.Timedelta(days=MIX_DAYS)
+    return products[alive & (new | ~(share < LEAST_SHARE_OF_DRUG))]
 
 
 def approved_alternatives(site: pd.DataFrame, content: ReferenceContent, run: PlanningRun) -> pd.DataFrame:

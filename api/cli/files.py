@@ -8,6 +8,8 @@ import click
 from api.cli.common import as_of_option, database_option, open_database, progress, settings_with
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from warehouse.importers import LoadReport
 
 FORMATS = ("bundle", "scmd", "epd", "sdud", "cpic", "pharmcat")
@@ -24,11 +26,22 @@ def load(paths: tuple[Path, ...], format_name: str, database: str | None) -> Non
     from warehouse.importers import load as load_files
 
     engine = open_database(settings_with(database))
+    if format_name in ("cpic", "pharmcat"):
+        _store_builtin_content(engine)
     with progress("loading") as report:
         done = load_files(engine, list(paths), format_name, report)
     tell(done)
     if done.refused or (done.rejected and not done.accepted and not done.unchanged):
         raise click.exceptions.Exit(1)
+
+
+def _store_builtin_content(engine: "sa.Engine") -> None:
+    """What a publisher leaves out is carried over from built-in content, and its rows are compared with it."""
+    from assets.content import store_builtin_content
+    from warehouse.engine import writing
+
+    with writing(engine) as connection:
+        store_builtin_content(connection)
 
 
 def tell(report: "LoadReport") -> None:

@@ -24,18 +24,18 @@ for command in (
 def main() -> None:
     """Run the command line and leave with its exit code."""
     try:
-        cli(standalone_mode=False)
+        # click hands back the code of a command that ended itself, instead of ending the program with it
+        code = cli(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(1)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
     except PgxSupplyError as error:
         click.echo(f"pgx-supply: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         click.echo(f"pgx-supply: {error}", err=True)
         sys.exit(1)
+    sys.exit(code)

@@ -49,7 +49,11 @@ class Planned:
         return Warehouse(database_url=self.url)
 
     def table(self, name: str) -> pd.DataFrame:
-        return self.warehouse.read(Base.metadata.tables[name])
+        warehouse = self.warehouse
+        try:
+            return warehouse.read(Base.metadata.tables[name])
+        finally:
+            warehouse.engine.dispose()
 
     def execute(self, statement: str, **values: object) -> None:
         engine = create_engine(self.url)

@@ -24,6 +24,7 @@ def decide(planned: Any, recommendation_id: str, status: str) -> None:
     planned.execute(statement, status=status, id=recommendation_id)
 
 
+@pytest.mark.slow
 def test_the_same_origin_planned_again_gives_identical_tables(copied: Any, comparable: Comparable) -> None:
     mine = copied()
     before = {name: comparable(mine.table(name)) for name in RESULTS}
@@ -53,6 +54,7 @@ def test_without_genetics_only_what_testing_moves_changes(copied: Any) -> None:
     assert (grows["with"] < grows["without"]).all()
 
 
+@pytest.mark.slow
 def test_a_run_of_one_site_leaves_the_others_rows_as_they_are(copied: Any, comparable: Comparable) -> None:
     mine = copied()
     before = {name: comparable(mine.table(name)) for name in RESULTS}
@@ -93,6 +95,7 @@ def test_an_approved_line_is_on_order_and_undecided_ones_are_superseded(copied: 
     assert all(approved in documents[one] for one in counted)
 
 
+@pytest.mark.slow
 def test_an_open_order_that_an_exported_line_became_is_counted_once(copied: Any) -> None:
     mine = copied()
     line = mine.table("recommendations").iloc[0]
@@ -112,6 +115,7 @@ def test_an_open_order_that_an_exported_line_became_is_counted_once(copied: Any)
     assert again["packs"].iloc[0] <= line["packs"]
 
 
+@pytest.mark.slow
 def test_a_plan_of_the_past_uses_nothing_from_after_its_origin(copied: Any, comparable: Comparable) -> None:
     mine = copied()
     past = dt.date(2026, 8, 3)
