@@ -148,7 +148,10 @@ class Desk:
         file = self.folder / (name or f"{what}.csv")
         done = self.succeed("export", what, "--out", file.name, *options)
         assert (done.stdout, done.stderr) == ("", "")
-        return pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
+        # "n/a" is one of CPIC's phenotypes
+        return (
+            pd.read_csv(file, keep_default_na=False, na_values=[""]) if file.suffix == ".csv" else pd.read_parquet(file)
+        )
 
     @contextlib.contextmanager
     def serve(self, *arguments):

@@ -1,0 +1,148 @@
+"""load, run, export: the files that come out, what is said, exit codes, and what wrong usage is told."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+SITES, PRODUCTS, WEEKS = 3, 20, 26
+COLUMNS = {
+    "forecasts": "facility_id product_id period_start mean p025 p05 p10 p25 p50 p75 p90 p95 p975 baseline_mean "
+    "genetic_shift model",
+    "recommendations": "recommendation_id facility_id product_id supplier_id packs quantity cost order_by need_by "
+    "reason stockout_probability_before stockout_probability_after expected_waste days_on_hand_before "
+    "days_on_hand_after status",
+    "prevalence": "facility_id gene result_type result mean low high effective_n",
+    "backtest": "stage segment metric value series origins",
+}
+
+
+@pytest.fixture(scope="module")
+def exported(planned):
+    """The four exports of the planned network as CSV, by name."""
+    return {what: planned.export(what) for what in COLUMNS}
+
+
+@pytest.mark.parametrize("what", COLUMNS)
+def test_an_export_has_the_documented_columns_and_says_the_same_in_csv_and_parquet(planned, exported, what):
+    csv, parquet = exported[what], planned.export(what, f"{what}.parquet")
+    assert list(csv.columns) == list(parquet.columns) == COLUMNS[what].split()
+    assert len(csv) > 0
+    pd.testing.assert_frame_equal(csv, _as_csv_reads(parquet, csv), check_dtype=False)
+
+
+def _as_csv_reads(frame, csv):
+    """Exact decimals are text in Parquet; a CSV reader takes them for numbers."""
+    numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(csv[name])]
+    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in numbers})
+
+
+def test_forecasts_have_one_row_per_site_product_and_week_and_for_the_whole_system(exported):
+    forecasts = exported["forecasts"]
+    assert len(forecasts) == (SITES + 1) * PRODUCTS * WEEKS
+    assert not forecasts.duplicated(["facility_id", "product_id", "period_start"]).any()
+    assert sorted(forecasts["facility_id"].unique()) == ["*", "H01", "H02", "H03"]
+    weeks = pd.date_range("2026-11-23", periods=WEEKS, freq="7D").strftime("%Y-%m-%d").tolist()
+    assert sorted(forecasts["period_start"].unique()) == weeks
+    assert not forecasts.isna().any().any()
+
+
+def test_the_whole_system_is_the_sum_of_its_sites(exported):
+    forecasts = exported["forecasts"]
+    sums = forecasts[forecasts["facility_id"] != "*"].groupby(["product_id", "period_start"])["mean"].sum()
+    whole = forecasts[forecasts["facility_id"] == "*"].set_index(["product_id", "period_start"])["mean"]
+    pd.testing.assert_series_equal(sums, whole.sort_index(), rtol=1e-9)
+
+
+def test_recommended_packs_respect_minimum_and_multiple_and_quantity_is_packs_times_size(exported, network_files):
+    products = network_files["products"].set_index("product_id")
+    lines = exported["recommendations"].join(products[["pack_size"]].astype(float), on="product_id")
+    minimum = lines["product_id"].map(products["minimum_order_packs"]).fillna(1).astype(float)
+    multiple = lines["product_id"].map(products["order_multiple_packs"]).fillna(1).astype(float)
+    assert (lines["packs"] >= minimum).all()
+    assert (lines["packs"] % multiple == 0).all()
+    assert (lines["quantity"] == lines["packs"] * lines["pack_size"]).all()
+
+
+def test_a_parquet_bundle_loads_as_the_csv_bundle_does_and_a_second_load_changes_nothing(loaded, desk, network_files):
+    desk.write_bundle(network_files, "parquet")
+    desk.succeed("load", "bundle")
+    again = desk.succeed("load", "bundle")
+    counted = [line.split(": ")[1].split(", ") for line in again.stdout.splitlines() if " -> " in line]
+    assert {(accepted, rejected) for accepted, rejected, _ in counted} == {("0 accepted", "0 rejected")}
+    for name in network_files:
+        assert desk.rows(name) == loaded.rows(name), name
+
+
+def test_stages_without_input_are_skipped_and_told_on_stderr(desk, network_files):
+    required = {name: network_files[name] for name in ("facilities", "products", "dispensing")}
+    desk.write_bundle(required | {"products": required["products"].drop(columns="supplier_id")})
+    told = desk.succeed("load", "bundle").stderr
+    assert "no testing_coverage file: the genetic step is skipped" in told
+    done = desk.succeed("run", "--horizon", 4, "--facility", "H03")
+    assert done.stdout == ""
+    assert "stock is missing" in done.stderr
+    assert len(desk.export("recommendations")) == 0
+    assert set(desk.export("forecasts")["genetic_shift"]) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["load", "nowhere"], 2, "nowhere"),
+        (["load", "bundle", "--format", "excel"], 2, "'excel' is not one of 'bundle'"),
+        (["load", "bundle/nothing"], 1, "no file of a site bundle here"),
+        (["run", "--as-of", "today"], 2, "'today' is not a date (YYYY-MM-DD)"),
+        (["run", "--as-of", "1999-01-04"], 1, "nothing is known before it"),
+        (["run", "--horizon", "0"], 2, "--horizon"),
+        (["run", "--facility", "H99"], 1, "unknown facility H99; known are H01, H02, H03"),
+        (["run", "--database", "nonsense"], 1, "not a database URL: 'nonsense'"),
+        (["run", "--database", "mysql://a/b"], 1, "'mysql' is not supported"),
+        (["run", "--database", "postgresql://x:geheim@127.0.0.1:1/x"], 1, "cannot be opened"),
+        (["run", "--database", "sqlite:////nowhere/at/all.db"], 1, "cannot be opened"),
+        (["run", "--database", "sqlite:///empty.db"], 1, "there is no dispensing history"),
+        (["export", "forecasts", "--out", "f.csv", "--database", "sqlite:///empty.db"], 1, "nothing was planned yet"),
+        (["export", "forecasts", "--out", "f.xlsx"], 2, "must end in .csv or .parquet"),
+        (["export", "forecasts"], 2, "--out"),
+        (["export", "secrets", "--out", "f.csv"], 2, "'secrets' is not one of"),
+        (["export", "forecasts", "--out", "nowhere/f.csv"], 1, "nowhere"),
+        (["export", "forecasts", "--out", "f.csv", "--as-of", "2020-01-06"], 1, "no run with origin 2020-01-06"),
+        (["replay"], 2, "replay is not built yet"),
+        (["scenario", "f.toml"], 2, "scenario is not built yet"),
+        (["fly"], 2, "No such command 'fly'"),
+        (["key", "add", "x", "--scope", "everything"], 1, "everything"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_is_told_in_a_sentence_with_its_exit_code(at_a_desk, arguments, code, said):
+    told = at_a_desk.fail(*arguments, code=code)
+    assert said in told
+    assert "geheim" not in told
+    sentence = told.splitlines()[-1]
+    assert sentence.startswith(("pgx-supply: ", "Error: "))
+    assert code == 2 or len(told.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def at_a_desk(planned, tmp_path_factory):
+    desk = planned.copy_to(tmp_path_factory.mktemp("mistakes"))
+    (desk.folder / "bundle" / "nothing").mkdir()
+    return desk
+
+
+def test_help_answers_at_once(desk):
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert "recommendations" in desk.succeed("--help").stdout
+        took.append(time.perf_counter() - began)
+    assert statistics.median(took) < 0.5
+
+
+def test_the_command_line_is_imported_without_what_only_some_commands_need():
+    code = "import sys, api.cli.main; print(sorted({'dagster', 'pandas', 'sqlalchemy', 'fastapi'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
