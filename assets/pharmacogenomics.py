@@ -9,6 +9,7 @@ from assets.resources import Warehouse
 from assets.staged import Staged, problems_frame
 from assets.table_asset import PHARMACOGENOMICS, table_asset
 from forecasting.pharmacogenomics import prevalence as science
+from forecasting.terms import ALL_FACILITIES
 from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.results import Prevalence
 
@@ -43,9 +44,22 @@ def prevalence(
     posterior = dataclasses.replace(
         posterior, by_gene={gene: one for gene, one in posterior.by_gene.items() if one.facility_ids}
     )
-    found = posterior.problems.drop_duplicates()
-    problems = [(site, gene, "prevalence", text) for site, gene, text in found.to_numpy().tolist()]
-    return Staged(posterior.frame.assign(as_of=as_of), problems_frame(problems))
+    return Staged(posterior.frame.assign(as_of=as_of), _grouped(posterior.problems.drop_duplicates()))
+
+
+MOST_NAMED = 5
+
+
+def _grouped(problems: pd.DataFrame) -> pd.DataFrame:
+    """One line a problem: the sites that have it for the same genes, and those genes, stand in it together."""
+    rows = []
+    genes_of = problems.groupby(["problem", "facility_id"])["gene"].agg(lambda genes: ", ".join(sorted(genes)))
+    for (text, genes), same in genes_of.reset_index().groupby(["problem", "gene"]):
+        sites = sorted(same["facility_id"])
+        more = f" and {len(sites) - MOST_NAMED} more" if len(sites) > MOST_NAMED else ""
+        where = f" ({', '.join(sites[:MOST_NAMED])}{more})" if sites != [ALL_FACILITIES] else ""
+        rows.append((sites[0] if len(sites) == 1 else None, genes, "prevalence", f"{genes}: {text}{where}"))
+    return problems_frame(rows)
 
 
 def _empty() -> pd.DataFrame:
