@@ -110,9 +110,7 @@ def community(data: Path, work: Path) -> Journey:
     click.echo("\nCommunity: sertraline by area, strength and month")
     epd = [data / "rx" / name for name in ("epd_sertraline_ccg_month.csv.gz", "epd_sertraline_bnf_names.csv")]
     click.echo(_indented(journey.call("load", *epd, "--format", "epd")))
-    # the first run stores the built-in knowledge: what CPIC's files lack is carried over from it, and mapped to it
     areas = example_areas(journey)
-    journey.call("run", "--without-genetics", "--facility", areas["EUR"], "--horizon", 1)
     pgx = data / "pgx"
     cpic = ["frequencies/allele_frequency_by_group.csv", "alleles/allele_function.csv", "alleles/diplotype_phenotype"]
     told = journey.call(
