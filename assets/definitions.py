@@ -48,6 +48,7 @@ def definitions(warehouse: Warehouse) -> dg.Definitions:
         asset_checks=all_checks,
         jobs=[plan_job],
         schedules=[weekly_schedule],
+        executor=dg.in_process_executor,
         resources={"warehouse": warehouse, "warehouse_io": WarehouseIOManager(warehouse=warehouse)},
     )
 
