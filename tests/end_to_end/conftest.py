@@ -224,3 +224,15 @@ def planned(tmp_path_factory, loaded):
 def desk(tmp_path):
     """An empty working folder."""
     return Desk(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def desk_at(tmp_path_factory):
+    """Makes an empty working folder of that name, for what a module's tests share."""
+    return lambda name: Desk(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(name="free_port")
+def _free_port():
+    """A port nothing listens on."""
+    return free_port()
