@@ -257,11 +257,11 @@ class Alternative(Base):
         sa.Date, "First day it holds; 1900-01-01 when not stated.", primary_key=True, default=NOT_STATED
     )
     share: Mapped[float | None] = column(
-        sa.Float, "Share of those who move; blank = equal shares.", AtLeast(0), AtMost(1), unit="share"
+        sa.Float, "Share of those who move; blank = an equal part of what is left.", AtLeast(0), AtMost(1), unit="share"
     )
     dose_ratio: Mapped[float | None] = column(
         sa.Float,
-        "Strength units of the alternative per strength unit replaced; blank = by usual daily dose.",
+        "Strength units of the alternative per strength unit replaced; blank, or 1, = a day for a day.",
         MoreThan(0),
         unit="ratio",
     )
