@@ -77,6 +77,6 @@ def parse_date(_context: click.Context, _parameter: click.Parameter, value: str 
         raise click.BadParameter(f"{value!r} is not a date (YYYY-MM-DD)") from error
 
 
-as_of_option = click.option(
-    "--as-of", callback=parse_date, metavar="DATE", help="Origin day; default: the period after the history's last."
-)
+def as_of_option(default: str) -> Callable[[Any], Any]:
+    """The `--as-of` option; `default` says in words which origin is taken without it."""
+    return click.option("--as-of", callback=parse_date, metavar="DATE", help=f"Origin day; default: {default}.")

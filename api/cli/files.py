@@ -64,7 +64,7 @@ def tell(report: "LoadReport") -> None:
 @click.command()
 @click.argument("what", type=click.Choice(EXPORTS))
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="FILE.csv or FILE.parquet")
-@as_of_option
+@as_of_option("the latest run's")
 @database_option
 def export(what: str, out: Path, as_of: Any, database: str | None) -> None:
     """Write forecasts, recommendations, prevalence or the backtest of a run to a file."""

@@ -40,7 +40,7 @@ def plan(
 
 
 @click.command()
-@as_of_option
+@as_of_option("the period after the history's last")
 @click.option("--horizon", type=click.IntRange(min=1), help="Periods ahead; default: about half a year.")
 @click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
 @click.option("--without-genetics", is_flag=True, help="Forecast blind to genotype, for comparison.")
@@ -53,7 +53,7 @@ def run(
 
 
 @click.command()
-@as_of_option
+@as_of_option("the latest run's")
 @database_option
 def backtest(as_of: Any, database: str | None) -> None:
     """Show how good each step of the forecast was on held-out periods (of the run with this origin)."""
