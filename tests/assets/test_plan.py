@@ -11,6 +11,7 @@ import pandas as pd
 from assets.checks import mix_is_conserved
 from assets.definitions import computed_assets, defs, weekly_schedule
 from assets.execute import instance_folder
+from forecasting.demo import DemoNetwork
 from forecasting.procurement.explanation import recompute
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
 
@@ -141,3 +142,21 @@ def test_definitions_load_with_groups_in_the_order_of_the_data_and_a_weekly_sche
             assert graph.get(parent).group_name <= graph.get(key).group_name
     assert weekly_schedule.cron_schedule == "0 5 * * 1"
     assert defs.resolve_job_def("plan")
+
+
+def test_genetics_come_closer_to_the_truth_than_the_baseline_where_testing_moves_demand(
+    planned: Any, network: DemoNetwork
+) -> None:
+    forecasts = planned.table("forecasts")
+    truth = network.truth.expected
+    both = forecasts.merge(truth, on=["facility_id", "product_id", "period_start"])
+    totals = both.groupby(["facility_id", "product_id"])[
+        ["mean", "baseline_mean", "expected_quantity", "expected_quantity_origin_exposure"]
+    ].sum()
+    true_shift = totals["expected_quantity"] - totals["expected_quantity_origin_exposure"]
+    our_shift = totals["mean"] - totals["baseline_mean"]
+    moved = true_shift.abs() > 0.02 * totals["expected_quantity"]
+    assert moved.sum() >= 5
+    # the baseline's own error is left out: what is scored is what the genetic step adds
+    assert (our_shift - true_shift)[moved].abs().sum() < 0.6 * true_shift[moved].abs().sum()
+    assert (our_shift[moved] * true_shift[moved] > 0).mean() > 0.9
