@@ -31,7 +31,7 @@ def load(paths: tuple[Path, ...], format_name: str, database: str | None) -> Non
     with progress("loading") as report:
         done = load_files(engine, list(paths), format_name, report)
     tell(done)
-    if done.refused or (done.rejected and not done.accepted and not done.unchanged):
+    if done.refused or any(one.rejected and not one.accepted + one.unchanged for one in done.tables):
         raise click.exceptions.Exit(1)
 
 

@@ -90,6 +90,15 @@ def write(folder, name, text):
     (folder / f"{name}.csv").write_text(text, encoding="utf-8")
 
 
+def test_products_that_name_a_supplier_load_without_a_suppliers_file(database, small):
+    write(small, "products", FILES["products"])
+    report = load(database, small)
+    assert (report.rejected, report.refused) == (0, ())
+    assert rows(database, "products")["supplier_id"].tolist() == ["S1", "S1"]
+    notes = [note for one in report.tables for note in one.notes]
+    assert "supplier_id is kept as it stands: no suppliers are loaded" in notes
+
+
 def test_every_input_table_has_a_bundle_file():
     inputs = {name for name, table in Base.metadata.tables.items() if table.info["layer"] == "inputs"}
     assert inputs == set(TABLE_NAMES) == set(FILES)

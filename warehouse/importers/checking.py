@@ -52,7 +52,7 @@ def checked(part: Part, connection: sa.Connection | None, rules: Iterable[Domain
     reject(part, text, [one for one in violations(typed, part.table) if one.rule == DUPLICATE_KEY], typed.index)
     typed = _remaining(typed, part)
     if connection is not None:
-        reject(part, text, _unknown_references(typed, part.table, connection), typed.index)
+        reject(part, text, _unknown_references(typed, part, connection), typed.index)
         typed = _remaining(typed, part)
     for rule in rules:
         reject(part, text, rule(typed), typed.index)
@@ -79,13 +79,19 @@ def _remaining(typed: pd.DataFrame, part: Part) -> pd.DataFrame:
     return typed.loc[~typed.index.isin([row.line for row in part.rejected])]
 
 
-def _unknown_references(typed: pd.DataFrame, table: sa.Table, connection: sa.Connection) -> Iterable[Violation]:
+def _unknown_references(typed: pd.DataFrame, part: Part, connection: sa.Connection) -> Iterable[Violation]:
+    table = part.table
     for one in table.columns:
         for key in one.foreign_keys:
             known = _known(typed, one.name, key.column.table, key.column.name, table, connection)
             yield _violation(typed, one.name, known, f"must be a {key.column.name} of {key.column.table.name}")
     for name, rule in soft_references(table):
         target = table.metadata.tables[rule.table]
+        if target is not table and connection.execute(sa.select(target.c[rule.column]).limit(1)).first() is None:
+            # an optional file that was not handed in must not cost the rows that mention it
+            if typed[name].notna().any():
+                part.notes.append(f"{name} is kept as it stands: no {rule.table} are loaded")
+            continue
         known = _known(typed, name, target, rule.column, table, connection) | set(rule.wildcards)
         yield _violation(typed, name, known, rule.text)
 
