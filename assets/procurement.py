@@ -52,14 +52,13 @@ def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFra
     description=LINES.comment,
     metadata={"dagster/column_schema": table_schema(LINES)},
     kinds={"table"},
-    deps=["content_releases"],
+    deps=["content_releases", "forecasts"],
     ins={
         name: dg.AssetIn(input_manager_key="warehouse_io")
         for name in (
             "runs",
             "reference_demand",
             "baseline_forecasts",
-            "forecasts",
             "prevalence",
             "exposure",
             "regimen_moves",
@@ -77,7 +76,6 @@ def recommendations(
     runs: pd.DataFrame,
     reference_demand: pd.DataFrame,
     baseline_forecasts: pd.DataFrame,
-    forecasts: pd.DataFrame,
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
