@@ -50,6 +50,18 @@ class GeneModel:
         index = [self.phenotypes.index(self.phenotype_of_key[key]) for key in self.keys]
         return np.asarray(index)[self.key_of_classes]
 
+    @functools.cached_property
+    def key_weights(self) -> Floats:
+        """Share of the people with each pair of classes who have each lookup key, [C, C, K]: what all arithmetic over
+        people goes through."""
+        return np.eye(len(self.keys))[self.key_of_classes]
+
+    @functools.cached_property
+    def phenotype_weights(self) -> Floats:
+        """The same per phenotype, [C, C, P]."""
+        into = np.array([[self.phenotype_of_key[key] == name for name in self.phenotypes] for key in self.keys])
+        return self.key_weights @ into.astype(float)
+
     def key_of(self, diplotype: str) -> str:
         """Lookup key of one diplotype, whichever way it is written."""
         first, second = (self.class_of_allele[self.index_of(allele)] for allele in parse_diplotype(diplotype))
@@ -76,7 +88,7 @@ class GeneModel:
         An allele without a frequency (NaN) adds nothing and nothing is rescaled, as CPIC computes its tables.
         """
         classes = self.class_frequencies(frequencies)
-        return sum_pairs(classes[..., :, None] * classes[..., None, :], self.key_of_classes, len(self.keys))
+        return sum_pairs(classes[..., :, None] * classes[..., None, :], self.key_weights)
 
     def phenotype_frequencies(self, frequencies: Floats) -> Floats:
         """Share of people per phenotype, in the order of `phenotypes`: [..., A] -> [..., P]."""
@@ -85,10 +97,9 @@ class GeneModel:
         return keys @ into.astype(float)
 
 
-def sum_pairs(pairs: Floats, group_of_pair: NDArray[np.intp], groups: int) -> Floats:
-    """Sum a table over pairs into groups of pairs: [..., C, C] -> [..., groups]."""
-    flat = pairs.reshape(*pairs.shape[:-2], -1)
-    return flat @ np.eye(groups)[group_of_pair.ravel()]
+def sum_pairs(pairs: Floats, weights: Floats) -> Floats:
+    """Sum a table over pairs into results by their weights [C, C, N]: [..., C, C] -> [..., N]."""
+    return pairs.reshape(*pairs.shape[:-2], -1) @ weights.reshape(-1, weights.shape[-1])
 
 
 def diplotype_frequencies(frequencies: Floats) -> Floats:

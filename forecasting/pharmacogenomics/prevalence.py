@@ -58,7 +58,7 @@ class GenePosterior:
             top = _dirichlet(generator, outer[i], draws)
             split = _dirichlet(generator, inner[i], draws)
             classes[i] = top[:, :-1] + top[:, -1:] * split
-        return sum_pairs(classes[..., :, None] * classes[..., None, :], self.model.key_of_classes, len(self.model.keys))
+        return sum_pairs(classes[..., :, None] * classes[..., None, :], self.model.key_weights)
 
     def mean_keys(self) -> Floats:
         """Posterior mean of the lookup key frequencies, [S, K], from the exact second moments of the classes."""
@@ -67,7 +67,7 @@ class GenePosterior:
         split = _mean(inner)
         cross = top[:, :-1, -1:] * split[:, None, :]
         pairs = top[:, :-1, :-1] + cross + cross.transpose(0, 2, 1) + top[:, -1:, -1:] * within
-        return sum_pairs(pairs, self.model.key_of_classes, len(self.model.keys))
+        return sum_pairs(pairs, self.model.key_weights)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -72,9 +72,7 @@ def information(model: GeneModel, mean: Floats, evidence: Evidence) -> Floats:
     everything = np.maximum((2 * classes * (1 - classes)).sum(axis=1), 1e-12)
     for kind in (ResultType.LOOKUP_KEY, ResultType.PHENOTYPE):
         sites = np.unique(evidence.site[evidence.of(kind)])
-        groups, number = _grouping(model, kind)
-        one_hot = np.eye(number)[groups]
-        joint = 2 * np.einsum("si,sj,ijk->sik", classes[sites], classes[sites], one_hot)
+        joint = 2 * np.einsum("si,sj,ijk->sik", classes[sites], classes[sites], _weights(model, kind))
         chance = joint.sum(axis=1) / 2
         expected = np.divide(joint, chance[:, None, :], out=np.zeros_like(joint), where=chance[:, None, :] > 0)
         explained = (chance[:, None, :] * expected**2).sum(axis=(1, 2)) - ((2 * classes[sites]) ** 2).sum(axis=1)
@@ -82,10 +80,8 @@ def information(model: GeneModel, mean: Floats, evidence: Evidence) -> Floats:
     return fraction
 
 
-def _grouping(model: GeneModel, kind: ResultType) -> tuple[Ints, int]:
-    if kind is ResultType.LOOKUP_KEY:
-        return model.key_of_classes, len(model.keys)
-    return model.phenotype_of_classes, len(model.phenotypes)
+def _weights(model: GeneModel, kind: ResultType) -> Floats:
+    return model.key_weights if kind is ResultType.LOOKUP_KEY else model.phenotype_weights
 
 
 def _scatter(values: Floats, called: Ints) -> Floats:
@@ -111,7 +107,7 @@ def _chances(model: GeneModel, mean: Floats, evidence: Evidence) -> Floats:
     for kind in (ResultType.LOOKUP_KEY, ResultType.PHENOTYPE):
         rows = evidence.of(kind)
         if rows.any():
-            chances[rows] = sum_pairs(pairs, *_grouping(model, kind))[evidence.site[rows], evidence.first[rows]]
+            chances[rows] = sum_pairs(pairs, _weights(model, kind))[evidence.site[rows], evidence.first[rows]]
     return chances
 
 
@@ -159,11 +155,11 @@ def _copies(model: GeneModel, mean: Floats, evidence: Evidence, count: Floats) -
         rows = evidence.of(kind)
         if not rows.any():
             continue
-        groups, number = _grouping(model, kind)
-        seen = np.zeros((len(mean), number))
+        weights = _weights(model, kind)
+        seen = np.zeros((len(mean), weights.shape[-1]))
         np.add.at(seen, (evidence.site[rows], evidence.first[rows]), count[rows])
-        chance = sum_pairs(classes[:, :, None] * classes[:, None, :], groups, number)
+        chance = sum_pairs(classes[:, :, None] * classes[:, None, :], weights)
         ratio = np.divide(seen, chance, out=np.zeros_like(seen), where=chance > 0)
-        per_class = 2 * np.einsum("sj,sij->si", classes, ratio[:, groups])
+        per_class = 2 * np.einsum("sj,ijk,sk->si", classes, weights, ratio)
         copies += per_class[:, model.class_of_allele] * mean
     return copies
