@@ -12,12 +12,13 @@ PRIOR_ORIGINS_COMMON = 3.0
 """Origins without any common movement that a product is taken to have had besides."""
 
 
-def step_correlations(errors: np.ndarray) -> np.ndarray:
+def step_correlations(errors: np.ndarray, speaks: np.ndarray | None = None) -> np.ndarray:
     """Correlation [series] of neighbouring future periods, from backtest errors [series, origin, horizon].
 
     That of the AR(1) under which the sum over the horizon varies as it did in the backtest: a forecast that starts too
     high stays too high, and demand over a lead time must know it; the correlation of neighbours alone decays too fast.
-    Errors are taken about zero. Drawn to the panel's where origins are few; 0 .. `MAXIMUM_STEP_CORRELATION`.
+    Errors are taken about zero. Drawn, where origins are few, to that of the series that speak for the panel (bool,
+    [series]; default all); 0 .. `MAXIMUM_STEP_CORRELATION`.
 
     >>> step_correlations(np.tile([1.0, 1.0, 1.0, -1.0], (1, 8, 1))).round(2)
     array([0.])
@@ -29,7 +30,7 @@ def step_correlations(errors: np.ndarray) -> np.ndarray:
     power = (squares * np.maximum(known.sum(axis=2) - 1, 0)).sum(axis=1)
     own = joint / np.maximum(power, 1e-12)
     origins = (known.sum(axis=2) > 1).sum(axis=1)
-    scored = origins > 0
+    scored = (origins > 0) & (True if speaks is None else speaks)
     panel = float(np.mean(np.sort(own[scored]))) if scored.any() else 0.0
     drawn = (own * origins + panel * PRIOR_ORIGINS_STEP) / (origins + PRIOR_ORIGINS_STEP)
     return _step_of_mean(drawn, errors.shape[2])

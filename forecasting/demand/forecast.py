@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from forecasting.demand.dependence import common_correlations, step_correlations
 from forecasting.demand.intervals import LEVELS, LogErrors, conformal_quantiles, count_quantiles, quantiles_of
 from forecasting.demand.models import cap
 from forecasting.demand.selection import Model, candidates, rolling_candidates, season_cycle, select_model
-from forecasting.demand.series import KEY, DemandPanel
+from forecasting.demand.series import KEY, DemandPanel, sound
 from forecasting.errors import InvalidInput
 from forecasting.terms import QUANTILE_LEVELS
 
@@ -93,12 +94,33 @@ class PanelForecast:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class OwnForecasts:
+    """What depends on a series' own history alone, so that any part of a panel can be worked on anywhere.
+
+    `middle` and `mean` [series, horizon], `model` [series], `actual` and `predicted` [series, origin, horizon] as in
+    `PanelForecast`; `middle` is what the quantiles lie around.
+    """
+
+    middle: np.ndarray
+    mean: np.ndarray
+    model: np.ndarray
+    actual: np.ndarray
+    predicted: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence["OwnForecasts"]) -> "OwnForecasts":
+        """The parts, one after the other."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
 def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> PanelForecast:
     """Mean and quantiles of every series of the panel for the `horizon` periods after its last.
 
     The model of a series is gated by its own errors over `origins` rolling origins, and its mean depends on nothing but
-    its own history; quantiles and correlations also learn from the panel. One known period gives a flat forecast with
-    the panel's typical error, an all-zero history zeros.
+    its own history; quantiles and correlations also learn from the panel's sound series. One known period gives a flat
+    forecast with the panel's typical error, an all-zero history zeros.
 
     Raises `InvalidInput` for a panel without series, a horizon below 1, a negative number of origins, negative demand
     (clean it first) and a series without any known period: unknown is not zero.
@@ -108,6 +130,11 @@ def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> Pa
     >>> forecast_panel(panel, 2).mean.round(6)
     array([[6., 6.]])
     """
+    return calibrated(panel, forecast_own(panel, horizon, origins=origins))
+
+
+def forecast_own(panel: DemandPanel, horizon: int, *, origins: int = 12) -> OwnForecasts:
+    """The first half of `forecast_panel`, nearly all of its work: parts of a panel may go through it apart."""
     _refuse_unusable(panel, horizon, origins)
     values = panel.values
     backtest, actual, _ = rolling_candidates(values, horizon, origins, panel.period)
@@ -116,19 +143,33 @@ def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> Pa
     predicted = backtest.chosen(model)
     errors = np.log1p(actual) - np.log1p(predicted)
     mean = cap(mean_from_median(middle, errors, model), values, season_cycle(panel.period))
-    dense = model != Model.INTERMITTENT
-    last = panel.values.shape[1]
+    return OwnForecasts(middle, mean, model, actual, predicted)
+
+
+def calibrated(panel: DemandPanel, own: OwnForecasts) -> PanelForecast:
+    """The second half: quantiles and correlations, for which the panel's sound series speak for one another.
+
+    A series that is not `sound` gets what the others taught and teaches them nothing: with it or without it theirs are
+    the same to the last bit.
+    """
+    values, model = panel.values, own.model
+    horizon = own.middle.shape[1]
+    errors = np.log1p(own.actual) - np.log1p(own.predicted)
+    speaks = sound(panel) & LogErrors(errors).varied
+    last = values.shape[1]
     return PanelForecast(
         facility_ids=panel.facility_ids,
         product_ids=panel.product_ids,
         starts=tuple(panel.period.step(panel.first_start, last + ahead) for ahead in range(horizon)),
-        mean=mean,
-        quantiles=_quantiles(values, middle, errors, dense, season_cycle(panel.period)),
+        mean=own.mean,
+        quantiles=_quantiles(
+            values, own.middle, errors, model != Model.INTERMITTENT, speaks, season_cycle(panel.period)
+        ),
         model=model,
-        autocorrelation=step_correlations(errors),
-        common_correlation=common_correlations(errors, panel.product_ids),
-        actual=actual,
-        predicted=predicted,
+        autocorrelation=step_correlations(errors, speaks),
+        common_correlation=common_correlations(np.where(speaks[:, None, None], errors, np.nan), panel.product_ids),
+        actual=own.actual,
+        predicted=own.predicted,
     )
 
 
@@ -149,10 +190,12 @@ def _silent(panel: DemandPanel) -> np.ndarray:
     return ~np.isfinite(panel.values).any(axis=1)
 
 
-def _quantiles(values: np.ndarray, middle: np.ndarray, errors: np.ndarray, dense: np.ndarray, cycle: int) -> np.ndarray:
+def _quantiles(
+    values: np.ndarray, middle: np.ndarray, errors: np.ndarray, dense: np.ndarray, speaks: np.ndarray, cycle: int
+) -> np.ndarray:
     quantiles = np.empty((*middle.shape, len(LEVELS)))
     if dense.any():
-        quantiles[dense] = conformal_quantiles(middle[dense], LogErrors(errors[dense]))
+        quantiles[dense] = conformal_quantiles(middle[dense], LogErrors(errors[dense], speaks[dense]))
     if not dense.all():
         counts = count_quantiles(values[~dense], middle[~dense, 0])
         quantiles[~dense] = counts[:, None, :]

@@ -31,9 +31,13 @@ RESOLUTION = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class LogErrors:
-    """Errors log1p(actual) - log1p(predicted) from rolling origins, [series, origin, horizon], NaN where unknown."""
+    """Errors log1p(actual) - log1p(predicted) from rolling origins, [series, origin, horizon], NaN where unknown.
+
+    `speaks` [series] are the series that others learn from (default all).
+    """
 
     errors: np.ndarray
+    speaks: np.ndarray | None = None
 
     @property
     def windows(self) -> np.ndarray:
@@ -49,8 +53,9 @@ class LogErrors:
 
     @property
     def varied(self) -> np.ndarray:
-        """Series whose errors say something about size: exact constants do not speak for others."""
-        return self.own_scale > RESOLUTION
+        """Series whose errors say something about size, and to others: exact constants do not."""
+        varied = self.own_scale > RESOLUTION
+        return varied if self.speaks is None else varied & self.speaks
 
     def scale(self) -> np.ndarray:
         """Typical size of each series' errors, [series], drawn to the panel's where its own origins are few.

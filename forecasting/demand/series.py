@@ -6,6 +6,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from forecasting.demand.stock_outs import run_length
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period
 
@@ -130,3 +131,25 @@ def _refuse_duplicates(frame: pd.DataFrame, series: np.ndarray, offsets: np.ndar
             f"two rows for facility_id {row['facility_id']}, product_id {row['product_id']}, "
             f"period_start {pd.Timestamp(row['period_start']).date()}: one row a key is allowed"
         )
+
+
+def sound(panel: DemandPanel) -> np.ndarray:
+    """Series that others may learn from, bool [series]: nothing about their history is doubtful.
+
+    Not sound is a series with a period of its own unknown since its first quantity (periods in which its whole facility
+    is unknown do not count), or with a year or more of nothing between two quantities.
+
+    >>> values = np.array([[5.0, np.nan, 7.0], [5.0, 6.0, 7.0]])
+    >>> sound(DemandPanel(("a", "a"), ("x", "y"), values, dt.date(2026, 1, 1), Period.MONTH))
+    array([False,  True])
+    """
+    known = np.isfinite(panel.values)
+    facility = pd.factorize(np.array(panel.facility_ids, dtype=object))[0]
+    reported = np.zeros((facility.max(initial=-1) + 1, known.shape[1]), dtype=bool)
+    np.logical_or.at(reported, facility, known)
+    missing = ~known & np.maximum.accumulate(known, axis=1) & reported[facility]
+    with np.errstate(invalid="ignore"):
+        sold = panel.values > 0
+    between = np.maximum.accumulate(sold, axis=1) & np.maximum.accumulate(sold[:, ::-1], axis=1)[:, ::-1]
+    silent = run_length(~sold & between).max(axis=1, initial=0) >= panel.period.per_year
+    return ~missing.any(axis=1) & ~silent

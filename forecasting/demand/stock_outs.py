@@ -25,7 +25,7 @@ def stock_outs(cells: np.ndarray) -> np.ndarray:
     array([4, 5])
     """
     zero = cells == 0
-    length = _run_length(zero)
+    length = run_length(zero)
     long = zero & (length >= LEAST_RUN)
     others = (zero & ~long).sum(axis=1)
     known = np.maximum((np.isfinite(cells) & ~long).sum(axis=1), 1)
@@ -45,8 +45,12 @@ def _typical(cells: np.ndarray) -> np.ndarray:
     return np.where(count > 0, middle, 0.0)
 
 
-def _run_length(zero: np.ndarray) -> np.ndarray:
-    """Length of the run that each true cell stands in, else 0."""
+def run_length(zero: np.ndarray) -> np.ndarray:
+    """Length of the run that each true cell stands in, else 0, [series, period].
+
+    >>> run_length(np.array([[True, True, False, True]]))
+    array([[2, 2, 0, 1]])
+    """
     forward = _count_up(zero)
     backward = _count_up(zero[:, ::-1])[:, ::-1]
     return np.where(zero, forward + backward - 1, 0)
