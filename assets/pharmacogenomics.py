@@ -8,7 +8,8 @@ from assets.content import active_content
 from assets.resources import Warehouse
 from assets.staged import Staged, problems_frame
 from assets.table_asset import PHARMACOGENOMICS, table_asset
-from forecasting.pharmacogenomics import prevalence as science
+from forecasting.pharmacogenomics.prevalence import posterior as posterior_of
+from forecasting.pharmacogenomics.prevalence_rows import COLUMNS
 from forecasting.terms import ALL_FACILITIES
 from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.results import Prevalence
@@ -32,7 +33,7 @@ def prevalence(
         content = active_content(connection)
     genes = sorted((set(content.guidance["gene_1"]) | set(content.guidance["gene_2"])) - {""})
     open_sites = facilities[facilities["closed_on"].isna() | (facilities["closed_on"] > as_of)]
-    posterior = science.posterior(
+    posterior = posterior_of(
         content,
         open_sites["facility_id"].tolist(),
         genes,
@@ -44,7 +45,7 @@ def prevalence(
     posterior = dataclasses.replace(
         posterior, by_gene={gene: one for gene, one in posterior.by_gene.items() if one.facility_ids}
     )
-    return Staged(posterior.frame.assign(as_of=as_of), _grouped(posterior.problems.drop_duplicates()))
+    return Staged(posterior.table.assign(as_of=as_of), _grouped(posterior.problems.drop_duplicates()))
 
 
 MOST_NAMED = 5
@@ -63,7 +64,7 @@ def _grouped(problems: pd.DataFrame) -> pd.DataFrame:
 
 
 def _empty() -> pd.DataFrame:
-    return pd.DataFrame(columns=["as_of", *science.COLUMNS])
+    return pd.DataFrame(columns=["as_of", *COLUMNS])
 
 
 def _newest_counts(counts: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:

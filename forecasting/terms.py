@@ -14,6 +14,9 @@ from forecasting.errors import InvalidInput
 ALL_FACILITIES = "*"
 """The facility_id of rows that speak of the whole network."""
 
+ALL_GROUPS = "*"
+"""The biogeographic_group of rows that speak of all people together."""
+
 SMALL_CELL_THRESHOLD = 11
 """Counts of people below this never leave; a blank count in a file means 1 to this minus 1."""
 

@@ -9,7 +9,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.errors import MissingContent
-from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS, RecommendationStatus
+from forecasting.terms import ALL_FACILITIES, ALL_GROUPS, QUANTILE_LEVELS, RecommendationStatus
 from warehouse import store
 from warehouse.schema.results import (
     BacktestScore,
@@ -63,11 +63,14 @@ def latest_origin(connection: sa.Connection) -> dt.date:
 def export_frame(connection: sa.Connection, what: str, as_of: dt.date | None = None) -> pd.DataFrame:
     """The rows of one origin (default: the latest run's), sorted by key, with exactly the documented columns.
 
-    Recommendations leave out superseded lines. An origin without rows raises `MissingContent`.
+    Prevalence is that of all people served. Recommendations leave out superseded lines. An origin without rows raises
+    `MissingContent`.
     """
     table = TABLES[what]
     origin = as_of or latest_origin(connection)
     conditions = [table.c.as_of == origin]
+    if what == "prevalence":
+        conditions.append(table.c.biogeographic_group == ALL_GROUPS)
     if what == "recommendations":
         conditions.append(table.c.status != RecommendationStatus.SUPERSEDED.value)
     frame = store.read(connection, table, *conditions)

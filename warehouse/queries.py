@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from forecasting.terms import ResultType
+from forecasting.terms import ALL_GROUPS, ResultType
 from warehouse.schema import Base
 from warehouse.schema.inputs import Dispensing, Facility, Product, Stock, Supplier
 from warehouse.schema.ledger import Decision, Load, User
@@ -181,6 +181,7 @@ def _intervals(
     query = sa.select(Prevalence.gene, Prevalence.result, Prevalence.mean, Prevalence.low, Prevalence.high).where(
         Prevalence.as_of == as_of,
         Prevalence.facility_id == facility_id,
+        Prevalence.biogeographic_group == ALL_GROUPS,
         Prevalence.result_type == ResultType.LOOKUP_KEY.value,
         Prevalence.gene.in_(sorted(genes)),
     )

@@ -12,7 +12,7 @@ from api.models import ForecastFilters, ForecastPage, PrevalenceFilters, Prevale
 from api.paging import Key, page_of
 from api.routes.documented import refusals
 from api.routes.units import FORECAST_UNITS, PREVALENCE_UNITS
-from forecasting.terms import SMALL_CELL_THRESHOLD
+from forecasting.terms import ALL_GROUPS, SMALL_CELL_THRESHOLD
 from warehouse.queries import latest_as_of, within
 from warehouse.schema.results import Forecast, Prevalence
 
@@ -50,7 +50,7 @@ def list_forecasts(filters: Annotated[ForecastFilters, Query()], caller: Reader,
 @router.get("/prevalence", responses=refusals(401, 403))
 def list_prevalence(filters: Annotated[PrevalenceFilters, Query()], caller: Reader, db: Db) -> PrevalencePage:
     """Estimated shares per site, gene and result with 90 % intervals. No counts of people."""
-    query = _of_origin(db, Prevalence, filters.as_of, caller)
+    query = _of_origin(db, Prevalence, filters.as_of, caller).where(Prevalence.biogeographic_group == ALL_GROUPS)
     if filters.facility_id:
         query = query.where(Prevalence.facility_id.in_(filters.facility_id))
     if filters.gene:

@@ -1,4 +1,4 @@
-"""What published frequencies say about a site before its own counts: a Dirichlet over alleles per site."""
+"""What published frequencies say about a site before its own counts: a Dirichlet over alleles per site and group."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.errors import InvalidInput
+from forecasting.pharmacogenomics.ancestry import GROUPS, WHOLE_SITE
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.effective_size import EVERY_GROUP, LEAST_PEOPLE
+from forecasting.pharmacogenomics.evidence import Evidence
 from forecasting.pharmacogenomics.genes import GeneModel
-from forecasting.terms import ALL_FACILITIES, BiogeographicGroup
+from forecasting.terms import ALL_FACILITIES
 
 Floats = NDArray[np.float64]
-GROUPS = tuple(group.value for group in BiogeographicGroup)
+Ints = NDArray[np.intp]
 
 UNINFORMED_PEOPLE = 1.0
-"""Weight of the published frequencies at a site whose ancestry is not known."""
+"""Weight of the published frequencies of all groups where a site's own counts have to decide."""
 
 LEFT_OUT = "no ancestry shares, so no published frequencies apply: gene left out"
 COUNTS_DECIDE = "no ancestry shares: all groups in equal parts weigh as one person, the site's own counts decide"
@@ -25,77 +26,91 @@ COUNTS_DECIDE = "no ancestry shares: all groups in equal parts weigh as one pers
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prior:
-    """Dirichlet priors of one gene: `mean` [S, A], weight in `people` [S] (0: nothing known), problems per site."""
+    """Dirichlet priors of one gene, one for each group of a site: N strata in the order of their sites.
 
+    `site` [N]; `group` [N] index into `GROUPS`, `WHOLE_SITE` where the ancestry is not known; `share` [N] of the
+    people served, summing to 1 within a site; `mean` [N, A]; weight in `people` [N]. A site without any stratum has
+    no usable knowledge. `problems` are (facility_id, text).
+    """
+
+    site: Ints
+    group: Ints
+    share: Floats
     mean: Floats
     people: Floats
     problems: list[tuple[str, str]]
 
 
-def site_shares(facility_ids: Sequence[str], ancestry: pd.DataFrame | None) -> tuple[Floats, list[tuple[str, str]]]:
-    """Ancestry shares [S, 9] in the order of `GROUPS`; a row of zeros for a site without any; problems per site.
-
-    Shares that do not sum to 1 are scaled and reported; an unknown group or a negative share raises `InvalidInput`.
-    """
-    shares = np.zeros((len(facility_ids), len(GROUPS)))
-    problems: list[tuple[str, str]] = []
-    if ancestry is not None and len(ancestry):
-        site_of = {facility: i for i, facility in enumerate(facility_ids)}
-        rows = ancestry[ancestry["facility_id"].isin(list(site_of))]
-        wrong = rows[~rows["biogeographic_group"].isin(GROUPS) | ~(rows["share"] >= 0)]
-        if len(wrong):
-            row = wrong.iloc[0]
-            raise InvalidInput(
-                f"ancestry of {row['facility_id']}: {row['biogeographic_group']} with share {row['share']} is not "
-                "one of CPIC's groups with a share of 0 or more"
-            )
-        sites = [site_of[facility] for facility in rows["facility_id"]]
-        np.add.at(shares, (sites, [GROUPS.index(group) for group in rows["biogeographic_group"]]), rows["share"])
-    totals = shares.sum(axis=1)
-    for facility, total in zip(facility_ids, totals, strict=True):
-        if total > 0 and abs(total - 1) > 1e-6:
-            problems.append((facility, f"ancestry shares sum to {total:.4g} and were scaled to 1"))
-    return np.divide(shares, totals[:, None], out=np.zeros_like(shares), where=totals[:, None] > 0), problems
-
-
 def prior(
-    content: ReferenceContent,
-    model: GeneModel,
-    facility_ids: Sequence[str],
-    shares: Floats,
-    counted: NDArray[np.bool_],
+    content: ReferenceContent, model: GeneModel, facility_ids: Sequence[str], shares: Floats, evidence: Evidence
 ) -> Prior:
-    """Prior mean and weight per site from its ancestry shares [S, 9]; `counted` [S]: has counts of the gene itself.
+    """One stratum for each group that a site serves, with the group's published frequencies and their weight.
 
-    Mean: group frequencies weighted by the shares. An allele that a group does not report has no frequency of its own
-    there: its mass already sits in the reference allele, which takes the remainder of the group (CPIC's own
-    arithmetic). Groups without any frequency of the gene are left out, the others stand in, the weight shrinks by the
-    share left out, and the site's problem says so.
+    Mean: the group's frequencies. An allele that a group does not report has no frequency of its own there: its mass
+    already sits in the reference allele, which takes the remainder of the group (CPIC's own arithmetic).
 
-    Weight: the variance of each group is that of its effective size and of the people it was measured on,
-    `1 / n = 1 / effective size + 1 / n_subjects`; over groups variances are averaged by share (no credit for
-    independent groups), `1 / n_site = sum share / n_group`.
+    Weight: the variance is that of the group's effective size (how far sites of a group differ) and of the people it
+    was measured on, `1 / people = 1 / effective size + 1 / n_subjects`.
 
-    A site without ancestry shares has no published frequencies. If it counted the gene itself, all groups in equal
-    parts weigh as much as `UNINFORMED_PEOPLE`, so that its own counts decide; that is one of its problems.
+    Groups without any frequency of the gene are left out, the site's other groups stand in, all weights shrink by the
+    share left out, and a problem says so. Only where a site counted people of such a group by themselves, or where no
+    group of a site has frequencies and the site counted, do all published groups in equal parts stand in, worth
+    `UNINFORMED_PEOPLE`, so that the counts decide; that too is a problem.
     """
     table, sizes, reported, problems = _group_table(content, model)
-    unknown = shares.sum(axis=1) == 0
-    shares = np.where((unknown & counted)[:, None], 1 / len(GROUPS), shares)
-    for i in np.flatnonzero(unknown):
-        problems.append((facility_ids[int(i)], COUNTS_DECIDE if counted[i] else LEFT_OUT))
-    covered = shares @ reported
-    weights = np.divide(shares * reported, covered[:, None], out=np.zeros_like(shares), where=covered[:, None] > 0)
-    inverse = weights @ (1 / sizes)
-    people = np.divide(covered, inverse, out=np.zeros_like(covered), where=inverse > 0)
-    people = np.where(unknown, np.minimum(people, UNINFORMED_PEOPLE), people)
-    for i in np.flatnonzero((shares.sum(axis=1) > 0) & ~unknown & (covered < 1 - 1e-9)):
-        absent = ", ".join(name for g, name in enumerate(GROUPS) if shares[i, g] > 0 and not reported[g])
-        effect = "gene left out" if covered[i] <= 0 else "the other groups stand in at less weight"
-        problems.append(
-            (facility_ids[int(i)], f"no published frequencies for {1 - covered[i]:.0%} ({absent}): {effect}")
-        )
-    return Prior(weights @ table, people, problems)
+    counted = _counted_groups(evidence, len(facility_ids))
+    known = shares > 0
+    own = known & (reported | counted[:, :-1])
+    covered = np.where(own, shares, 0.0).sum(axis=1)
+    alone = (covered <= 0) & counted.any(axis=1) & reported.any()
+    problems += _gaps(facility_ids, shares, own, reported, alone)
+    site, group = np.nonzero(np.column_stack([own, alone]))
+    anybody = table[reported].mean(axis=0) if reported.any() else np.zeros(table.shape[1])
+    whole = group == len(GROUPS)
+    named = np.where(whole, 0, group)
+    informed = ~whole & reported[named]
+    share = np.where(whole, 1.0, shares[site, named] / np.where(covered > 0, covered, 1.0)[site])
+    return Prior(
+        site=site,
+        group=np.where(whole, WHOLE_SITE, group),
+        share=share,
+        mean=np.where(informed[:, None], table[named], anybody),
+        people=np.where(informed, sizes[named] * covered[site], UNINFORMED_PEOPLE),
+        problems=problems,
+    )
+
+
+def _counted_groups(evidence: Evidence, sites: int) -> NDArray[np.bool_]:
+    """Which groups each site counted by themselves, [S, 10]; the last column: without regard to groups."""
+    counted = np.zeros((sites, len(GROUPS) + 1), dtype=bool)
+    counted[evidence.panel_site, evidence.panel_group] = True
+    return counted
+
+
+def _gaps(
+    facility_ids: Sequence[str],
+    shares: Floats,
+    own: NDArray[np.bool_],
+    reported: NDArray[np.bool_],
+    alone: NDArray[np.bool_],
+) -> list[tuple[str, str]]:
+    """What each site lacks in published frequencies, in words."""
+    problems = []
+    missing = (shares > 0) & ~reported
+    for i in np.flatnonzero(missing.any(axis=1) | (shares.sum(axis=1) <= 0)):
+        facility = facility_ids[int(i)]
+        if not (shares[i] > 0).any():
+            problems.append((facility, COUNTS_DECIDE if alone[i] else LEFT_OUT))
+            continue
+        absent = ", ".join(GROUPS[g] for g in np.flatnonzero(missing[i]))
+        effect = "the other groups stand in at less weight"
+        if not own[i].any():
+            effect = "the site's own counts decide" if alone[i] else "gene left out"
+        elif own[i][missing[i]].all():
+            effect = "the counts of these people decide"
+        share = shares[i][missing[i]].sum()
+        problems.append((facility, f"no published frequencies for {share:.0%} ({absent}): {effect}"))
+    return problems
 
 
 def _group_table(

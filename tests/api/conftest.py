@@ -430,6 +430,7 @@ def _prevalence():
     results = [("Poor Metabolizer", 0.02413579, 0.0187, 0.0304), ("Normal Metabolizer", 0.4, 0.36, 0.44)]
     return [
         {"as_of": AS_OF, "facility_id": site, "gene": "CYP2C19", "result_type": "lookup_key", "result": result}
+        | {"biogeographic_group": "*", "ancestry_share": 1.0}
         | {"mean": mean, "low": low, "high": high, "effective_n": size, "share_published": 0.63, "share_counts": 0.37}
         for site, size in (("north", 640.0), ("south", 7.0), ("*", 1500.0))
         for result, mean, low, high in results

@@ -68,7 +68,7 @@ def test_nothing_is_forecast_of_a_withdrawn_product(planned: Any) -> None:
 
 def test_frequencies_of_alleles_and_keys_sum_to_one(planned: Any) -> None:
     rows = planned.table("prevalence")
-    total = rows.groupby(["facility_id", "gene", "result_type"])["mean"].sum()
+    total = rows.groupby(["facility_id", "gene", "biogeographic_group", "result_type"])["mean"].sum()
     np.testing.assert_allclose(total, 1.0, atol=1e-6)
 
 

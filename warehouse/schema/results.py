@@ -65,13 +65,22 @@ class Problem(Base):
 
 
 class Prevalence(Base):
-    """Posterior frequency of alleles, phenotypes and lookup keys per site and gene, with a 90 % interval."""
+    """Posterior frequency of alleles, phenotypes and lookup keys per site and gene, with a 90 % interval.
+
+    Rows of the group '*' are what is published; the allele rows of the groups are what draws are made from.
+    """
 
     __tablename__ = "prevalence"
 
     as_of: Mapped[dt.date] = _as_of()
     facility_id: Mapped[str] = _facility()
     gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    biogeographic_group: Mapped[str] = column(
+        sa.String, "Group of the people it speaks of; '*' = all people served.", NotBlank(), primary_key=True
+    )
+    ancestry_share: Mapped[float] = column(
+        sa.Float, "Share of the group in the people served; 1 for '*'.", AtLeast(0), AtMost(1), unit="share"
+    )
     result_type: Mapped[str] = column(sa.String, "What `result` names.", OneOf.of(ResultType), primary_key=True)
     result: Mapped[str] = column(sa.String, "Allele, phenotype or lookup key.", NotBlank(), primary_key=True)
     mean: Mapped[float] = column(sa.Float, "Posterior mean.", AtLeast(0), AtMost(1), unit="share")

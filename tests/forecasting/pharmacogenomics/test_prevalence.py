@@ -4,15 +4,15 @@ import pytest
 from scipy import stats
 
 from forecasting.errors import InvalidInput, MissingContent
-from forecasting.pharmacogenomics.evidence import censored_mean
+from forecasting.pharmacogenomics.censoring import censored_mean
 from forecasting.pharmacogenomics.genes import gene_model
 from forecasting.pharmacogenomics.prevalence import (
-    COLUMNS,
     PROBLEM_COLUMNS,
     PrevalencePosterior,
     draw_lookup_keys,
     posterior,
 )
+from forecasting.pharmacogenomics.prevalence_rows import COLUMNS
 
 
 def of_groups(**shares):
@@ -154,20 +154,84 @@ def test_the_censored_mean_is_the_truncated_binomial_summed_by_hand():
     assert ours == pytest.approx([(k * mass).sum() / mass.sum()])
 
 
-def test_groups_are_summed_and_only_the_latest_as_of_counts(content):
+def test_only_the_latest_as_of_counts(content):
     tested = assay("CYP2C19", ALL_CYP2C19)
-    whole = counts("CYP2C19", "diplotype", 100, {"*1/*1": 70, "*1/*2": 30}, as_of="2026-06-30")
+    new = counts("CYP2C19", "diplotype", 100, {"*1/*1": 70, "*1/*2": 30}, as_of="2026-06-30")
     old = counts("CYP2C19", "diplotype", 90, {"*1/*1": 20, "*2/*2": 70}, as_of="2025-06-30")
+    frames = [
+        posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen, assays=tested).frame
+        for seen in (new, pd.concat([new, old]))
+    ]
+    pd.testing.assert_frame_equal(frames[0], frames[1])
+
+
+def by_group(state, facility="A"):
+    rows = state.table
+    rows = rows[(rows["result_type"] == "allele") & (rows["facility_id"] == facility)]
+    return rows.set_index(["biogeographic_group", "result"])
+
+
+def test_counts_given_by_group_inform_that_group_alone(content):
+    half = of_groups(A={"european": 0.5, "latino": 0.5})
+    tested = assay("CYP2C19", ALL_CYP2C19)
+    seen = counts("CYP2C19", "diplotype", 60, {"*1/*1": 40, "*1/*2": 20}, biogeographic_group="European")
+    one, before = (
+        by_group(posterior(content, ["A"], ["CYP2C19"], ancestry=half, genotype_counts=given, assays=tested))
+        for given in (seen, None)
+    )
+    pd.testing.assert_frame_equal(one.loc["Latino"], before.loc["Latino"])
+    people = before.loc[("European", "*2"), "effective_n"]
+    expected = (2 * people * before.loc[("European", "*2"), "mean"] + 20) / (2 * people + 120)
+    assert one.loc[("European", "*2"), "mean"] == pytest.approx(expected)
+    assert one.loc[("European", "*2"), "effective_n"] == pytest.approx(people + 60)
+
+
+def test_counts_of_a_whole_site_and_of_its_groups_are_not_added_up(content):
+    half = of_groups(A={"european": 0.5, "latino": 0.5})
     parts = [
         counts("CYP2C19", "diplotype", 60, {"*1/*1": 50, "*1/*2": 10}, biogeographic_group="European"),
         counts("CYP2C19", "diplotype", 40, {"*1/*1": 20, "*1/*2": 20}, biogeographic_group="Latino"),
     ]
+    whole = counts("CYP2C19", "diplotype", 100, {"*1/*1": 70, "*1/*2": 30}, biogeographic_group="*")
+    stranger = counts("CYP2C19", "diplotype", 40, {"*2/*2": 40}, biogeographic_group="East Asian")
+    states = [
+        posterior(content, ["A"], ["CYP2C19"], ancestry=half, genotype_counts=pd.concat(seen))
+        for seen in (parts, [*parts, whole, stranger])
+    ]
+    pd.testing.assert_frame_equal(states[0].table, states[1].table)
+    told = states[1].problems["problem"]
+    assert told.str.contains("whole site left out").any()
+    assert told.str.contains("East Asian is not among the groups").any()
+
+
+def test_groups_of_a_site_without_ancestry_are_taken_together(content):
+    parts = [
+        counts("CYP2C19", "diplotype", 60, {"*1/*1": 50, "*1/*2": 10}, biogeographic_group="European"),
+        counts("CYP2C19", "diplotype", 40, {"*1/*1": 20, "*1/*2": 20}, biogeographic_group="Latino"),
+    ]
+    whole = counts("CYP2C19", "diplotype", 100, {"*1/*1": 70, "*1/*2": 30})
     frames = [
-        posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen, assays=tested).frame
-        for seen in (whole, pd.concat([whole, old]), pd.concat(parts))
+        posterior(content, ["A"], ["CYP2C19"], ancestry=None, genotype_counts=seen).frame
+        for seen in (pd.concat(parts), whole)
     ]
     pd.testing.assert_frame_equal(frames[0], frames[1])
-    pd.testing.assert_frame_equal(frames[0], frames[2])
+
+
+def test_a_mixed_site_has_the_homozygotes_of_its_groups_not_of_the_pooled_frequency(content):
+    """CYP3A5*3 differs so much between these groups that pooled Hardy-Weinberg is far off (Wahlund)."""
+    mix = pd.DataFrame(
+        {"facility_id": "A", "biogeographic_group": ["European", "Sub-Saharan African"], "share": [0.5, 0.5]}
+    )
+    state = posterior(content, ["A"], ["CYP3A5"], ancestry=mix)
+    rows = by_group(state)
+    pooled = rows.loc[("*", "*3"), "mean"] ** 2
+    by_hand = sum(
+        0.5 * (p * (2 * n * p + 1) / (2 * n + 1))
+        for p, n in rows.xs("*3", level="result").drop("*")[["mean", "effective_n"]].to_numpy()
+    )
+    no_function = [name for name in ("*3", "*6", "*7") if ("*", name) in rows.index]
+    assert keys_of(state).loc["Poor Metabolizer", "mean"] > by_hand > pooled + 0.05
+    assert no_function[0] == "*3"
 
 
 def test_a_site_with_counts_and_no_ancestry_rests_on_its_counts(content):
@@ -275,7 +339,7 @@ def rich(content):
 
 
 def test_the_posterior_is_rebuilt_from_its_stored_rows_alone(content, rich):
-    again = PrevalencePosterior.from_frame(rich.frame, content)
+    again = PrevalencePosterior.from_frame(rich.table, content)
     assert again.facility_ids == rich.facility_ids
     first, keys = draw_lookup_keys(rich, "CYP2C19", 100, seed=9)
     second, same_keys = draw_lookup_keys(again, "CYP2C19", 100, seed=9)

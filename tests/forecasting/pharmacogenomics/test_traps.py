@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from forecasting.pharmacogenomics.alleles import lowest_two_sum
-from forecasting.pharmacogenomics.evidence import censored_mean
+from forecasting.pharmacogenomics.censoring import censored_mean
 from forecasting.pharmacogenomics.genes import gene_model
 from forecasting.pharmacogenomics.guidance import joint_lookup_keys, key_actions
 from forecasting.pharmacogenomics.prevalence import draw_lookup_keys, posterior

@@ -1,0 +1,123 @@
+"""One gene's posterior over sites: means of lookup keys, and reproducible draws from it, group by group."""
+
+import dataclasses
+import functools
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.pharmacogenomics.genes import GeneModel, sum_pairs
+from forecasting.pharmacogenomics.links import summed
+from forecasting.pharmacogenomics.update import Update
+
+Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GenePosterior:
+    """One gene's posterior over the sites in `facility_ids` (sites without usable knowledge are absent).
+
+    `state.site` numbers the sites in the order of `facility_ids`. A site's genotypes are those of its groups, each in
+    Hardy-Weinberg proportions, mixed by ancestry share: over groups whose frequencies differ, homozygotes are more
+    common than the site's pooled frequencies would say (Wahlund 1928, Hereditas 11:65-106).
+    """
+
+    model: GeneModel
+    facility_ids: tuple[str, ...]
+    state: Update
+
+    @functools.cached_property
+    def class_weights(self) -> tuple[Floats, Floats]:
+        """Dirichlet parameters in allele copies per stratum: outer [N, C + 1], whose last is the called-reference
+        block; inner [N, C], zeros where there is no such block."""
+        state = self.state
+        outside = self.model.class_frequencies(np.where(state.inner, 0.0, state.mean))
+        inside = self.model.class_frequencies(np.where(state.inner, state.mean, 0.0))
+        block = inside.sum(axis=1, keepdims=True)
+        outer = 2 * state.people[:, None] * np.concatenate([outside, block], axis=1)
+        split = np.divide(inside, block, out=np.zeros_like(inside), where=block > 0)
+        return outer, 2 * np.nan_to_num(state.inner_people)[:, None] * split
+
+    @functools.cached_property
+    def strata(self) -> list[slice]:
+        """The strata of each site."""
+        ends = np.searchsorted(self.state.site, np.arange(len(self.facility_ids) + 1))
+        return [slice(int(low), int(high)) for low, high in zip(ends[:-1], ends[1:], strict=True)]
+
+    def draw(self, draws: int, seed: int) -> Floats:
+        """Lookup key frequencies, [S, draws, K]; a site's numbers depend on seed, site and gene alone."""
+        number = len(self.model.key_weights)
+        keys = np.empty((len(self.facility_ids), draws, self.model.key_weights.shape[-1]))
+        for i, rows in enumerate(self.strata):
+            classes = self._class_draws(i, draws, seed)
+            pairs = (classes * self.state.share[rows, None]).transpose(0, 2, 1) @ classes
+            keys[i] = pairs.reshape(draws, number**2) @ self.model.key_weights.reshape(number**2, -1)
+        return keys
+
+    def draw_groups(self, draws: int, seed: int) -> Floats:
+        """The same per stratum, [N, draws, K]: lookup key frequencies among the people of each group of each site."""
+        keys = np.empty((len(self.state.site), draws, self.model.key_weights.shape[-1]))
+        for i, rows in enumerate(self.strata):
+            classes = self._class_draws(i, draws, seed).transpose(1, 0, 2)
+            keys[rows] = sum_pairs(classes[..., :, None] * classes[..., None, :], self.model.key_weights)
+        return keys
+
+    def _class_draws(self, site: int, draws: int, seed: int) -> Floats:
+        """Class frequencies of each stratum of a site, [draws, n, C]."""
+        outer, inner = (weights[self.strata[site]] for weights in self.class_weights)
+        entropy = [seed, _stable_hash(self.facility_ids[site], self.model.gene)]
+        generator = np.random.default_rng(np.random.SeedSequence(entropy))
+        top = _dirichlet(generator, outer, draws)
+        split = _dirichlet(generator, inner, draws)
+        return top[..., :-1] + top[..., -1:] * split
+
+    def group_mean_keys(self) -> Floats:
+        """Posterior mean of the lookup key frequencies in each stratum, [N, K], from exact second moments."""
+        outer, inner = self.class_weights
+        top, within = _second_moments(outer), _second_moments(inner)
+        split = _mean(inner)
+        cross = top[:, :-1, -1:] * split[:, None, :]
+        pairs = top[:, :-1, :-1] + cross + cross.transpose(0, 2, 1) + top[:, -1:, -1:] * within
+        return sum_pairs(pairs, self.model.key_weights)
+
+    def mean_keys(self) -> Floats:
+        """Posterior mean of the lookup key frequencies among the people served, [S, K]."""
+        return self.of_sites(self.group_mean_keys())
+
+    def of_sites(self, values: Floats) -> Floats:
+        """Sum over the groups of each site by their shares: [N, ...] -> [S, ...]."""
+        return self.sums(values * self.state.share.reshape(-1, *[1] * (values.ndim - 1)))
+
+    def effective_people(self, people: Floats) -> Floats:
+        """People that a site's estimate is worth, [S], where its groups are worth `people` [N]: independent groups, so
+        `1 / people = sum of share^2 / people of the group`."""
+        return 1 / self.sums(self.state.share**2 / people)
+
+    def sums(self, values: Floats) -> Floats:
+        """Plain sum over the strata of each site: [N, ...] -> [S, ...]."""
+        return summed(self.state.site, values, len(self.facility_ids))
+
+
+def _mean(alpha: Floats) -> Floats:
+    total = alpha.sum(axis=1, keepdims=True)
+    return np.divide(alpha, total, out=np.zeros_like(alpha), where=total > 0)
+
+
+def _second_moments(alpha: Floats) -> Floats:
+    """E[p_i p_j] of Dirichlet rows: [N, C] -> [N, C, C]; zeros for a row of zeros."""
+    total, mean = alpha.sum(axis=1)[:, None, None], _mean(alpha)
+    diagonal = np.eye(alpha.shape[1]) * mean[:, :, None]
+    return (total * mean[:, :, None] * mean[:, None, :] + diagonal) / (total + 1)
+
+
+def _dirichlet(generator: np.random.Generator, alpha: Floats, draws: int) -> Floats:
+    """Dirichlet draws [draws, n, C] where parameters may be zero; all zeros stay zeros."""
+    gammas = generator.standard_gamma(alpha, size=(draws, *alpha.shape))
+    total = gammas.sum(axis=-1, keepdims=True)
+    fallback = np.broadcast_to(_mean(alpha), gammas.shape)
+    return np.divide(gammas, total, out=fallback.copy(), where=total > 0)
+
+
+def _stable_hash(facility: str, gene: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{facility}\x1f{gene}".encode(), digest_size=8).digest())
