@@ -11,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +21,30 @@ from warehouse.engine import create_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template_pgx"
+LONG_AREAS = ("tests/end_to_end", "tests/assets")
+"""Folders whose tests share one planned network, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long areas begin, so that the shorter modules fill the time beside them."""
+    order = {area: place for place, area in enumerate(LONG_AREAS)}
+    items.sort(key=lambda item: order.get(_one_process(item.nodeid), len(order)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where tests run in several processes, a module stays in one, and so does an area whose tests share a plan."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByArea(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _one_process(nodeid)
+
+    return ByArea(config, log)
+
+
+def _one_process(nodeid: str) -> str:
+    return next((area for area in LONG_AREAS if nodeid.startswith(f"{area}/")), nodeid.split("::")[0])
 
 
 @pytest.fixture(scope="session")

@@ -51,8 +51,14 @@ def _open(chromium, url, width, scheme):
     page.goto(f"{url}/?facility_id=north")
     page.get_by_label("Name").fill("ben")
     page.get_by_label("Password").fill("correct horse battery")
-    page.get_by_role("button", name="Sign in").click()
+    _follow(page, page.get_by_role("button", name="Sign in"))
     return page, said
+
+
+def _follow(page, control):
+    """Click what leads to another page, and wait until that is there with its style sheet."""
+    with page.expect_navigation():
+        control.click()
 
 
 def _keep(page, name):
@@ -69,19 +75,19 @@ def test_a_buyer_signs_in_reads_why_and_changes_a_quantity(chromium, url, width,
     _keep(page, f"worklist-{width}-{scheme}")
     page.locator("summary").first.click()
     _keep(page, f"worklist-open-{width}-{scheme}")
-    page.get_by_role("link", name="ticagrelor 90 mg tablet").click()
+    _follow(page, page.get_by_role("link", name="ticagrelor 90 mg tablet"))
     assert page.get_by_role("img", name="Demand: history and forecast").count() == 1
     _keep(page, f"line-{width}-{scheme}")
     page.get_by_label("Packs", exact=True).fill("13")
     page.get_by_label("Reason").select_option("demand_event")
-    page.get_by_role("button", name="Order this many").click()
+    _follow(page, page.get_by_role("button", name="Order this many"))
     assert "multiple of 2 packs" in page.get_by_role("alert").inner_text()
     page.get_by_label("Packs", exact=True).fill("14")
     page.get_by_label("Note").fill("<script>alert(1)</script>")
     said.clear()  # the refusal before was a 422, which browsers report
-    page.get_by_role("button", name="Order this many").click()
+    _follow(page, page.get_by_role("button", name="Order this many"))
     assert "14 packs" in page.get_by_role("status").inner_text()
-    page.get_by_role("status").get_by_role("link").click()
+    _follow(page, page.get_by_role("status").get_by_role("link"))
     assert page.get_by_text("<script>alert(1)</script>").count() == 1
     _keep(page, f"decided-{width}-{scheme}")
     page.goto(f"{url}/problems")
@@ -116,5 +122,6 @@ def test_the_keyboard_reaches_the_first_decision_with_focus_visible(chromium, ur
     skip.focus()
     assert skip.bounding_box()["x"] > 0
     page.get_by_role("button", name="Approve 12 packs").focus()
-    page.keyboard.press("Enter")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     assert "Approved: ticagrelor" in page.get_by_role("status").inner_text()
