@@ -31,7 +31,7 @@ def demo(database: str | None) -> None:
     _refuse_other_data(engine)
     with progress("loading") as report:
         load(engine, BUNDLE, "bundle", report)
-    plan(database)
+    plan(database, as_of=today)
     _show(engine)
     click.echo(
         "\nWhere to look next:\n"
