@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BUNDLE = Path("pgx-supply-demo")
 SHOWN = 10
+PIPED_WIDTH = 100
+"""Columns where nobody's terminal sets a limit."""
 
 
 @click.command()
@@ -64,6 +66,8 @@ def _show(engine: "sa.Engine") -> None:
     from warehouse.exports import genetic_moves, top_recommendations
 
     console = Console()
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
     with engine.connect() as connection:
         count, lines = top_recommendations(connection, SHOWN)
         moves = genetic_moves(connection, SHOWN)
@@ -99,7 +103,7 @@ def _order_cells(line: dict[str, Any]) -> list[str]:
     days = [line[f"days_on_hand_{when}"] for when in ("before", "after")]
     told = " > ".join("-" if one is None else f"{one:.0f}" for one in days)
     return [
-        *(line["facility_id"], line["product_id"], f"{line['packs']:,}", cost, str(line["order_by"])),
+        *(line["facility_id"], line["product_id"], f"{line['packs']:,}", cost, f"{line['order_by']:%d %b}"),
         *(f"{reason} {before:.0%} > {after:.0%}", told),
     ]
 
