@@ -24,13 +24,13 @@ from warehouse.queries import Scope
 from warehouse.schema.inputs import Facility
 from warehouse.schema.ledger import ROLES, ApiKey, SignInSession, User
 
-READ, DECIDE = "read", "decide"
+READ, DECIDE, ACTIVATE = "read", "decide", "activate"
 ROLE_MAY: dict[str, frozenset[str]] = {
     "viewer": frozenset({READ}),
     "buyer": frozenset({READ, DECIDE}),
     "approver": frozenset({READ, DECIDE}),
-    "pharmacist": frozenset({READ, DECIDE}),
-    "admin": frozenset({READ, DECIDE}),
+    "pharmacist": frozenset({READ, DECIDE, ACTIVATE}),
+    "admin": frozenset({READ, DECIDE, ACTIVATE}),
 }
 """What a person of each role may do. Keys are not in this table: no key decides."""
 
@@ -65,6 +65,10 @@ class Principal:
     def may_decide(self) -> bool:
         """True for a person whose role decides; never for a key."""
         return self.role is not None and DECIDE in ROLE_MAY[self.role]
+
+    def may_activate(self) -> bool:
+        """True for a person whose role puts releases of guidance in force; never for a key."""
+        return self.role is not None and ACTIVATE in ROLE_MAY[self.role]
 
 
 def create_user(
@@ -142,15 +146,9 @@ def sign_in(connection: sa.Connection, name: str, password: str, now: dt.datetim
 
     The same work is done whether or not the person exists, so that the answer's time does not tell.
     """
-    query = sa.select(User.__table__).where(User.name == name).with_for_update()
-    user = connection.execute(query).mappings().one_or_none()
-    right = _password_is_right(user["password_hash"] if user else _NOBODY, password)
-    if user is None or not user["active"] or (user["locked_until"] and now < user["locked_until"]):
+    user = _verified(connection, name, password, now)
+    if user is None:
         return None
-    if not right:
-        _count_failure(connection, user, now)
-        return None
-    _set_user(connection, user, failed_sign_ins=0, locked_until=None)
     connection.execute(sa.delete(SignInSession).where(SignInSession.expires_at <= now))
     token = secrets.token_urlsafe(32)
     row = {
@@ -162,6 +160,27 @@ def sign_in(connection: sa.Connection, name: str, password: str, now: dt.datetim
     }
     connection.execute(sa.insert(SignInSession).values(row))
     return token
+
+
+def person_by_password(connection: sa.Connection, name: str, password: str, now: dt.datetime) -> Principal | None:
+    """Who a name and password belong to, without a session; failures count as with `sign_in`."""
+    user = _verified(connection, name, password, now)
+    if user is None:
+        return None
+    return Principal(user["display_name"], _sites(user["facility_ids"]), user["role"], user["user_id"])
+
+
+def _verified(connection: sa.Connection, name: str, password: str, now: dt.datetime) -> sa.RowMapping | None:
+    query = sa.select(User.__table__).where(User.name == name).with_for_update()
+    user = connection.execute(query).mappings().one_or_none()
+    right = _password_is_right(user["password_hash"] if user else _NOBODY, password)
+    if user is None or not user["active"] or (user["locked_until"] and now < user["locked_until"]):
+        return None
+    if not right:
+        _count_failure(connection, user, now)
+        return None
+    _set_user(connection, user, failed_sign_ins=0, locked_until=None)
+    return user
 
 
 def sign_out(connection: sa.Connection, token: str) -> None:

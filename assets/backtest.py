@@ -25,10 +25,11 @@ METRICS = ["mase", "rmsse", "scaled_crps", "coverage_50", "coverage_80", "covera
 RATIOS = {"wape": "absolute_error", "weighted_quantile_loss": "pinball_loss", "bias": "error"}
 
 
-@table_asset(BacktestScore, group=DEMAND, deps=["content_releases"])
+@table_asset(BacktestScore, group=DEMAND)
 def backtest_scores(
     warehouse: Warehouse,
     runs: pd.DataFrame,
+    site_releases: pd.DataFrame,
     clean_demand: pd.DataFrame,
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
@@ -42,7 +43,7 @@ def backtest_scores(
     if not cuts:
         message = f"the history of {panel.values.shape[1]} periods is too short to hold any out: no backtest"
         return Staged(pd.DataFrame(columns=columns), problems_frame([(None, None, "history_too_short", message)]))
-    genetics = site_genetics(warehouse, run, prevalence, exposure, regimen_moves, panel)
+    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
     scores = pd.concat([_one_origin(panel, genetics, cut, horizon) for cut, horizon in cuts])
     return Staged(_by_segment(scores, len(cuts)).assign(as_of=run.as_of))
 
@@ -102,7 +103,8 @@ def _planned_means(
     planned, touched = mean.copy(), np.zeros(len(mean), dtype=bool)
     for _, rows, therapy in therapy_rows(panel, therapies):
         there = rows >= 0
-        start = np.where(there[:, None], mean[rows], 0.0)
+        # guidance that changed within the held-out periods has two therapies of the same products
+        start = np.where(there[:, None], planned[rows], 0.0)
         planned[rows[there]] = planned_mean(start, therapy)[there]
         touched[rows[there]] |= therapy.changes
     return planned, touched

@@ -10,7 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from assets.conservation import broken_moves
-from assets.content import active_content
+from assets.content import knowledge
 from assets.metadata import markdown_table
 from assets.regimens import approved_alternatives, in_use
 from assets.resources import Warehouse
@@ -67,11 +67,17 @@ def mix_is_conserved(warehouse: Warehouse) -> dg.AssetCheckResult:
     moves = _read(warehouse, "regimen_moves")
     run = warehouse.latest_run()
     with warehouse.engine.connect() as connection:
-        content = active_content(connection)
+        groups = knowledge(connection, _read(warehouse, "site_releases")).groups
     used = in_use(_read(warehouse, "products"), _read(warehouse, "dispensing"), run)
-    products = describe_products(used, content.usual_daily_dose)
-    alternatives = approved_alternatives(_read(warehouse, "alternatives"), content, run)
-    broken = broken_moves(moves, products, content.guidance, alternatives)
+    parts = []
+    for group in groups:
+        products = describe_products(used, group.content.usual_daily_dose)
+        here = moves[moves["facility_id"].isin(group.facility_ids)]
+        for era in group.eras:
+            followed = here[here["followed_from"] == pd.Timestamp(era.since)].drop(columns="followed_from")
+            alternatives = approved_alternatives(_read(warehouse, "alternatives"), era.content, run)
+            parts.append(broken_moves(followed, products, era.content.guidance, alternatives))
+    broken = pd.concat(parts, ignore_index=True)
     shown: dict[str, Any] = {
         "moves": len(moves),
         "broken": len(broken),

@@ -1,35 +1,147 @@
-"""Reference content as the science takes it: the built-in tables stored as releases, the active ones read back."""
+"""Reference content as the science takes it: built-in tables stored as releases, and what each site's plan rests on."""
 
+import dataclasses
+import datetime as dt
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from forecasting.errors import MissingContent
 from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent, builtin_content
 from warehouse.importers import reference
+from warehouse.importers.mapping import mapping_of
+from warehouse.releases import BUILTIN_PUBLISHER
 
-PUBLISHER = "pgx-supply"
 KIND_OF_TABLE = {name: "diplotype" if name == "diplotypes" else name for name in COLUMNS}
 """Table of `ReferenceContent` -> kind of release."""
 
+FOLLOWED_KINDS = ("guidance", "default_alternative", "population_share")
+"""What prescribers follow: history was made by the releases of its day. All else is knowledge, of which the best holds
+for the past as well."""
+
+PUBLISHED = "published_recommendation"
+
+Problems = list[tuple[str, str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Era:
+    """What prescribing followed from a day on (NOT_STATED = since ever) until another (None = the origin and on)."""
+
+    since: dt.date
+    until: dt.date | None
+    content: ReferenceContent
+
+
+@dataclasses.dataclass(frozen=True)
+class SiteGroup:
+    """Sites that rest on the same releases: their content, the eras before it, and drugs that must stand aside.
+
+    The last era is the one in force. `blocked` holds (drug, rule, message).
+    """
+
+    facility_ids: tuple[str, ...]
+    releases: Mapping[str, str]
+    content: ReferenceContent
+    eras: tuple[Era, ...]
+    blocked: Problems
+
+    @property
+    def genes(self) -> list[str]:
+        """Genes that guidance of any era asks about."""
+        asked = [set(era.content.guidance["gene_1"]) | set(era.content.guidance["gene_2"]) for era in self.eras]
+        return sorted(set().union(*asked) - {""})
+
+    @property
+    def blocked_drugs(self) -> set[str]:
+        """Drugs that are planned without genetics at these sites."""
+        return {drug for drug, _, _ in self.blocked}
+
+
+@dataclasses.dataclass(frozen=True)
+class Knowledge:
+    """What all sites of a run rest on."""
+
+    groups: tuple[SiteGroup, ...]
+
+    def at(self, facility_id: str) -> SiteGroup:
+        """The group of a site; `MissingContent` for a site that the run does not plan."""
+        for group in self.groups:
+            if facility_id in group.facility_ids:
+                return group
+        raise MissingContent(f"no releases are known for {facility_id}: it was not part of the run")
+
 
 def store_builtin_content(connection: sa.Connection) -> None:
-    """Store the built-in tables as releases; they become active where nothing but built-in content was active."""
+    """Store the built-in tables as releases: in force wherever no person activated another."""
     content = builtin_content()
-    active = reference.active_releases(connection)
     for table, kind in KIND_OF_TABLE.items():
         frame = getattr(content, table)
-        if frame.empty:
-            continue
-        builtin = kind not in active or f":{PUBLISHER}:" in active[kind]
-        reference.store_release(connection, kind, PUBLISHER, _digest(frame), frame, active=builtin)
+        if not frame.empty:
+            reference.store_release(connection, kind, BUILTIN_PUBLISHER, _digest(frame), frame)
 
 
-def active_content(connection: sa.Connection) -> ReferenceContent:
-    """The content of the active releases; a kind without one is empty."""
-    stored = reference.active_content(connection)
-    return ReferenceContent(**{table: _table(table, stored.get(kind)) for table, kind in KIND_OF_TABLE.items()})
+def knowledge(connection: sa.Connection, site_releases: pd.DataFrame) -> Knowledge:
+    """The knowledge of a run from its `site_releases`: sites with the same releases share one group."""
+    by_rows: dict[tuple[Any, ...], list[str]] = {}
+    for facility_id, rows in site_releases.sort_values(["kind", "effective_on"]).groupby("facility_id"):
+        same = tuple(rows[["kind", "effective_on", "release_id", "in_force"]].itertuples(index=False, name=None))
+        by_rows.setdefault(same, []).append(str(facility_id))
+    stored = _Stored(connection)
+    return Knowledge(tuple(_group(stored, tuple(sites), rows) for rows, sites in by_rows.items()))
+
+
+class _Stored:
+    """Release frames, each read once."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.frames: dict[str, pd.DataFrame] = {}
+
+    def frame(self, release_id: str) -> pd.DataFrame:
+        if release_id not in self.frames:
+            self.frames[release_id] = reference.release_content(self.connection, release_id)
+        return self.frames[release_id]
+
+    def content(self, releases: Mapping[str, str]) -> ReferenceContent:
+        """The content of these releases; a kind without one is empty."""
+        found = {kind: self.frame(releases[kind]) for kind in KIND_OF_TABLE.values() if kind in releases}
+        return ReferenceContent(**{table: _table(table, found.get(kind)) for table, kind in KIND_OF_TABLE.items()})
+
+
+def _group(stored: _Stored, facility_ids: tuple[str, ...], rows: tuple[Any, ...]) -> SiteGroup:
+    now = {kind: release_id for kind, _, release_id, in_force in rows if in_force}
+    content = stored.content(now)
+    starts = sorted({pd.Timestamp(since).date() for kind, since, _, _ in rows if kind in FOLLOWED_KINDS})
+    eras = []
+    for number, since in enumerate(starts):
+        then = {kind: release for kind, day, release, _ in rows if pd.Timestamp(day).date() <= since}
+        followed = stored.content({kind: then[kind] for kind in FOLLOWED_KINDS if kind in then})
+        own = {kind: getattr(followed, kind) for kind in FOLLOWED_KINDS}
+        until = starts[number + 1] if number + 1 < len(starts) else None
+        eras.append(Era(since, until, dataclasses.replace(content, **own)))
+    published = stored.frame(now[PUBLISHED]) if PUBLISHED in now else None
+    return SiteGroup(facility_ids, now, content, tuple(eras), _blocked(content.guidance, published, now))
+
+
+def _blocked(guidance: pd.DataFrame, published: pd.DataFrame | None, releases: Mapping[str, str]) -> Problems:
+    """Drugs whose published recommendations the structured guidance does not say: unknown, not "nothing"."""
+    if published is None or published.empty:
+        return []
+    state = mapping_of(published, guidance)
+    rows = published.assign(state=state)[state != "mapped"]
+    found = []
+    for drug, of_drug in rows.groupby("drug"):
+        counts = ", ".join(f"{count} {state}" for state, count in of_drug["state"].value_counts().sort_index().items())
+        message = (
+            f"{drug}: guidance {releases.get('guidance', 'none')} does not cover what {releases[PUBLISHED]} recommends "
+            f"({counts}); planned without genetics"
+        )
+        found.append((str(drug), "guidance_unmapped", message))
+    return found
 
 
 def _table(name: str, stored: pd.DataFrame | None) -> pd.DataFrame:

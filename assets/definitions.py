@@ -6,7 +6,7 @@ from assets.backtest import backtest_scores
 from assets.checks import all_checks
 from assets.demand import baseline_forecasts, clean_demand, forecast_with_genetics, reference_demand
 from assets.pharmacogenomics import prevalence
-from assets.planning import content_releases, input_tables, runs
+from assets.planning import content_releases, input_tables, runs, site_releases
 from assets.procurement import lead_times, recommendations
 from assets.regimens import exposure, regimen_moves
 from assets.resources import Warehouse, WarehouseIOManager
@@ -14,6 +14,7 @@ from assets.resources import Warehouse, WarehouseIOManager
 computed_assets = [
     content_releases,
     runs,
+    site_releases,
     prevalence,
     exposure,
     regimen_moves,

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets.content import active_content
+from assets.content import knowledge
 from assets.genetics import Genetics, assemble
 from assets.paths import SiteDemand, quantiles_of, site_demand
 from assets.pictures import network_picture
@@ -50,10 +50,11 @@ def _change_problems(changes: pd.DataFrame) -> pd.DataFrame:
     return problems_frame(lines)
 
 
-@table_asset(ReferenceDemand, group=DEMAND, deps=["content_releases"])
+@table_asset(ReferenceDemand, group=DEMAND)
 def reference_demand(
     warehouse: Warehouse,
     runs: pd.DataFrame,
+    site_releases: pd.DataFrame,
     clean_demand: pd.DataFrame,
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
@@ -62,7 +63,7 @@ def reference_demand(
     """Un-mixing: the history as it would have been at the exposure of the origin."""
     run = PlanningRun.from_frame(runs)
     panel = known_panel(clean_demand, run)
-    genetics = site_genetics(warehouse, run, prevalence, exposure, regimen_moves, panel)
+    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
     values = reference_values(panel, {site: genetics.at(site) for site in genetics.by_site})
     return Staged(_long(panel, values).assign(as_of=run.as_of), problems_frame(list(genetics.problems)))
 
@@ -90,6 +91,7 @@ def therapy_rows(
 def site_genetics(
     warehouse: Warehouse,
     run: PlanningRun,
+    site_releases: pd.DataFrame,
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     moves: pd.DataFrame,
@@ -97,8 +99,8 @@ def site_genetics(
 ) -> Genetics:
     """The genetics of every site over the panel's history and the run's horizon."""
     with warehouse.engine.connect() as connection:
-        content = active_content(connection)
-    return assemble(run, content, prevalence, exposure, moves, pd.DatetimeIndex(panel.period_starts()))
+        known = knowledge(connection, site_releases)
+    return assemble(run, known, prevalence, exposure, moves, pd.DatetimeIndex(panel.period_starts()))
 
 
 def known_panel(frame: pd.DataFrame, run: PlanningRun) -> DemandPanel:
@@ -174,11 +176,11 @@ def _nothing_after_withdrawal(frame: pd.DataFrame, products: pd.DataFrame) -> pd
 
 @dg.multi_asset(
     outs={model.__tablename__: table_out(model, group=DEMAND) for model in (Forecast, GeneticShift)},
-    deps=["content_releases"],
 )
 def forecast_with_genetics(
     warehouse: Warehouse,
     runs: pd.DataFrame,
+    site_releases: pd.DataFrame,
     reference_demand: pd.DataFrame,
     baseline_forecasts: pd.DataFrame,
     prevalence: pd.DataFrame,
@@ -188,13 +190,13 @@ def forecast_with_genetics(
     """Re-mixing: demand at the planned exposure per site and for the network, and what each guidance row adds."""
     run = PlanningRun.from_frame(runs)
     panel = known_panel(reference_demand, run)
-    genetics = site_genetics(warehouse, run, prevalence, exposure, regimen_moves, panel)
+    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
     sites = [
         site_demand(run, str(facility_id), rows, genetics)
         for facility_id, rows in baseline_forecasts.groupby("facility_id")
     ]
     frame = pd.concat([*(_site_rows(one) for one in sites), _network_rows(sites)], ignore_index=True)
-    shifts = pd.concat([_shift_rows(one, genetics.rows) for one in sites], ignore_index=True)
+    shifts = pd.concat([_shift_rows(one, genetics.rows_at(one.facility_id)) for one in sites], ignore_index=True)
     pictures = {"network": network_picture(_network_history(panel), frame)} if len(frame) else {}
     return Staged(frame.assign(as_of=run.as_of), pictures=pictures), Staged(shifts.assign(as_of=run.as_of))
 

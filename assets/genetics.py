@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from assets.content import Era, Knowledge
 from assets.run import PlanningRun
 from forecasting.errors import MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
@@ -18,52 +19,90 @@ Keys = dict[str, tuple[np.ndarray, tuple[str, ...]]]
 
 @dataclasses.dataclass(frozen=True)
 class Genetics:
-    """Therapies of every site, `rows` (guidance rows by recommendation_id), and why some drugs stand aside."""
+    """Therapies of every site, its guidance rows by recommendation_id (`rows_at`), and why some drugs stand aside.
+
+    A site whose guidance changed has the therapies of past guidance first: they move its history alone.
+    """
 
     by_site: dict[str, list[TherapyAtSite]]
-    rows: pd.DataFrame
+    rows: dict[str, pd.DataFrame]
     problems: list[tuple[str, str, str, str]]
 
     def at(self, facility_id: str) -> list[TherapyAtSite]:
         """The therapies of a site that testing moves, in the past or in the plan."""
         return [one for one in self.by_site.get(facility_id, []) if one.changes]
 
-
-def no_genetics(content: ReferenceContent) -> Genetics:
-    """The genetic side of a run without genetics."""
-    return Genetics({}, content.guidance.set_index("recommendation_id"), [])
+    def rows_at(self, facility_id: str) -> pd.DataFrame:
+        """The guidance rows in force at a site."""
+        return self.rows[facility_id]
 
 
 def assemble(
     run: PlanningRun,
-    content: ReferenceContent,
+    known: Knowledge,
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     moves: pd.DataFrame,
     starts: pd.DatetimeIndex,
 ) -> Genetics:
     """The genetics of all sites of a run; `starts` are the periods of the history, the horizon follows them."""
-    if not run.with_genetics or prevalence.empty or exposure.empty or moves.empty:
-        return no_genetics(content)
-    guidance = content.guidance.set_index("recommendation_id")
-    posterior = PrevalencePosterior.from_frame(prevalence, content)
-    drawn = {gene: _mean_and_draws(posterior, gene, run) for gene in posterior.by_gene}
-    place = {facility: number for number, facility in enumerate(posterior.facility_ids)}
-    paths = _exposure_paths(exposure, starts, run.horizon)
     by_site: dict[str, list[TherapyAtSite]] = {}
+    rows: dict[str, pd.DataFrame] = {}
     problems: list[tuple[str, str, str, str]] = []
-    for facility_id, of_site in moves.groupby("facility_id"):
-        site = str(facility_id)
-        if site not in paths:
+    nothing = not run.with_genetics or prevalence.empty or exposure.empty or moves.empty
+    paths = {} if nothing else _exposure_paths(exposure, starts, run.horizon)
+    for group in known.groups:
+        rows |= dict.fromkeys(group.facility_ids, group.content.guidance.set_index("recommendation_id"))
+        if nothing:
             continue
-        keys = _keys_of_site(drawn, place[site]) if site in place else {}
-        by_site[site] = []
-        for _, rows in of_site.groupby("therapy"):
-            usable, unknown = _usable(site, rows, guidance, content, keys)
-            problems += unknown
-            if len(usable):
-                by_site[site].append(_therapy(usable, guidance, content, keys, paths[site], len(starts)))
-    return Genetics(by_site, guidance, problems)
+        posterior = PrevalencePosterior.from_frame(
+            prevalence[prevalence["facility_id"].isin(group.facility_ids)], group.content
+        )
+        drawn = {gene: _mean_and_draws(posterior, gene, run) for gene in posterior.by_gene}
+        place = {facility: number for number, facility in enumerate(posterior.facility_ids)}
+        here = moves[moves["facility_id"].isin(group.facility_ids) & moves["facility_id"].isin(list(paths))]
+        for facility_id, of_site in here.groupby("facility_id"):
+            site = str(facility_id)
+            keys = _keys_of_site(drawn, place[site]) if site in place else {}
+            by_site[site] = []
+            for era in group.eras:
+                followed = of_site[of_site["followed_from"] == pd.Timestamp(era.since)]
+                path = _in_era(paths[site], starts, era)
+                therapies, unknown = _therapies(site, followed, era.content, keys, path, len(starts))
+                by_site[site] += therapies
+                problems += unknown if era is group.eras[-1] else []
+    return Genetics(by_site, rows, problems)
+
+
+def _therapies(
+    site: str,
+    moves: pd.DataFrame,
+    content: ReferenceContent,
+    keys: Keys,
+    exposure: dict[str, np.ndarray],
+    history: int,
+) -> tuple[list[TherapyAtSite], list[tuple[str, str, str, str]]]:
+    guidance = content.guidance.set_index("recommendation_id")
+    found, problems = [], []
+    for _, rows in moves.groupby("therapy"):
+        usable, unknown = _usable(site, rows, guidance, content, keys)
+        problems += unknown
+        if len(usable):
+            found.append(_therapy(usable, guidance, content, keys, exposure, history))
+    return found, problems
+
+
+def _in_era(paths: dict[str, np.ndarray], starts: pd.DatetimeIndex, era: Era) -> dict[str, np.ndarray]:
+    """Exposure [history + 1 + horizon] as far as it followed this era's guidance; the one in between is the origin's.
+
+    Testing at the origin is that of the last period, and all that is to come follows the last era.
+    """
+    history = len(starts)
+    since = np.asarray(starts >= pd.Timestamp(era.since))
+    until = np.full(history, True) if era.until is None else np.asarray(starts < pd.Timestamp(era.until))
+    horizon = len(next(iter(paths.values()))) - history
+    inside = np.concatenate([since & until, np.full(1 + horizon, era.until is None)])
+    return {gene: np.where(inside, np.insert(path, history, path[history - 1]), 0.0) for gene, path in paths.items()}
 
 
 def _exposure_paths(exposure: pd.DataFrame, starts: pd.DatetimeIndex, horizon: int) -> dict[str, dict[str, np.ndarray]]:
@@ -146,8 +185,8 @@ def _therapy(
         probability=probability[1:],
         mean_probability=probability[0],
         exposure_history=path[:history],
-        exposure_at_origin=path[history - 1],
-        exposure_planned=path[history:],
+        exposure_at_origin=path[history],
+        exposure_planned=path[history + 1 :],
     )
 
 

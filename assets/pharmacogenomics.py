@@ -4,10 +4,11 @@ import dataclasses
 
 import pandas as pd
 
-from assets.content import active_content
+from assets.content import SiteGroup, knowledge
 from assets.resources import Warehouse
 from assets.staged import Staged, problems_frame
 from assets.table_asset import PHARMACOGENOMICS, table_asset
+from forecasting.pharmacogenomics.prevalence import PROBLEM_COLUMNS, PrevalencePosterior
 from forecasting.pharmacogenomics.prevalence import posterior as posterior_of
 from forecasting.pharmacogenomics.prevalence_rows import COLUMNS
 from forecasting.terms import ALL_FACILITIES
@@ -15,10 +16,11 @@ from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.results import Prevalence
 
 
-@table_asset(Prevalence, group=PHARMACOGENOMICS, deps=["content_releases"])
+@table_asset(Prevalence, group=PHARMACOGENOMICS)
 def prevalence(
     warehouse: Warehouse,
     runs: pd.DataFrame,
+    site_releases: pd.DataFrame,
     facilities: pd.DataFrame,
     ancestry: pd.DataFrame,
     genotype_counts: pd.DataFrame,
@@ -30,22 +32,27 @@ def prevalence(
         message = "ancestry and genotype_counts are missing: no prevalence, the genetic step is skipped"
         return Staged(_empty(), problems_frame([(None, None, "input_missing", message)]))
     with warehouse.engine.connect() as connection:
-        content = active_content(connection)
-    genes = sorted((set(content.guidance["gene_1"]) | set(content.guidance["gene_2"])) - {""})
+        groups = knowledge(connection, site_releases).groups
     open_sites = facilities[facilities["closed_on"].isna() | (facilities["closed_on"] > as_of)]
+    counts = _newest_counts(genotype_counts, as_of)
+    found = [group_posterior(group, open_sites["facility_id"].tolist(), ancestry, counts, assays) for group in groups]
+    frame = pd.concat([one.table for one in found], ignore_index=True) if found else _empty()
+    problems = [one.problems for one in found]
+    told = pd.concat(problems, ignore_index=True) if problems else pd.DataFrame(columns=list(PROBLEM_COLUMNS))
+    return Staged(frame.assign(as_of=as_of), _grouped(told.drop_duplicates()))
+
+
+def group_posterior(
+    group: SiteGroup, open_sites: list[str], ancestry: pd.DataFrame, counts: pd.DataFrame, assays: pd.DataFrame
+) -> PrevalencePosterior:
+    """Posterior of the open sites of a group, from the content they rest on."""
+    sites = [site for site in open_sites if site in set(group.facility_ids)]
     posterior = posterior_of(
-        content,
-        open_sites["facility_id"].tolist(),
-        genes,
-        ancestry=ancestry,
-        genotype_counts=_newest_counts(genotype_counts, as_of),
-        assays=assays,
+        group.content, sites, group.genes, ancestry=ancestry, genotype_counts=counts, assays=assays
     )
     # a gene that no site has frequencies of is told in the problems and has no rows
-    posterior = dataclasses.replace(
-        posterior, by_gene={gene: one for gene, one in posterior.by_gene.items() if one.facility_ids}
-    )
-    return Staged(posterior.table.assign(as_of=as_of), _grouped(posterior.problems.drop_duplicates()))
+    by_gene = {gene: one for gene, one in posterior.by_gene.items() if one.facility_ids}
+    return dataclasses.replace(posterior, by_gene=by_gene)
 
 
 MOST_NAMED = 5

@@ -13,16 +13,18 @@ import sqlalchemy as sa
 from assets.content import store_builtin_content
 from assets.metadata import table_schema
 from assets.resources import Warehouse
+from assets.run import PlanningRun
 from assets.staged import Staged
 from assets.table_asset import INPUTS, table_asset
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.terms import Period
 from warehouse.engine import writing
-from warehouse.importers import reference
+from warehouse.releases import BUILTIN_PUBLISHER, newest_releases, releases_in_force
+from warehouse.releases import site_releases as told
 from warehouse.schema import Base
 from warehouse.schema.inputs import Dispensing
 from warehouse.schema.ledger import Load
-from warehouse.schema.results import Run
+from warehouse.schema.results import Run, SiteRelease
 
 DEFAULT_SEED = 7
 DEFAULT_DRAWS = 200
@@ -54,25 +56,26 @@ class PlanningConfig(dg.Config):
 
 @dg.asset(group_name=INPUTS, kinds={"table"})
 def content_releases(warehouse: Warehouse) -> dg.MaterializeResult[Any]:
-    """Releases of reference knowledge; the built-in content is stored as one, so that forecasts can name it."""
+    """Releases of reference knowledge; the built-in content is stored as such, so that forecasts can name it."""
     with writing(warehouse.engine) as connection:
         store_builtin_content(connection)
-        active = reference.active_releases(connection)
-    return dg.MaterializeResult(metadata={"active releases": dg.MetadataValue.json(active)})
+        builtin = newest_releases(connection, BUILTIN_PUBLISHER)
+    return dg.MaterializeResult(metadata={"built-in releases": dg.MetadataValue.json(builtin)})
 
 
 @table_asset(Run, group=INPUTS, deps=[content_releases, "dispensing", "facilities"])
 def runs(config: PlanningConfig, warehouse: Warehouse) -> Staged:
-    """The run to plan: origin, horizon, sites, seed, active releases and a digest of the inputs."""
+    """The run to plan: origin, horizon, sites, seed, releases in force and a digest of the inputs."""
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with warehouse.engine.connect() as connection:
         starts = _history_starts(connection)
-        _refuse_unknown_facilities(connection, config.facilities)
-        releases = reference.active_releases(connection)
+        known = _known_facilities(connection, config.facilities)
+        period = Period.infer(starts)
+        as_of = dt.date.fromisoformat(config.as_of) if config.as_of else period.step(max(starts))
+        if as_of <= min(starts):
+            raise InvalidInput(f"as-of {as_of}: the history begins on {min(starts)}, nothing is known before it")
+        releases = releases_in_force(connection, config.facilities or known, as_of, now)
         inputs = _inputs_digest(connection)
-    period = Period.infer(starts)
-    as_of = dt.date.fromisoformat(config.as_of) if config.as_of else period.step(max(starts))
-    if as_of <= min(starts):
-        raise InvalidInput(f"as-of {as_of}: the history begins on {min(starts)}, nothing is known before it")
     asked = {
         "as_of": as_of,
         "period": period.value,
@@ -86,8 +89,18 @@ def runs(config: PlanningConfig, warehouse: Warehouse) -> Staged:
         "software_version": version("pgx-supply"),
     }
     run_id = hashlib.sha256(repr(sorted(asked.items())).encode()).hexdigest()[:16]
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     return Staged(pd.DataFrame([asked | {"run_id": run_id, "started_at": now, "finished_at": None}]))
+
+
+@table_asset(SiteRelease, group=INPUTS)
+def site_releases(warehouse: Warehouse, runs: pd.DataFrame, facilities: pd.DataFrame) -> Staged:
+    """Releases in force at each site of the run, and those that its prescribing followed before."""
+    run = PlanningRun.from_frame(runs)
+    sites = list(run.facilities) or sorted(facilities["facility_id"])
+    with warehouse.engine.connect() as connection:
+        # what is decided while a run is under way counts from the next one
+        frame = told(connection, sites, run.as_of, runs["started_at"].iloc[0].to_pydatetime())
+    return Staged(frame.assign(as_of=run.as_of))
 
 
 def _history_starts(connection: sa.Connection) -> list[dt.date]:
@@ -97,12 +110,14 @@ def _history_starts(connection: sa.Connection) -> list[dt.date]:
     return list(starts)
 
 
-def _refuse_unknown_facilities(connection: sa.Connection, asked: list[str]) -> None:
+def _known_facilities(connection: sa.Connection, asked: list[str]) -> list[str]:
+    """All sites; one that was asked for and is not among them raises `InvalidInput`."""
     facilities = Base.metadata.tables["facilities"]
-    known = set(connection.scalars(sa.select(facilities.c.facility_id)))
-    unknown = sorted(set(asked) - known)
+    known = sorted(connection.scalars(sa.select(facilities.c.facility_id)))
+    unknown = sorted(set(asked) - set(known))
     if unknown:
-        raise InvalidInput(f"unknown facility {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        raise InvalidInput(f"unknown facility {', '.join(unknown)}; known are {', '.join(known)}")
+    return known
 
 
 def _inputs_digest(connection: sa.Connection) -> str:

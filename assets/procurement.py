@@ -23,6 +23,7 @@ from forecasting.procurement.paragraph import render_paragraph
 from forecasting.procurement.recommend import Recommendations, recommend
 from warehouse.engine import writing
 from warehouse.publication import LINES, ordered_lines, publish
+from warehouse.releases import releases_at
 from warehouse.schema.results import LeadTime
 
 RECENT_PERIODS = 13
@@ -52,11 +53,12 @@ def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFra
     description=LINES.comment,
     metadata={"dagster/column_schema": table_schema(LINES)},
     kinds={"table"},
-    deps=["content_releases", "forecasts"],
+    deps=["forecasts"],
     ins={
         name: dg.AssetIn(input_manager_key="warehouse_io")
         for name in (
             "runs",
+            "site_releases",
             "reference_demand",
             "baseline_forecasts",
             "prevalence",
@@ -74,6 +76,7 @@ def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFra
 def recommendations(
     warehouse: Warehouse,
     runs: pd.DataFrame,
+    site_releases: pd.DataFrame,
     reference_demand: pd.DataFrame,
     baseline_forecasts: pd.DataFrame,
     prevalence: pd.DataFrame,
@@ -93,7 +96,7 @@ def recommendations(
         message = "stock is missing: nothing is known of what is on the shelves, no orders are recommended"
         return _publish(warehouse, run, [], problems_frame([(None, None, "input_missing", message)]), products)
     panel = known_panel(reference_demand, run)
-    genetics = site_genetics(warehouse, run, prevalence, exposure, regimen_moves, panel)
+    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
     orders = _on_order(warehouse, run, open_orders, lead_times)
     history = _history_per_day(reference_demand, run)
     found = []
@@ -112,7 +115,11 @@ def recommendations(
                 open_orders=orders[orders["facility_id"] == site],
                 lead_times=lead_times,
                 draws_seed=run.seed,
-                context={"run_id": run.run_id, "releases": run.releases, "with_genetics": run.with_genetics},
+                context={
+                    "run_id": run.run_id,
+                    "releases": releases_at(run.releases, site),
+                    "with_genetics": run.with_genetics,
+                },
             )
         )
     problems = pd.concat([one.problems for one in found], ignore_index=True)
@@ -169,7 +176,7 @@ def _items(
 
 def _draws(demand: SiteDemand, genetics: Genetics, history: pd.Series) -> DemandDraws:
     place = {product_id: row for row, product_id in enumerate(demand.product_ids)}
-    steps = shift_words(demand.paths.steps, genetics.rows)
+    steps = shift_words(demand.paths.steps, genetics.rows_at(demand.facility_id))
     item = steps["product_id"].map(place)
     there = item.notna().to_numpy()
     keys = pd.MultiIndex.from_product([[demand.facility_id], demand.product_ids])

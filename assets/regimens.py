@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from assets.content import active_content
+from assets.content import Era, SiteGroup, knowledge
 from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.staged import Staged, problems_frame
 from assets.table_asset import REGIMENS, table_asset
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.regimens.exposure import exposure_table
-from forecasting.regimens.moves import TherapyMoves, build_moves
+from forecasting.regimens.moves import Moves, TherapyMoves, build_moves
 from forecasting.regimens.strengths import describe_products
 from warehouse.schema.results import Exposure, RegimenMove
 
@@ -37,10 +37,11 @@ def exposure(
     return Staged(frame.assign(as_of=run.as_of))
 
 
-@table_asset(RegimenMove, group=REGIMENS, deps=["content_releases"])
+@table_asset(RegimenMove, group=REGIMENS)
 def regimen_moves(
     warehouse: Warehouse,
     runs: pd.DataFrame,
+    site_releases: pd.DataFrame,
     products: pd.DataFrame,
     alternatives: pd.DataFrame,
     dispensing: pd.DataFrame,
@@ -49,21 +50,57 @@ def regimen_moves(
     """What one dose unit becomes at each site when a guidance row is followed."""
     run = PlanningRun.from_frame(runs)
     with warehouse.engine.connect() as connection:
-        content = active_content(connection)
-    moves = build_moves(
-        describe_products(in_use(products, dispensing, run), content.usual_daily_dose),
-        content.guidance,
-        approved_alternatives(alternatives, content, run),
-        content.population_share,
-    )
+        groups = knowledge(connection, site_releases).groups
+    stocked = in_use(products, dispensing, run)
     quantity = _recent_quantity(dispensing, run)
-    sites = [site for site in facilities["facility_id"] if site in quantity.index]
-    parts = [_at_site(site, therapy, quantity.loc[site]) for site in sites for therapy in moves.therapies]
-    columns = ["facility_id", "therapy", "recommendation_id", "product_id", "to_product_id"]
+    parts, problems = [], []
+    for group in groups:
+        sites = [site for site in facilities["facility_id"] if site in quantity.index and site in group.facility_ids]
+        moves, found = group_moves(group, sites, stocked, alternatives, quantity, run)
+        parts.append(moves)
+        # said once when it holds everywhere, else for each site
+        problems += [(site, *one) for one in found for site in (sites if len(groups) > 1 else [None])]
+    columns = ["facility_id", "therapy", "recommendation_id", "followed_from", "product_id", "to_product_id"]
     numbers = ["population_share", "units_low", "units_high"]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, *numbers])
-    problems = [(None, *found) for found in moves.problems.to_numpy().tolist()]
     return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
+
+
+def group_moves(
+    group: SiteGroup,
+    sites: list[str],
+    products: pd.DataFrame,
+    alternatives: pd.DataFrame,
+    quantity: pd.DataFrame,
+    run: PlanningRun,
+) -> tuple[pd.DataFrame, list[tuple[str, str, str]]]:
+    """Moves of every era at the sites of a group, and (drug, rule, message) of drugs that have none.
+
+    `products` are those in use, `quantity` [site, product] that of the last year.
+    """
+    parts = []
+    problems = [one for one in group.blocked if one[0] in set(products["drug"])]
+    if group.content.guidance.empty:
+        message = "no guidance is in force: every drug is planned without genetics"
+        problems.append(("*", "guidance_empty", message))
+    of_site = quantity.T
+    for era in group.eras:
+        moves = _era_moves(group, era, products, approved_alternatives(alternatives, era.content, run))
+        if era is group.eras[-1]:
+            problems += [(str(drug), str(rule), str(text)) for drug, rule, text in moves.problems.to_numpy().tolist()]
+        there = [_at_site(site, therapy, of_site[site]) for site in sites for therapy in moves.therapies]
+        parts += [one.assign(followed_from=era.since) for one in there]
+    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), problems
+
+
+def _era_moves(group: SiteGroup, era: Era, products: pd.DataFrame, alternatives: pd.DataFrame) -> Moves:
+    guidance = era.content.guidance
+    return build_moves(
+        describe_products(products, group.content.usual_daily_dose),
+        guidance[~guidance["drug"].isin(group.blocked_drugs)],
+        alternatives,
+        era.content.population_share,
+    )
 
 
 def in_use(products: pd.DataFrame, dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:

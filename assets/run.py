@@ -7,6 +7,7 @@ import json
 import pandas as pd
 
 from forecasting.terms import Period
+from warehouse.releases import SiteReleases
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,7 @@ class PlanningRun:
     facilities: tuple[str, ...]
     seed: int
     draws: int
-    releases: dict[str, str]
+    releases: SiteReleases
 
     @classmethod
     def from_frame(cls, runs: pd.DataFrame) -> "PlanningRun":

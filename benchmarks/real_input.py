@@ -117,6 +117,7 @@ def community(data: Path, work: Path) -> Journey:
         "load", *(pgx / name for name in (*cpic, "guidance/cpic_recommendation.csv")), "--format", "cpic"
     )
     click.echo(_indented("\n".join(line for line in told.splitlines() if "release" in line or "rejected" not in line)))
+    activate(journey)
     bundle = write_example_bundle(areas, pgx / "cohorts" / "1kgp_pypgx_phenotype_counts.csv", work / "example_bundle")
     click.echo("  example areas: " + ", ".join(f"{area} = {group}" for group, area in areas.items()))
     click.echo(_indented(journey.call("load", bundle)))
@@ -125,6 +126,14 @@ def community(data: Path, work: Path) -> Journey:
     report(journey, forecasts)
     genetic_report(journey, forecasts, areas)
     return journey
+
+
+def activate(journey: Journey) -> None:
+    """Put CPIC's releases in force everywhere from the first day of the history on, as an invented person."""
+    journey.call("user", "add", "example", "--role", "pharmacist", "--password", "an example, not a secret")
+    releases = journey.rows("select release_id from content_releases where publisher = 'CPIC'")["release_id"]
+    decided = ("--by", "example", "--password", "an example, not a secret", "--effective", PLAN[0][0])
+    journey.call("release", "activate", *releases, *decided)
 
 
 def example_areas(journey: Journey) -> dict[str, str]:
@@ -223,10 +232,7 @@ def genetic_report(journey: Journey, forecasts: pd.DataFrame, areas: dict[str, s
     others = forecasts[~forecasts["facility_id"].isin([*areas.values(), "*"])]["genetic_shift"].abs().max()
     click.echo(f"  largest shift at an area that is no example: {others:g}")
     click.echo(f"  releases of the run: {journey.rows(NEWEST_RUN)['releases'].iloc[0]}")
-    mapped = journey.rows(
-        "select mapping from published_recommendations where release_id in "
-        "(select release_id from content_releases where active)"
-    )
+    mapped = journey.rows("select mapping from published_recommendations")
     click.echo(f"  published recommendations: {_counts(mapped['mapping'])}")
 
 

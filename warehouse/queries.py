@@ -14,7 +14,7 @@ from forecasting.terms import ALL_GROUPS, ResultType
 from warehouse.schema import Base
 from warehouse.schema.inputs import Dispensing, Facility, Product, Stock, Supplier
 from warehouse.schema.ledger import Decision, Load, User
-from warehouse.schema.reference import ContentRelease, Guidance
+from warehouse.schema.reference import Guidance
 from warehouse.schema.results import (
     CleanDemand,
     Explanation,
@@ -24,6 +24,7 @@ from warehouse.schema.results import (
     Problem,
     Recommendation,
     Run,
+    SiteRelease,
 )
 
 Scope = frozenset[str] | None
@@ -137,23 +138,27 @@ def run_of(connection: sa.Connection, run_id: str) -> sa.RowMapping | None:
 
 
 def genetic_shifts(
-    connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str, release_id: str | None
+    connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str
 ) -> list[dict[str, Any]]:
     """What each guidance row does to a product, largest first, with the row itself and its genes' intervals.
 
-    `release_id` names the guidance the run used; None takes the active release. `intervals` holds one entry per gene
+    The rows are those of the release that the site's results of the day rest on. `intervals` holds one entry per gene
     of the row: gene, result, mean, low, high.
     """
     release = (
-        release_id
-        or sa.select(ContentRelease.release_id)
-        .where(ContentRelease.kind == "guidance", ContentRelease.active)
-        .limit(1)
+        sa.select(SiteRelease.release_id)
+        .where(
+            SiteRelease.as_of == as_of,
+            SiteRelease.facility_id == facility_id,
+            SiteRelease.kind == "guidance",
+            SiteRelease.in_force,
+        )
         .scalar_subquery()
     )
     rules = ("source", "guideline_id", "version", "year", "pmid", "population", "action", "strength")
     query = (
         sa.select(GeneticShift.__table__, *(table("guidance").columns[name] for name in rules))
+        .select_from(GeneticShift)
         .outerjoin(
             Guidance,
             (Guidance.recommendation_id == GeneticShift.recommendation_id) & (Guidance.release_id == release),

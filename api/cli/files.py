@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from warehouse.importers import LoadReport
 
-FORMATS = ("bundle", "scmd", "epd", "sdud", "cpic", "pharmcat")
+CONTENT_FORMATS = ("cpic", "pharmcat", "curated")
+FORMATS = ("bundle", "scmd", "epd", "sdud", *CONTENT_FORMATS)
 EXPORTS = ("forecasts", "recommendations", "prevalence", "backtest")
 MOST_SHOWN_REJECTS = 20
 
@@ -26,7 +27,7 @@ def load(paths: tuple[Path, ...], format_name: str, database: str | None) -> Non
     from warehouse.importers import load as load_files
 
     engine = open_database(settings_with(database))
-    if format_name in ("cpic", "pharmcat"):
+    if format_name in CONTENT_FORMATS:
         _store_builtin_content(engine)
     with progress("loading") as report:
         done = load_files(engine, list(paths), format_name, report)

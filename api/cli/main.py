@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from api.cli import access, demo, files, plan, serve
+from api.cli import access, demo, files, plan, releases, serve
 from forecasting.errors import PgxSupplyError
 
 
@@ -16,7 +16,7 @@ def cli() -> None:
 
 for command in (
     *(demo.demo, files.load, plan.run, files.export, plan.backtest, plan.replay, plan.scenario),
-    *(serve.serve, access.user, access.key),
+    *(releases.release, serve.serve, access.user, access.key),
 ):
     cli.add_command(command)
 

@@ -1,7 +1,6 @@
 """One line: what is recommended, how it was computed, what genotype does to it, who decided what."""
 
 import datetime as dt
-import json
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -87,7 +86,6 @@ def _page(
         raise NotFound(f"there is no recommendation {recommendation_id}")
     told = queries.explanation(db, recommendation_id)
     run = queries.run_of(db, told["run_id"]) if told else None
-    release = json.loads(run["releases"]).get("guidance") if run else None
     place = (line["as_of"], line["facility_id"], line["product_id"])
     return page(
         "detail.html",
@@ -101,7 +99,7 @@ def _page(
         run=run,
         charts=_charts(db, line, now.date(), run["period"] if run else None),
         forecast=queries.forecast(db, *place),
-        shifts=queries.genetic_shifts(db, *place, release),
+        shifts=queries.genetic_shifts(db, *place),
         decisions=queries.decisions_of(db, recommendation_id),
         decision_reasons=[reason.value for reason in DecisionReason],
         error=error,

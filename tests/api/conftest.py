@@ -220,6 +220,7 @@ def network():
         "content_releases": [_release()],
         "guidance": [_guidance()],
         "runs": [_run()],
+        "site_releases": [_site_release(site) for site, _, _ in sites],
         "recommendations": [_line(*one) for one in LINES],
         "explanations": [_explanation(*one) for one in LINES],
         "forecasts": [row for site, _, _ in sites[:2] for row in _forecasts(site)],
@@ -277,7 +278,7 @@ def _run():
         "with_genetics": True,
         "seed": 1,
         "draws": 500,
-        "releases": json.dumps({"guidance": "guidance:test:1"}),
+        "releases": json.dumps({"*": {"guidance": "guidance:test:1"}}),
         "inputs_sha256": "0" * 64,
         "software_version": "0.1.0",
         "started_at": NOW - dt.timedelta(hours=3),
@@ -290,9 +291,13 @@ def _release():
         "sha256": "0" * 64,
         "rows": 1,
         "column_types": "{}",
-        "active": True,
         "loaded_at": NOW,
     }
+
+
+def _site_release(site):
+    known = {"as_of": AS_OF, "facility_id": site, "kind": "guidance", "effective_on": dt.date(1900, 1, 1)}
+    return known | {"release_id": "guidance:test:1", "in_force": True}
 
 
 def _guidance():

@@ -1,4 +1,4 @@
-"""Reference content becomes releases that never change, one active per kind, and comes back as it went in."""
+"""Reference content becomes releases that never change, side by side, and comes back as it went in."""
 
 import json
 
@@ -10,6 +10,7 @@ from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import writing
 from warehouse.importers import load, reference
 from warehouse.importers.mapping import mapping_of
+from warehouse.releases import newest_releases
 from warehouse.schema import Base
 from warehouse.store import read
 
@@ -30,8 +31,7 @@ def test_built_in_frames_come_back_exactly_but_for_the_order_of_rows(engine, kin
     with writing(engine) as connection:
         release = reference.store_release(connection, kind, "pgx-supply", "1", frame)
     with engine.connect() as connection:
-        got = reference.active_content(connection)[kind]
-        assert reference.active_releases(connection) == {kind: release}
+        got = reference.release_content(connection, release)
     columns = list(frame.columns)
     pd.testing.assert_frame_equal(
         got.sort_values(columns, ignore_index=True), frame.sort_values(columns, ignore_index=True), check_exact=True
@@ -47,15 +47,15 @@ def test_the_same_content_again_is_the_same_release(engine):
     assert release.startswith("allele_frequency:CPIC:2024+")
 
 
-def test_new_content_is_active_and_the_old_release_can_still_be_read(engine):
+def test_new_content_stands_beside_the_old(engine):
     with writing(engine) as connection:
         old = reference.store_release(connection, "allele_frequency", "CPIC", "2024", frequencies())
         new = reference.store_release(connection, "allele_frequency", "CPIC", "2024", frequencies(frequency=0.2))
-        idle = reference.store_release(connection, "allele_frequency", "X", "1", frequencies(gene="X"), active=False)
+        other = reference.store_release(connection, "allele_frequency", "X", "1", frequencies(gene="X"))
     with engine.connect() as connection:
-        assert reference.active_releases(connection) == {"allele_frequency": new}
         assert reference.release_content(connection, old)["frequency"].tolist() == [0.1]
-        assert reference.release_content(connection, idle)["gene"].tolist() == ["X"]
+        assert reference.release_content(connection, new)["frequency"].tolist() == [0.2]
+        assert reference.release_content(connection, other)["gene"].tolist() == ["X"]
 
 
 def test_content_that_breaks_a_rule_or_is_of_no_kind_is_refused(database):
@@ -104,29 +104,35 @@ def test_cpic_content_becomes_releases_and_again_changes_nothing(engine, shared_
     assert (again.accepted, again.unchanged) == (0, 2_115), "the API's answer and the table hold the same"
 
 
-def test_a_file_of_some_genes_keeps_the_other_genes_of_the_active_release(database, tmp_path, shared_data):
+def test_a_file_of_some_genes_keeps_the_other_genes_that_are_built_in(database, tmp_path, shared_data):
     with writing(database) as connection:
         reference.store_release(connection, "allele_frequency", "pgx-supply", "1", frequencies(gene="VKORC1"))
     load(database, shared_data / "pgx" / "frequencies" / "allele_frequency_by_group.csv", format="cpic")
     with database.connect() as connection:
-        active = reference.active_releases(connection)["allele_frequency"]
-        got = reference.active_content(connection)["allele_frequency"]
-    assert active.startswith("allele_frequency:CPIC:2024-10-17+")
+        loaded = newest_releases(connection, "CPIC")["allele_frequency"]
+        got = reference.release_content(connection, loaded)
+    assert loaded.startswith("allele_frequency:CPIC:2024-10-17+")
     assert len(got) == 2_225 + 1
     published = pd.read_csv(shared_data / "pgx" / "frequencies" / "allele_frequency_by_group.csv")
     cpic = got[got["gene"] != "VKORC1"]
     assert cpic["frequency"].sum() == pytest.approx(published["frequency"].sum())
 
 
-def test_an_older_table_does_not_replace_a_newer_one(database, tmp_path):
+def test_a_load_tells_what_is_new_changed_and_withdrawn_against_the_last_one(database, tmp_path):
     header = "gene,allele,population_group,frequency,n_subjects,cpic_table_last_change\n"
-    for version in ("2024-10-17", "2022-03-11"):
+    versions = {
+        "2022-03-11": ["*2,European,0.1,10", "*3,European,0.2,10", "*4,European,0.01,10"],
+        "2024-10-17": ["*2,European,0.1,10", "*3,European,0.25,12", "*17,European,0.2,10"],
+    }
+    for version, rows in versions.items():
         path = tmp_path / f"{version}.csv"
-        path.write_text(f"{header}CYP2C19,*2,European,0.1,10,{version}\n", encoding="utf-8")
+        path.write_text(header + "".join(f"CYP2C19,{row},{version}\n" for row in rows), encoding="utf-8")
         report = load(database, path, format="cpic")
-    assert report.messages[-1].endswith("is older: not used")
-    with database.connect() as connection:
-        assert ":2024-10-17+" in reference.active_releases(connection)["allele_frequency"]
+    stored, against = report.messages
+    assert stored.endswith("of 3 rows is stored; no site uses it before it is activated")
+    assert against.startswith("against allele_frequency:CPIC:2022-03-11+")
+    assert against.endswith(": 1 new, 1 changed, 1 withdrawn rows")
+    assert "was stored already" in load(database, path, format="cpic").messages[0]
 
 
 def test_a_bad_row_of_a_publisher_is_named(database, tmp_path):
@@ -153,11 +159,39 @@ def test_pharmcat_guidance_is_a_release_of_its_own(database, shared_data):
     assert any("published_recommendation:PharmCAT:2024-05+" in message for message in report.messages)
 
 
+def pharmcat_package(source="DPWG", **changes):
+    row = {"id": "PA1", "population": "general ", "classification": {"term": "Strong"}}
+    row |= {"relatedChemicals": [{"name": "Abacavir"}], "text": {"html": "<p>Avoid &amp; ask.</p>\n"}}
+    row |= {"lookupKey": {"HLA-B": "*57:01 positive"}} | changes
+    guideline = {"id": "PA2", "source": source, "version": 29, "relatedChemicals": [{"name": "abacavir"}]}
+    return {"guideline": guideline, "recommendations": [row]}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_pharmcat_json_of_one_or_all_guidelines_becomes_a_release(database, tmp_path, together):
+    path = tmp_path / "prescribing_guidance_2026-02.json"
+    packages = [pharmcat_package(), pharmcat_package("CPIC", id="PA3", lookupKey={"UGT1A1": {"*1": 1.0, "*28": 1.0}})]
+    document = {"version": "2026-03-01-12-00", "guidelines": packages} if together else packages[0]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    report = load(database, path, format="pharmcat")
+    assert (report.accepted, report.rejected, report.refused) == (2 if together else 1, 0, ())
+    with database.connect() as connection:
+        release = newest_releases(connection, "PharmCAT")["published_recommendation"]
+        rows = reference.release_content(connection, release).set_index("recommendation_id")
+    assert f":{'2026-03-01' if together else '2026-02'}+" in release
+    first = rows.loc["PA1", ["drug", "version", "population", "recommendation_text", "mapping"]].tolist()
+    assert first == ["abacavir", "29", "general", "Avoid & ask.", "no_guidance"]
+    assert not together or rows.loc["PA3", "lookup_key"] == '{"UGT1A1": "*1/*28"}'
+
+
 def test_pharmcat_json_and_folders_without_content_are_refused(database, tmp_path):
     path = tmp_path / "guidance.json"
     path.write_text("{}", encoding="utf-8")
     (refused,) = load(database, path, format="pharmcat").refused
-    assert "read as a CSV table only" in refused.reason
+    assert "neither `guideline` nor `guidelines`" in refused.reason
+    path.write_text('{"guideline": {"source": "DPWG"}, "annotationGroups": []}', encoding="utf-8")
+    (refused,) = load(database, path, format="pharmcat").refused
+    assert "older layout has no lookup keys" in refused.reason
     (refused,) = load(database, path, format="cpic").refused
     assert "not a list of objects" in refused.reason
     path.unlink()

@@ -14,7 +14,7 @@ from warehouse.importers.report import LoadReport, Progress, RefusedFile, Reject
 __all__ = ["FORMATS", "LoadReport", "Progress", "RefusedFile", "RejectedRow", "TableLoad", "load"]
 
 PUBLISHERS = {"scmd": scmd.read_files, "epd": epd.read_files, "sdud": sdud.read_files}
-FORMATS = ("bundle", *PUBLISHERS, "cpic", "pharmcat")
+FORMATS = ("bundle", *PUBLISHERS, *content.READERS)
 
 
 def load(

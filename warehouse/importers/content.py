@@ -1,5 +1,7 @@
-"""Loading a publisher's pharmacogenomic content: each kind becomes a release, active from then on unless older."""
+"""Loading pharmacogenomic content: each kind becomes a release beside the others, which no site uses before it is
+activated; the report says what is new, changed, withdrawn and not mapped."""
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -7,24 +9,27 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.errors import InvalidInput
+from forecasting.terms import ALL_FACILITIES
 from warehouse.engine import writing
 from warehouse.frames import Violation
-from warehouse.importers import cpic, pharmcat
+from warehouse.importers import cpic, curated, pharmcat
 from warehouse.importers.checking import checked, reject
+from warehouse.importers.content_diff import content_diff, counted
 from warehouse.importers.files import digest, is_table
 from warehouse.importers.ingest import MOST_LISTED_REJECTS, record, record_refused
 from warehouse.importers.mapping import is_lookup_key, mapping_of, normal_lookup_key
 from warehouse.importers.publication import ContentFiles, Publication
-from warehouse.importers.reference import RELEASES, active_releases, release_content, store_release, table_of
+from warehouse.importers.reference import release_content, store_release, table_of
 from warehouse.importers.report import LoadReport, Progress, RefusedFile, RejectedRow, TableLoad
-from warehouse.store import read
+from warehouse.releases import BUILTIN_PUBLISHER, RELEASES, newest_releases, releases_in_force
 
 READERS: dict[str, Callable[[Iterable[Path]], ContentFiles]] = {
     "cpic": cpic.read_files,
     "pharmcat": pharmcat.read_files,
+    "curated": curated.read_files,
 }
 BY_GENE = ("allele_frequency", "allele_function", "diplotype")
-"""Kinds of which a file may hold some genes: the others are carried over from the active release."""
+"""Kinds of which a file may hold some genes: the others are carried over."""
 
 UNDATED = "undated"
 
@@ -65,30 +70,40 @@ def _store(connection: sa.Connection, group: list[Publication], messages: list[s
         _map(connection, group, messages)
     frames = [checked(one.part, None).drop(columns="release_id") for one in group]
     frame = _combined(frames, kind)
-    active = active_releases(connection).get(kind)
-    before = release_content(connection, active) if active else None
-    if kind in BY_GENE and before is not None:
-        frame = _carried_over(frame, before, messages, kind)
+    if frame.empty:
+        messages.append(f"{kind}: no usable row in the files, no release was made")
+        return [_told(one, rows, fresh=False) for one, rows in zip(group, frames, strict=True)]
+    if kind in BY_GENE:
+        frame = _carried_over(connection, frame, kind, publisher, messages)
+    before = _predecessor(connection, kind, publisher)
     version = max((one.version for one in group), default="") or UNDATED
     count = _release_count(connection)
-    newer = not _is_older(version, publisher, active, connection)
-    release_id = store_release(connection, kind, publisher, version, frame, active=newer)
+    release_id = store_release(connection, kind, publisher, version, frame)
     fresh = _release_count(connection) > count
-    state = (
-        "is active now" if newer and release_id != active else "was active already" if newer else "is older: not used"
-    )
-    messages.append(f"release {release_id} of {len(frame)} rows {state}")
-    return [
-        TableLoad(
-            one.part.file,
-            table_of(kind).name,
-            accepted=len(rows) if fresh else 0,
-            unchanged=0 if fresh else len(rows),
-            rejected=len(one.part.rejected),
-            notes=tuple(one.part.notes),
-        )
-        for one, rows in zip(group, frames, strict=True)
-    ]
+    if fresh:
+        messages.append(f"release {release_id} of {len(frame)} rows is stored; no site uses it before it is activated")
+        messages.append(_against(connection, kind, before, release_id))
+    else:
+        messages.append(f"release {release_id} was stored already")
+    return [_told(one, rows, fresh) for one, rows in zip(group, frames, strict=True)]
+
+
+def _told(one: Publication, rows: pd.DataFrame, fresh: bool) -> TableLoad:
+    accepted, unchanged = (len(rows), 0) if fresh else (0, len(rows))
+    table = table_of(one.kind).name
+    return TableLoad(one.part.file, table, accepted, unchanged, len(one.part.rejected), tuple(one.part.notes))
+
+
+def _predecessor(connection: sa.Connection, kind: str, publisher: str) -> str | None:
+    """What a new release is compared with: the publisher's last one of the kind, else the built-in one."""
+    return newest_releases(connection, publisher).get(kind) or newest_releases(connection, BUILTIN_PUBLISHER).get(kind)
+
+
+def _against(connection: sa.Connection, kind: str, before: str | None, after: str) -> str:
+    old = release_content(connection, before) if before else None
+    counts = counted(content_diff(kind, old, release_content(connection, after)))
+    told = ", ".join(f"{count} {change}" for change, count in counts.items())
+    return f"against {before or 'nothing of the kind'}: {told} rows"
 
 
 def _combined(frames: list[pd.DataFrame], kind: str) -> pd.DataFrame:
@@ -96,12 +111,23 @@ def _combined(frames: list[pd.DataFrame], kind: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).drop_duplicates(keys).reset_index(drop=True)
 
 
-def _carried_over(frame: pd.DataFrame, before: pd.DataFrame, messages: list[str], kind: str) -> pd.DataFrame:
+def _carried_over(
+    connection: sa.Connection, frame: pd.DataFrame, kind: str, publisher: str, messages: list[str]
+) -> pd.DataFrame:
+    """The rows with those of genes that the files do not hold: of the publisher's last release, else built in."""
+    for source in (publisher, BUILTIN_PUBLISHER):
+        before = newest_releases(connection, source).get(kind)
+        if before:
+            frame = _with_other_genes(frame, release_content(connection, before), f"{kind}: {before}", messages)
+    return frame
+
+
+def _with_other_genes(frame: pd.DataFrame, before: pd.DataFrame, what: str, messages: list[str]) -> pd.DataFrame:
     missing = before[~before["gene"].isin(frame["gene"])]
     if missing.empty:
         return frame
     genes = ", ".join(sorted(missing["gene"].unique()))
-    messages.append(f"{kind}: genes that the files do not hold are carried over from the active release: {genes}")
+    messages.append(f"{what} gives the genes that the files do not hold: {genes}")
     kept = {name: missing[name].astype(object).replace("", None) for name in frame.columns if name in missing}
     rows = pd.DataFrame(kept, columns=list(frame.columns))
     typed = {
@@ -111,22 +137,16 @@ def _carried_over(frame: pd.DataFrame, before: pd.DataFrame, messages: list[str]
     return pd.concat([frame, carried], ignore_index=True)
 
 
-def _is_older(version: str, publisher: str, active: str | None, connection: sa.Connection) -> bool:
-    if active is None:
-        return False
-    release = read(connection, RELEASES, RELEASES.c.release_id == active).iloc[0]
-    return bool(release["publisher"] == publisher and version != UNDATED and version < release["version"])
-
-
 def _release_count(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(RELEASES)).scalar_one()
 
 
 def _map(connection: sa.Connection, group: list[Publication], messages: list[str]) -> None:
-    active = active_releases(connection).get("guidance")
-    guidance = release_content(connection, active) if active else pd.DataFrame(columns=["recommendation_id"])
-    if active is None:
-        messages.append("no guidance release is active: every recommendation counts as no_guidance")
+    today = dt.datetime.now(dt.UTC).date()
+    used = releases_in_force(connection, [], today)[ALL_FACILITIES].get("guidance")
+    guidance = release_content(connection, used) if used else pd.DataFrame(columns=["recommendation_id"])
+    if used is None:
+        messages.append("no guidance is in force: every recommendation counts as no_guidance")
     for one in group:
         unreadable = ~one.part.frame["lookup_key"].map(is_lookup_key).astype(bool)
         rule = "must be a JSON object gene -> lookup key"

@@ -21,7 +21,7 @@ def mapping_of(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.Series:
     drugs = {(str(row["source"]), str(row["drug"])) for row in by_id.values()}
 
     def state(row: Mapping[str, str]) -> str:
-        keys = {gene: str(value) for gene, value in json.loads(row["lookup_key"]).items()}
+        keys = {gene: key_text(value) for gene, value in json.loads(row["lookup_key"]).items()}
         known = by_id.get(row["recommendation_id"])
         if known is not None:
             same = (str(known["version"]), str(known["drug"]), lookup_key(known)) == (row["version"], row["drug"], keys)
@@ -53,12 +53,24 @@ def is_lookup_key(text: object) -> bool:
 
 
 def normal_lookup_key(text: str) -> str:
-    """The JSON object in one spelling: genes in order, no escapes.
+    """The JSON object in one spelling: genes in order, no escapes, a diplotype as A/B.
 
     >>> normal_lookup_key('{"TPMT":"x","NUDT15":"y"}')
     '{"NUDT15": "y", "TPMT": "x"}'
     """
-    return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
+    keys = {gene: key_text(value) for gene, value in json.loads(text).items()}
+    return json.dumps(keys, sort_keys=True, ensure_ascii=False)
+
+
+def key_text(value: Any) -> str:
+    """A lookup key as text; PharmCAT's allele -> copies becomes a diplotype.
+
+    >>> key_text({"*1": 1.0, "*28": 1.0}), key_text({"*3": 2.0}), key_text("1.0")
+    ('*1/*28', '*3/*3', '1.0')
+    """
+    if isinstance(value, dict):
+        return "/".join(allele for allele, copies in sorted(value.items()) for _ in range(int(copies)))
+    return str(value)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

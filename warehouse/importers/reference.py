@@ -1,4 +1,4 @@
-"""Releases of reference content: stored once, never changed, one active per kind."""
+"""Releases of reference content: stored once, side by side, never changed. `warehouse.releases` says who uses which."""
 
 import datetime as dt
 import hashlib
@@ -9,10 +9,9 @@ import sqlalchemy as sa
 
 from forecasting.errors import InvalidInput
 from warehouse.frames import records, validate
+from warehouse.releases import RELEASES
 from warehouse.schema import Base
 from warehouse.store import insert, read
-
-RELEASES = Base.metadata.tables["content_releases"]
 
 TABLE_OF_KIND = {
     "allele_frequency": "allele_frequencies",
@@ -39,23 +38,17 @@ def table_of(kind: str) -> sa.Table:
     return Base.metadata.tables[TABLE_OF_KIND[kind]]
 
 
-def store_release(
-    connection: sa.Connection, kind: str, publisher: str, version: str, frame: pd.DataFrame, active: bool = True
-) -> str:
+def store_release(connection: sa.Connection, kind: str, publisher: str, version: str, frame: pd.DataFrame) -> str:
     """The release's id, `kind:publisher:version+digest`, after storing its rows.
 
-    Content that is stored already is not stored again. The release becomes the active one of its kind if `active`.
-    A frame that breaks a rule of its table raises `InvalidInput`.
+    Content that is stored already is not stored again. No site uses it before a person activates it. A frame that
+    breaks a rule of its table raises `InvalidInput`.
     """
     table = table_of(kind)
     rows = _rows(kind, frame)
     sha256 = content_digest(rows, table)
     release_id = f"{kind}:{publisher}:{version}+{sha256[:DIGEST_CHARACTERS]}"
-    stored = not read(connection, RELEASES, RELEASES.c.release_id == release_id).empty
-    if active:
-        is_it = RELEASES.c.release_id == release_id
-        connection.execute(RELEASES.update().where(RELEASES.c.kind == kind).values(active=is_it))
-    if stored:
+    if not read(connection, RELEASES, RELEASES.c.release_id == release_id).empty:
         return release_id
     release = {
         "release_id": release_id,
@@ -67,23 +60,11 @@ def store_release(
         "column_types": json.dumps(
             {name: [str(values.dtype), bool(values.notna().all())] for name, values in frame.items()}
         ),
-        "active": active,
-        "loaded_at": dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0),
+        "loaded_at": dt.datetime.now(dt.UTC).replace(tzinfo=None),
     }
     connection.execute(RELEASES.insert(), release)
     insert(connection, table, rows.assign(release_id=release_id))
     return release_id
-
-
-def active_releases(connection: sa.Connection) -> dict[str, str]:
-    """The active release's id of each kind that has one."""
-    found = read(connection, RELEASES, RELEASES.c.active, columns=["kind", "release_id"])
-    return dict(zip(found["kind"], found["release_id"], strict=True))
-
-
-def active_content(connection: sa.Connection) -> dict[str, pd.DataFrame]:
-    """The frame of each kind's active release, with the columns and types it was stored with, in key order."""
-    return {kind: release_content(connection, release) for kind, release in active_releases(connection).items()}
 
 
 def release_content(connection: sa.Connection, release_id: str) -> pd.DataFrame:

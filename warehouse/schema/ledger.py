@@ -1,13 +1,16 @@
-"""What people and systems did: loads, rejected rows, users, keys, sessions and decisions. Runs never write here."""
+"""What people and systems did: loads, rejected rows, users, keys, sessions, decisions and activations of releases.
+
+Runs never write here.
+"""
 
 import datetime as dt
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from forecasting.terms import DecisionKind, DecisionReason
+from forecasting.terms import ALL_FACILITIES, DecisionKind, DecisionReason
 from warehouse.schema.base import Base, column
-from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf
+from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf, Refers
 
 ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
 
@@ -19,7 +22,7 @@ class Load(Base):
 
     load_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
     file: Mapped[str] = column(sa.String, "File name, without its folder.", NotBlank())
-    format: Mapped[str] = column(sa.String, "bundle, scmd, epd, sdud, cpic, pharmcat or api.", NotBlank())
+    format: Mapped[str] = column(sa.String, "bundle, scmd, epd, sdud, cpic, pharmcat, curated or api.", NotBlank())
     sha256: Mapped[str] = column(sa.String(64), "Digest of the file.", NotBlank())
     table_name: Mapped[str] = column(sa.String, "Table the rows went to.", NotBlank())
     accepted: Mapped[int] = column(sa.Integer, "Rows new or changed.", AtLeast(0), unit="rows")
@@ -107,4 +110,22 @@ class Decision(Base):
     reason_code: Mapped[str | None] = column(
         sa.String, "Why; required unless approved as proposed.", OneOf.of(DecisionReason)
     )
+    note: Mapped[str | None] = column(sa.String, "In the person's words.")
+
+
+class Activation(Base):
+    """A person put a release in force at a site from a day on. Append-only: rows are never changed or deleted."""
+
+    __tablename__ = "activations"
+
+    activation_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
+    release_id: Mapped[str] = column(sa.String, "Release.", refers="content_releases.release_id", index=True)
+    facility_id: Mapped[str] = column(
+        sa.String, "Site, '*' = every site.", NotBlank(), Refers("facilities", "facility_id", (ALL_FACILITIES,))
+    )
+    effective_on: Mapped[dt.date] = column(
+        sa.Date, "Day from which prescribing follows it: runs with this origin or a later one use it."
+    )
+    decided_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was decided (UTC).")
+    user_id: Mapped[int] = column(sa.Integer, "Who decided.", refers="users.user_id")
     note: Mapped[str | None] = column(sa.String, "In the person's words.")

@@ -27,7 +27,7 @@ CONTENT_KINDS = (
 
 
 class ContentRelease(Base):
-    """One release of one kind of reference content; the active release of a kind is what a run uses."""
+    """One release of one kind of reference content; `activations` says from which day a site uses it."""
 
     __tablename__ = "content_releases"
 
@@ -40,7 +40,6 @@ class ContentRelease(Base):
     column_types: Mapped[str] = column(
         sa.String, "JSON object column -> type of the frame it was stored from.", NotBlank()
     )
-    active: Mapped[bool] = column(sa.Boolean, "Used by runs from now on; one active release a kind.")
     loaded_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was loaded (UTC).")
 
 
@@ -129,6 +128,7 @@ class PublishedRecommendation(Base):
 
     release_id: Mapped[str] = _release()
     recommendation_id: Mapped[str] = column(sa.String, "Publisher's row id.", NotBlank(), primary_key=True)
+    source: Mapped[str] = column(sa.String, "Who recommends it: CPIC or DPWG.", NotBlank())
     version: Mapped[str] = column(sa.String, "Publisher's row version.")
     drug: Mapped[str] = column(sa.String, "Ingredient, lower case.", NotBlank())
     population: Mapped[str] = column(sa.String, "Indication or population.")

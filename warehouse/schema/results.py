@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped
 
 from forecasting.terms import Period, Reason, RecommendationStatus, ResultType
 from warehouse.schema.base import Base, ExactDecimal, column
+from warehouse.schema.inputs import NOT_STATED
+from warehouse.schema.reference import CONTENT_KINDS
 from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf
 
 STAGES = ("inputs", "pharmacogenomics", "regimens", "demand", "procurement")
@@ -42,11 +44,28 @@ class Run(Base):
     facilities: Mapped[str | None] = column(sa.String, "Sites it was limited to, ';'-separated; blank = all.")
     seed: Mapped[int] = column(sa.Integer, "Seed of all random numbers.")
     draws: Mapped[int] = column(sa.Integer, "Sample paths a series.", AtLeast(1))
-    releases: Mapped[str] = column(sa.String, "JSON object kind -> release_id.")
+    releases: Mapped[str] = column(
+        sa.String, "JSON object site -> kind -> release_id; '*' = every site that is not named."
+    )
     inputs_sha256: Mapped[str] = column(sa.String(64), "Digest of the input tables as the run saw them.")
     software_version: Mapped[str] = column(sa.String, "Version of pgx-supply.")
     started_at: Mapped[dt.datetime] = column(sa.DateTime, "When it began (UTC).")
     finished_at: Mapped[dt.datetime | None] = column(sa.DateTime, "When its last table was written (UTC).")
+
+
+class SiteRelease(Base):
+    """Which release of each kind a site's results of an origin rest on, and which its prescribing followed before."""
+
+    __tablename__ = "site_releases"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    kind: Mapped[str] = column(sa.String, "What the release's rows are.", OneOf(CONTENT_KINDS), primary_key=True)
+    effective_on: Mapped[dt.date] = column(
+        sa.Date, "First day it was in force; 1900-01-01 = since ever.", primary_key=True
+    )
+    release_id: Mapped[str] = column(sa.String, "Release.", refers="content_releases.release_id")
+    in_force: Mapped[bool] = column(sa.Boolean, "True for the one in force at the origin.")
 
 
 class Problem(Base):
@@ -113,6 +132,12 @@ class RegimenMove(Base):
     facility_id: Mapped[str] = _facility()
     therapy: Mapped[str] = column(sa.String, "Drugs that stand in for each other.", NotBlank())
     recommendation_id: Mapped[str] = column(sa.String, "Guidance row.", NotBlank(), primary_key=True)
+    followed_from: Mapped[dt.date] = column(
+        sa.Date,
+        "Day from which prescribing followed the releases that the row is of; 1900-01-01 = since ever.",
+        primary_key=True,
+        default=NOT_STATED,
+    )
     product_id: Mapped[str] = _product()
     to_product_id: Mapped[str] = column(sa.String, "Product used instead.", NotBlank(), primary_key=True)
     population_share: Mapped[float] = column(

@@ -1,0 +1,40 @@
+"""Putting a release in force: the one way from the API, the pages and the command line, and who may go it."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from api.auth import Principal
+from api.errors import NotAllowed
+from warehouse.releases import activate
+
+
+def activate_releases(
+    connection: sa.Connection,
+    person: Principal,
+    release_ids: Sequence[str],
+    *,
+    facility_ids: Sequence[str],
+    effective_on: dt.date,
+    note: str | None,
+    now: dt.datetime,
+) -> list[int]:
+    """Numbers of the activations that were written; no site named = every site.
+
+    A key, a role that does not activate, or a site outside the person's raises `NotAllowed`; what cannot be activated
+    `InvalidInput`.
+    """
+    if person.user_id is None or not person.may_activate():
+        raise NotAllowed("only a signed-in pharmacist or administrator puts a release in force")
+    if person.sites is not None and (not facility_ids or not set(facility_ids) <= person.sites):
+        raise NotAllowed(f"{person.name} speaks for {', '.join(sorted(person.sites))} only: name the sites")
+    return activate(
+        connection,
+        release_ids,
+        facility_ids=facility_ids,
+        effective_on=effective_on,
+        user_id=person.user_id,
+        decided_at=now,
+        note=note,
+    )

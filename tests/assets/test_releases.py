@@ -1,0 +1,170 @@
+"""Each site is planned with the releases in force there, and its rows can be traced to them."""
+
+import datetime as dt
+import json
+import shutil
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from api import auth
+from assets.checks import mix_is_conserved
+from forecasting.pharmacogenomics.content import builtin_content
+from warehouse.engine import create_engine, writing
+from warehouse.importers import reference
+from warehouse.releases import activate, releases_at
+from warehouse.schema import Base
+
+pytestmark = pytest.mark.slow
+
+AS_OF = dt.date(2026, 11, 23)
+MOVED_SITE, OTHER_SITE = "H01", "H02"
+DECIDED = dt.datetime.fromisoformat("2026-11-20T10:00")
+
+
+def edited_guidance(drug: str = "clopidogrel") -> pd.DataFrame:
+    """The built-in guidance with every alternative of one drug withdrawn: everybody stays on it."""
+    rows = builtin_content().guidance.copy()
+    rows.loc[(rows["drug"] == drug) & (rows["action"] == "alternative"), "action"] = "standard"
+    return rows
+
+
+def put_in_force(
+    planned: Any, frame: pd.DataFrame, *, sites: list[str], effective_on: dt.date, kind: str = "guidance"
+) -> str:
+    """The id of a curated release that a person put in force."""
+    engine = create_engine(planned.url)
+    with writing(engine) as connection:
+        person = connection.scalar(sa.select(Base.metadata.tables["users"].c.user_id))
+        if person is None:
+            person = auth.create_user(
+                connection,
+                name="pia",
+                display_name="Pia",
+                role="pharmacist",
+                password="correct horse battery",
+                facility_ids=None,
+                now=DECIDED,
+            )
+        release = reference.store_release(connection, kind, "curated", "2026-11", frame)
+        activate(
+            connection,
+            [release],
+            facility_ids=sites,
+            effective_on=effective_on,
+            user_id=person,
+            decided_at=DECIDED,
+        )
+    engine.dispose()
+    return release
+
+
+def shifts(planned: Any, drug: str) -> pd.Series:
+    rows = planned.table("genetic_shifts")
+    return rows[rows["drug"] == drug].groupby("facility_id")["quantity"].apply(lambda values: values.abs().sum())
+
+
+@pytest.fixture(scope="module")
+def activated(planned: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The network planned again after one site activated guidance from the origin on."""
+    folder = tmp_path_factory.mktemp("activated")
+    for file in planned.folder.glob("pgx.db*"):
+        shutil.copy(file, folder / file.name)
+    mine = type(planned)(folder)
+    mine.release = put_in_force(mine, edited_guidance(), sites=[MOVED_SITE], effective_on=AS_OF)
+    mine.run()
+    return mine
+
+
+def test_only_the_site_that_activated_a_release_is_planned_with_it(planned: Any, activated: Any) -> None:
+    before, after = shifts(planned, "clopidogrel"), shifts(activated, "clopidogrel")
+    assert before[MOVED_SITE] > 1
+    assert MOVED_SITE not in after.index
+    assert after[OTHER_SITE] == pytest.approx(before[OTHER_SITE], rel=1e-9)
+    keys = ["facility_id", "product_id", "period_start"]
+    both = planned.table("forecasts").merge(activated.table("forecasts"), on=keys, suffixes=("", "_after"))
+    others = both[both["facility_id"].isin([OTHER_SITE, "H03"])]
+    # the width of intervals is learned over all series together, the mean is a site's own
+    assert others["mean"].to_numpy() == pytest.approx(others["mean_after"].to_numpy(), rel=1e-9)
+
+
+def test_every_forecast_and_recommendation_is_traced_to_the_releases_of_its_site(activated: Any) -> None:
+    known = activated.table("site_releases")
+    now = known[known["in_force"]].pivot_table(
+        index="facility_id", columns="kind", values="release_id", aggfunc="first"
+    )
+    forecasts = activated.table("forecasts")
+    assert set(forecasts["facility_id"]) - {"*"} <= set(now.index)
+    assert now.loc[MOVED_SITE, "guidance"] == activated.release != now.loc[OTHER_SITE, "guidance"]
+    assert len(set(now["allele_frequency"])) == 1
+    newest = activated.table("runs").sort_values("started_at")["releases"].iloc[-1]
+    assert all(releases_at(newest, site) == now.loc[site].dropna().to_dict() for site in now.index)
+    told = activated.table("explanations").set_index("recommendation_id")["document"].map(json.loads)
+    lines = activated.table("recommendations")
+    lines = lines[lines["status"] == "proposed"]
+    assert {MOVED_SITE, OTHER_SITE} <= set(lines["facility_id"])
+    for line in lines.itertuples():
+        document = told[line.recommendation_id]
+        assert document["context"]["releases"] == now.loc[line.facility_id].dropna().to_dict()
+
+
+def test_the_history_is_un_mixed_with_the_guidance_of_its_day(planned: Any, activated: Any) -> None:
+    """What followed the old guidance comes back to its old drug: there is more clopidogrel at the site from now on."""
+    keys = ["facility_id", "product_id", "period_start"]
+    both = planned.table("reference_demand").merge(
+        activated.table("reference_demand"), on=keys, suffixes=("", "_after")
+    )
+    site = both[(both["facility_id"] == MOVED_SITE) & both["product_id"].str.startswith("clopidogrel")].dropna()
+    site = site[site["quantity"] > 0]
+    exposed = activated.table("exposure").query("facility_id == @MOVED_SITE and gene == 'CYP2C19'")
+    at_origin = exposed[exposed["period_start"] < str(AS_OF)].sort_values("period_start")["exposure"].iloc[-1]
+    assert at_origin > 0
+    cleaned = activated.table("clean_demand").set_index(keys)["quantity"]
+    dispensed = cleaned.reindex(pd.MultiIndex.from_frame(site[keys])).to_numpy()
+    exposure = exposed.set_index("period_start")["exposure"].reindex(site["period_start"]).to_numpy()
+    # one drug leaves with a share of poor and intermediate metabolizers: history / (1 - exposure x share) = usual care
+    with np.errstate(invalid="ignore"):
+        leaving = (1 - dispensed / site["quantity_after"].to_numpy()) / exposure
+    share = np.median(leaving[exposure > 0])
+    assert 0.1 < share < 0.6
+    # in a few weeks the alternatives were dispensed less than the plan of moves would have them
+    plain = (exposure > 0) & (np.abs(leaving - share) < 1e-6)
+    assert plain.sum() > 0.9 * (exposure > 0).sum()
+    expected = dispensed * (1 - at_origin * share) / (1 - exposure * share)
+    assert site["quantity"].to_numpy()[plain] == pytest.approx(expected[plain], rel=1e-6)
+
+
+def test_moves_of_every_era_are_conserved(activated: Any) -> None:
+    moves = activated.table("regimen_moves").query("facility_id == @MOVED_SITE")
+    assert moves["followed_from"].nunique() == 2
+    assert mix_is_conserved(activated.warehouse).passed
+
+
+def test_a_recommendation_that_the_guidance_does_not_say_blocks_its_drug_with_the_reason(copied: Any) -> None:
+    mine = copied()
+    rows = builtin_content().guidance.query("drug == 'clopidogrel' and source == 'CPIC'").head(1)
+    published = pd.DataFrame(
+        {
+            "recommendation_id": ["new-row", rows["recommendation_id"].iloc[0]],
+            "source": "CPIC",
+            "version": ["1", rows["version"].iloc[0]],
+            "drug": "clopidogrel",
+            "population": rows["population"].iloc[0],
+            "lookup_key": ['{"CYP2C19": "Unheard Of"}', json.dumps({"CYP2C19": rows["lookup_key_1"].iloc[0]})],
+            "classification": "Strong",
+            "recommendation_text": "text",
+            "mapping": ["unmapped", "mapped"],
+        }
+    )
+    release = put_in_force(mine, published, sites=[OTHER_SITE], effective_on=AS_OF, kind="published_recommendation")
+    mine.run()
+    problems = mine.table("problems").query("rule == 'guidance_unmapped'")
+    assert problems[["facility_id", "subject"]].values.tolist() == [[OTHER_SITE, "clopidogrel"]]
+    assert release in problems["message"].iloc[0]
+    assert "(1 unmapped)" in problems["message"].iloc[0]
+    after = shifts(mine, "clopidogrel")
+    assert OTHER_SITE not in after.index
+    assert after[MOVED_SITE] > 0
