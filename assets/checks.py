@@ -116,7 +116,8 @@ def shifts_are_explained(warehouse: Warehouse) -> dg.AssetCheckResult:
 def intervals_cover(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Coverage of the genetic stage over all series lies within `COVERAGE_80`."""
     scores = _read(warehouse, "backtest_scores")
-    rows = scores[(scores["stage"] == "genetic") & (scores["segment"] == "all") & (scores["metric"] == "coverage_80")]
+    everything = (scores["segment"] == "all") & (scores["horizon"] == "all") & (scores["stage"] == "genetic")
+    rows = scores[everything & (scores["metric"] == "coverage_80")]
     if rows.empty:
         return dg.AssetCheckResult(
             passed=False, severity=dg.AssetCheckSeverity.WARN, description="The history is too short to measure it."

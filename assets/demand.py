@@ -9,6 +9,7 @@ import pandas as pd
 
 from assets.content import knowledge
 from assets.genetics import Genetics, assemble
+from assets.history_problems import history_problems
 from assets.paths import SiteDemand, quantiles_of, site_demand
 from assets.pictures import network_picture
 from assets.resources import Warehouse
@@ -20,20 +21,34 @@ from forecasting.demand.forecast import forecast_panel
 from forecasting.demand.series import DemandPanel, panel_from_frame
 from forecasting.population import INTERACTION, SitePaths, TherapyAtSite
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
+from warehouse.schema.ledger import DispensingRevision
 from warehouse.schema.results import BaselineForecast, CleanDemand, Forecast, GeneticShift, ReferenceDemand
 
 MOST_LISTED_CHANGES = 200
+REVISIONS: Any = DispensingRevision.__table__
 
 
 @table_asset(CleanDemand, group=DEMAND)
 def clean_demand(
-    runs: pd.DataFrame, dispensing: pd.DataFrame, facilities: pd.DataFrame, products: pd.DataFrame
+    warehouse: Warehouse,
+    runs: pd.DataFrame,
+    dispensing: pd.DataFrame,
+    facilities: pd.DataFrame,
+    products: pd.DataFrame,
 ) -> Staged:
     """History as the forecast sees it, each touched row with the rule that touched it."""
     run = PlanningRun.from_frame(runs)
     known = dispensing[dispensing["period_start"] < pd.Timestamp(run.as_of)]
-    cleaned = clean(known, period=run.period, facilities=facilities, products=products, as_of=run.as_of)
-    return Staged(cleaned.frame.assign(as_of=run.as_of), _change_problems(cleaned.changes))
+    cleaned = clean(
+        known,
+        period=run.period,
+        facilities=facilities,
+        products=products,
+        revisions=warehouse.read(REVISIONS),
+        as_of=run.as_of,
+    )
+    told = [_change_problems(cleaned.changes), history_problems(dispensing, products, run)]
+    return Staged(cleaned.frame.assign(as_of=run.as_of), pd.concat(told, ignore_index=True))
 
 
 def _change_problems(changes: pd.DataFrame) -> pd.DataFrame:

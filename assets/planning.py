@@ -16,6 +16,7 @@ from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.staged import Staged
 from assets.table_asset import INPUTS, table_asset
+from forecasting.demand.doubtful import on_grid
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.terms import Period
 from warehouse.engine import writing
@@ -71,7 +72,7 @@ def runs(config: PlanningConfig, warehouse: Warehouse) -> Staged:
         starts = _history_starts(connection)
         known = _known_facilities(connection, config.facilities)
         period = Period.infer(starts)
-        as_of = dt.date.fromisoformat(config.as_of) if config.as_of else period.step(max(starts))
+        as_of = dt.date.fromisoformat(config.as_of) if config.as_of else _after_last(starts, period)
         if as_of <= min(starts):
             raise InvalidInput(f"as-of {as_of}: the history begins on {min(starts)}, nothing is known before it")
         releases = releases_in_force(connection, config.facilities or known, as_of, now)
@@ -108,6 +109,14 @@ def _history_starts(connection: sa.Connection) -> list[dt.date]:
     if not starts:
         raise MissingContent("there is no dispensing history: load a site bundle first (pgx-supply load PATH)")
     return list(starts)
+
+
+def _after_last(starts: list[dt.date], period: Period) -> dt.date:
+    """The period after the history's last; a row dated after today is a mistake and does not move the origin."""
+    today = dt.datetime.now(dt.UTC).date()
+    past = [start for start in starts if start <= today] or starts
+    last: pd.Timestamp = on_grid(pd.Series(pd.to_datetime(sorted(past))), period).iloc[-1]
+    return period.step(last.date())
 
 
 def _known_facilities(connection: sa.Connection, asked: list[str]) -> list[str]:

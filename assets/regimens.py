@@ -8,6 +8,7 @@ from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.staged import Staged, problems_frame
 from assets.table_asset import REGIMENS, table_asset
+from forecasting.demand.doubtful import history_start
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.regimens.exposure import exposure_table
 from forecasting.regimens.moves import Moves, TherapyMoves, build_moves
@@ -30,7 +31,7 @@ def exposure(
     if testing_coverage.empty:
         message = "testing_coverage is missing: it is not known how far testing has come, the genetic step is skipped"
         return Staged(pd.DataFrame(columns=columns), problems_frame([(None, None, "input_missing", message)]))
-    first = dispensing["period_start"].min().date()
+    first = history_start(dispensing["period_start"], run.period)
     periods = run.period.offset(run.future_starts(first)[-1].date(), first) + 1
     starts = pd.DatetimeIndex([run.period.step(first, number) for number in range(periods)])
     frame = exposure_table(testing_coverage, facilities["facility_id"].tolist(), starts, run.as_of)

@@ -185,7 +185,7 @@ def report(journey: Journey, forecasts: pd.DataFrame) -> None:
     click.echo("  network a month, last three of history against the first three forecast, the largest products:")
     click.echo(_table(levels_against_history(history, forecasts)))
     scores = journey.export("backtest")
-    shown = scores[scores["metric"].isin(["mase", "wape", "coverage_80", "coverage_95"])]
+    shown = scores[(scores["horizon"] == "all") & scores["metric"].isin(["mase", "wape", "coverage_80", "coverage_95"])]
     wide = shown.pivot_table(index=["segment", "metric"], columns="stage", values="value").round(3).reset_index()
     click.echo(_table(wide))
 

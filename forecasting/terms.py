@@ -7,7 +7,6 @@ with a source (`forecasting/pharmacogenomics/tables`).
 import datetime as dt
 from collections.abc import Iterable
 from enum import StrEnum
-from itertools import pairwise
 
 from forecasting.errors import InvalidInput
 
@@ -197,7 +196,7 @@ class Period(StrEnum):
 
     @classmethod
     def infer(cls, starts: Iterable[dt.date]) -> "Period":
-        """The bucket whose starts these are: the shortest gap decides.
+        """The bucket whose starts these are: that of `MOST_STARTS` of them, so that a stray date changes nothing.
 
         One start, or none, raises `InvalidInput`: the bucket cannot be told from it.
 
@@ -207,9 +206,17 @@ class Period(StrEnum):
         days = sorted(set(starts))
         if len(days) < 2:
             raise InvalidInput("the period cannot be inferred from fewer than two different period_start dates")
-        if all(day.day == 1 for day in days):
-            quarter = all((day.month - days[0].month) % 3 == 0 for day in days)
+        firsts = [day for day in days if day.day == 1]
+        if len(firsts) >= MOST_STARTS * len(days):
+            quarter = _most_common_share([day.month % 3 for day in firsts]) >= MOST_STARTS
             return cls.QUARTER if quarter and len(days) > 2 else cls.MONTH
-        gap = min((b - a).days for a, b in pairwise(days))
-        weekly = all((day - days[0]).days % 7 == 0 for day in days)
-        return cls.WEEK if weekly and gap >= 7 else cls.DAY
+        weekly = _most_common_share([day.weekday() for day in days]) >= MOST_STARTS
+        return cls.WEEK if weekly else cls.DAY
+
+
+MOST_STARTS = 0.9
+"""Share of the different dates of a history that must begin a week (month, quarter) for it to be a weekly one."""
+
+
+def _most_common_share(values: list[int]) -> float:
+    return max(values.count(value) for value in set(values)) / len(values)

@@ -34,7 +34,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("expected_waste", "days_on_hand_before", "days_on_hand_after", "status"),
         ),
         "prevalence": ("facility_id", "gene", "result_type", "result", "mean", "low", "high", "effective_n"),
-        "backtest": ("stage", "segment", "metric", "value", "series", "origins"),
+        "backtest": ("stage", "segment", "horizon", "metric", "value", "value_added", "series", "origins"),
     }
 )
 """What can be exported, and its columns in order."""

@@ -15,10 +15,11 @@ MOST_BOUND_VALUES = 500
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """What became of the rows of a write."""
+    """What became of the rows of a write; `replaced` are the changed ones as (before, after)."""
 
     accepted: int
     unchanged: int
+    replaced: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = ()
 
 
 def read(
@@ -56,12 +57,13 @@ def upsert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> W
     before = {_key(row, keys): row for row in records(_predecessors(connection, table, checked), table)}
     changed = [row for row in records(checked, table) if before.get(_key(row, keys)) != row]
     fresh = [row for row in changed if _key(row, keys) not in before]
-    stale = [{_bound(name): value for name, value in row.items()} for row in changed if _key(row, keys) in before]
+    replaced = tuple((before[_key(row, keys)], row) for row in changed if _key(row, keys) in before)
     if fresh:
         connection.execute(table.insert(), fresh)
-    if stale:
+    if replaced:
+        stale = [{_bound(name): value for name, value in row.items()} for _, row in replaced]
         connection.execute(_update_by_key(table, keys), stale)
-    return Written(accepted=len(changed), unchanged=len(checked) - len(changed))
+    return Written(len(changed), len(checked) - len(changed), replaced)
 
 
 def _predecessors(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""`run`, `backtest`, `replay`, `scenario`: planning and how good it is."""
+"""`run`, `replay`, `scenario`: planning."""
 
 from pathlib import Path
 from typing import Any
@@ -50,34 +50,6 @@ def run(
 ) -> None:
     """Plan: from what was loaded to forecasts and recommendations, through every asset."""
     plan(database, as_of=as_of, horizon=horizon, facilities=facilities, with_genetics=not without_genetics)
-
-
-@click.command()
-@as_of_option("the latest run's")
-@database_option
-def backtest(as_of: Any, database: str | None) -> None:
-    """Show how good each step of the forecast was on held-out periods (of the run with this origin)."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from warehouse.exports import export_frame
-
-    with open_database(settings_with(database)).connect() as connection:
-        scores = export_frame(connection, "backtest", as_of)
-    if scores.empty:
-        raise click.ClickException("the history is too short to hold any of it out: there is no backtest")
-    stages = [stage for stage in ("seasonal_naive", "baseline", "genetic") if stage in set(scores["stage"])]
-    console = Console()
-    for segment, rows in scores.groupby("segment", sort=False):
-        origins, series = int(rows["origins"].max()), int(rows["series"].max())
-        table = Table(title=f"{segment}: {series} series, {origins} origins", title_justify="left")
-        table.add_column("measure")
-        for stage in stages:
-            table.add_column(stage.replace("_", " "), justify="right")
-        wide = rows.pivot_table(index="metric", columns="stage", values="value")
-        for metric, values in wide.iterrows():
-            table.add_row(str(metric), *(f"{values[stage]:.3f}" for stage in stages))
-        console.print(table)
 
 
 @click.command()

@@ -1,12 +1,17 @@
-"""How good forecasts were: error measures against what was then observed, by series, origin and kind of demand."""
+"""How good forecasts were: error measures against what was then observed, by step, segment and horizon.
+
+A *step* is one stage of a forecast (seasonal naive, baseline, genetic); its value added is the share of the error that
+it takes off the step before it.
+"""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from forecasting.demand.forecast import forecast_panel
-from forecasting.demand.intervals import LEVELS
+from forecasting.demand.intervals import LEVELS, quantiles_of
 from forecasting.demand.models import fill_gaps
 from forecasting.demand.selection import INTERMITTENT_ZERO_SHARE
 from forecasting.demand.series import DemandPanel
@@ -19,21 +24,31 @@ INTERVAL_CUTOFF = 1.32
 VARIATION_CUTOFF = 0.49
 """Syntetos, Boylan & Croston (2005), doi:10.1057/palgrave.jors.2601841: mean interval and squared variation."""
 
-MEANS = ["mase", "rmsse", "scaled_crps", *COVERAGE, "mase_seasonal_naive", "rmsse_seasonal_naive"]
+ERRORS = ("mase", "rmsse", "wape", "scaled_crps", "weighted_quantile_loss")
+"""Measures that are the better the smaller they are: value added is told of them."""
+
+MEANS = ("mase", "rmsse", "scaled_crps", *COVERAGE)
+"""Measures of a segment that are the mean over its series; the others are ratios of sums."""
+
+MEASURES = (*ERRORS, *COVERAGE, "bias")
+SUMS = ("total", "error", "absolute_error", "pinball_loss")
+STEPS = ("seasonal_naive", "baseline", "genetic")
+"""The steps in the order in which they build on one another."""
+
+ALL = "all"
+BAND_ENDS = (1 / 6, 1 / 2, 1.0)
+"""Shares of the horizon where its bands end."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Backtest:
-    """Rolling-origin results.
+class Step:
+    """One step's forecast of every series: `mean` [series, horizon] and `quantiles` [series, horizon, level]."""
 
-    `frame`: one row a series and origin: facility_id, product_id, origin (first period forecast), segment (dense /
-    intermittent), demand_class (smooth / intermittent / erratic / lumpy), model, the columns of `accuracy`, and mase,
-    rmsse and wape of the seasonal naive forecast. `segments`: the same measures for `all`, each segment and class, with
-    `rows` counted; ratios of sums (wape, weighted_quantile_loss, bias) are of the segment's sums.
-    """
+    mean: np.ndarray
+    quantiles: np.ndarray
 
-    frame: pd.DataFrame
-    segments: pd.DataFrame
+
+SCORE_COLUMNS = ("stage", "segment", "horizon", "metric", "value", "value_added", "series", "origins")
 
 
 def accuracy(
@@ -131,6 +146,35 @@ def seasonal_naive(values: np.ndarray, horizon: int, cycle: int) -> np.ndarray:
     return np.where(np.isfinite(earlier), earlier, filled[:, [-1]])
 
 
+def seasonal_naive_step(values: np.ndarray, horizon: int, cycle: int) -> Step:
+    """The seasonal naive forecast with intervals of its own: quantiles of the changes over one cycle in the history.
+
+    >>> seasonal_naive_step(np.array([[1.0, 2.0, 3.0, 4.0]]), 1, cycle=2).quantiles.round(1).tolist()
+    [[[5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0]]]
+    """
+    mean = seasonal_naive(values, horizon, cycle)
+    lag = cycle if values.shape[1] > cycle else 1
+    changes = quantiles_of(values[:, lag:] - values[:, :-lag])
+    quantiles = np.maximum(mean[:, :, None] + np.nan_to_num(changes)[:, None, :], 0.0)
+    return Step(mean, quantiles)
+
+
+def horizon_bands(horizon: int) -> dict[str, slice]:
+    """Spans of the horizon that are scored apart, by name: all of it, near, middle and far, and each period ahead.
+
+    >>> list(horizon_bands(6))
+    ['all', '1', '2-3', '4-6', '2', '3', '4', '5', '6']
+    """
+    ends = [0, *sorted({max(1, round(share * horizon)) for share in BAND_ENDS})]
+    bands = {ALL: slice(0, horizon)}
+    bands |= {_band_name(first, last): slice(first, last) for first, last in zip(ends[:-1], ends[1:], strict=True)}
+    return bands | {_band_name(ahead, ahead + 1): slice(ahead, ahead + 1) for ahead in range(horizon)}
+
+
+def _band_name(first: int, last: int) -> str:
+    return str(last) if last - first == 1 else f"{first + 1}-{last}"
+
+
 def demand_class(values: np.ndarray) -> np.ndarray:
     """Syntetos-Boylan class of each series, [series]: smooth, intermittent, erratic or lumpy.
 
@@ -150,12 +194,21 @@ def demand_class(values: np.ndarray) -> np.ndarray:
     return np.select([rare & varied, rare, varied], ["lumpy", "intermittent", "erratic"], "smooth")
 
 
-def backtest(panel: DemandPanel, horizon: int, *, origins: int = 3, step: int | None = None) -> Backtest:
-    """Forecasts made `origins` times from what was known then, against what came.
+def segments_of(past: DemandPanel) -> dict[str, np.ndarray]:
+    """The series of each segment, bool [series]: `all`, dense and intermittent, and the Syntetos-Boylan classes."""
+    zeros = (past.values == 0).sum(axis=1) / np.maximum(np.isfinite(past.values).sum(axis=1), 1)
+    kinds = demand_class(past.values)
+    named = {ALL: np.full(len(zeros), True), "dense": zeros <= INTERMITTENT_ZERO_SHARE}
+    named["intermittent"] = ~named["dense"]
+    return named | {f"class {kind}": kinds == kind for kind in sorted(set(kinds))}
+
+
+def backtest(panel: DemandPanel, horizon: int, *, origins: int = 3, step: int | None = None) -> pd.DataFrame:
+    """Baseline forecasts made `origins` times from what was known then, against what came and the seasonal naive.
 
     The last origin lies `horizon` periods before the panel's end, each earlier one `step` periods (default: the
     horizon) before the next. Series not launched at an origin, or unknown all through its horizon, are left out of it.
-    Raises `InvalidInput` when the panel is too short for the first origin.
+    Gives `SCORE_COLUMNS`. Raises `InvalidInput` when the panel is too short for the first origin.
     """
     step = horizon if step is None else step
     cuts = [panel.values.shape[1] - horizon - step * back for back in range(origins)]
@@ -163,44 +216,75 @@ def backtest(panel: DemandPanel, horizon: int, *, origins: int = 3, step: int | 
         raise InvalidInput(
             f"{origins} origins, {step} apart, with horizon {horizon} do not fit {panel.values.shape[1]} periods"
         )
-    frame = pd.concat([_one_origin(panel, cut, horizon) for cut in reversed(cuts)], ignore_index=True)
-    return Backtest(frame, _segments(frame))
+    parts = []
+    for cut in reversed(cuts):
+        past, actual = held_out(panel, cut, horizon)
+        made = forecast_panel(past, horizon)
+        naive = seasonal_naive_step(past.values, horizon, panel.period.per_year)
+        steps = {"seasonal_naive": naive, "baseline": Step(made.mean, made.quantiles)}
+        parts.append(origin_scores(past, actual, steps, segments_of(past)))
+    return scores(parts)
 
 
-def _one_origin(panel: DemandPanel, cut: int, horizon: int) -> pd.DataFrame:
+def held_out(panel: DemandPanel, cut: int, horizon: int) -> tuple[DemandPanel, np.ndarray]:
+    """The panel as it was known after `cut` periods, and what came [series, horizon]; only series that have both."""
     future = panel.values[:, cut : cut + horizon]
     usable = np.isfinite(panel.values[:, :cut]).any(axis=1) & np.isfinite(future).any(axis=1)
-    past = panel.until(cut).select(usable)
-    actual = future[usable]
-    forecast = forecast_panel(past, horizon)
-    cycle = panel.period.per_year
-    scale, root_scale = naive_scales(past.values, cycle)
-    measures = accuracy(actual, forecast.mean, forecast.quantiles, scale=scale, root_scale=root_scale)
-    naive = seasonal_naive(past.values, horizon, cycle)
-    benchmark = accuracy(
-        actual, naive, np.repeat(naive[:, :, None], len(LEVELS), axis=2), scale=scale, root_scale=root_scale
-    )
-    zeros = (past.values == 0).sum(axis=1) / np.isfinite(past.values).sum(axis=1)
-    keys = {
-        "facility_id": past.facility_ids,
-        "product_id": past.product_ids,
-        "origin": pd.Timestamp(forecast.starts[0]),
-        "segment": np.where(zeros > INTERMITTENT_ZERO_SHARE, "intermittent", "dense"),
-        "demand_class": demand_class(past.values),
-        "model": forecast.model,
-    }
-    named = benchmark[["mase", "rmsse", "wape", "absolute_error"]].add_suffix("_seasonal_naive")
-    return pd.concat([pd.DataFrame(keys), measures, named], axis=1)
+    return panel.until(cut).select(usable), future[usable]
 
 
-def _segments(frame: pd.DataFrame) -> pd.DataFrame:
-    groups = [("all", frame), *frame.groupby("segment"), *((f"class {k}", g) for k, g in frame.groupby("demand_class"))]
-    return pd.DataFrame([{"segment": name, **_summary(group)} for name, group in groups])
+def origin_scores(
+    past: DemandPanel, actual: np.ndarray, steps: Mapping[str, Step], segments: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Sums over the series of each segment, by stage, segment and horizon, from which `scores` makes the measures.
+
+    `segments` are bool [series]. Single periods ahead are told of all series alone.
+    """
+    scale, root_scale = naive_scales(past.values, past.period.per_year)
+    rows = []
+    for stage, made in steps.items():
+        for horizon, span in horizon_bands(actual.shape[1]).items():
+            measured = accuracy(
+                actual[:, span], made.mean[:, span], made.quantiles[:, span], scale=scale, root_scale=root_scale
+            )
+            known = np.isfinite(actual[:, span]).any(axis=1)
+            for segment, inside in segments.items():
+                if segment == ALL or not horizon.isdigit():
+                    chosen = measured[known & inside]
+                    sums = {name: float(chosen[name].sum()) for name in (*SUMS, *MEANS)}
+                    counts = {f"{name}_count": int(chosen[name].count()) for name in MEANS}
+                    head = {"stage": stage, "segment": segment, "horizon": horizon}
+                    rows.append({**head, **sums, **counts, "series": len(chosen)})
+    return pd.DataFrame(rows)
 
 
-def _summary(group: pd.DataFrame) -> dict[str, float]:
-    sums = {name: np.array(group[name].sum()) for name in ("total", "error", "absolute_error", "pinball_loss")}
-    naive = {**sums, "absolute_error": np.array(group["absolute_error_seasonal_naive"].sum())}
-    ratios = {name: float(value) for name, value in _ratios(sums).items()}
-    means = {name: float(group[name].mean()) for name in MEANS}
-    return {"rows": len(group), **means, **ratios, "wape_seasonal_naive": float(_ratios(naive)["wape"])}
+def scores(origins: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """`SCORE_COLUMNS` from the `origin_scores` of some origins: one row a stage, segment, horizon and measure.
+
+    `value` is NaN where it cannot be computed; `value_added` is the share of an error that the stage takes off the one
+    before it (negative: it adds to it), NaN for the first stage and for measures that are no errors. `series` is the
+    most at one origin, `origins` those with any.
+    """
+    together = pd.concat(origins, ignore_index=True)
+    rows: list[dict[str, object]] = []
+    for (segment, horizon), of_segment in together.groupby(["segment", "horizon"], sort=False):
+        before: dict[str, float] = {}
+        for stage, part in of_segment.groupby("stage", sort=False):
+            series = int(part["series"].max())
+            counted = {"series": series, "origins": int((part["series"] > 0).sum())}
+            values = _measures(part)
+            for metric in MEASURES if series else ():
+                added = (
+                    1 - values[metric] / before[metric] if metric in ERRORS and before.get(metric, 0) > 0 else np.nan
+                )
+                head = {"stage": stage, "segment": segment, "horizon": horizon, "metric": metric}
+                rows.append({**head, "value": values[metric], "value_added": added, **counted})
+            before = values
+    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+
+
+def _measures(part: pd.DataFrame) -> dict[str, float]:
+    sums = {name: np.array(part[name].sum()) for name in SUMS}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = {name: float(np.divide(part[name].sum(), part[f"{name}_count"].sum())) for name in MEANS}
+    return means | {name: float(value) for name, value in _ratios(sums).items()}

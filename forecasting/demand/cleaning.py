@@ -6,6 +6,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from forecasting.demand.doubtful import isolated, on_grid, provisional
 from forecasting.demand.series import KEY, period_offsets
 from forecasting.demand.stock_outs import stock_outs
 from forecasting.errors import InvalidInput
@@ -45,15 +46,19 @@ def clean(
     period: Period,
     facilities: pd.DataFrame | None = None,
     products: pd.DataFrame | None = None,
+    revisions: pd.DataFrame | None = None,
     as_of: dt.date,
 ) -> CleanDemand:
     """Demand history as of a day, from rows of facility_id, product_id, period_start, quantity (negative = return).
 
-    In this order: `merger` (a closed site's history is added to its successor's), `future` (the period is not over on
-    `as_of`), `before_launch`, `withdrawn` (unknown outside the product's life), `stock_out` (unknown: an item
-    that always sells did not, see `stock_outs`), `outlier` (unknown), `return` (nets against the same series' preceding
-    periods). `facilities` may have closed_on and successor_id, `products`
-    launched_on and withdrawn_on. Raises `InvalidInput` for dates off the grid, doubled keys and circles of successors.
+    In this order: `revision` (a later load changed it: the newest counts), `off_grid` (dated inside a period: added to
+    that period), `merger` (a closed site's history is added to its successor's), `isolated` (unknown: a stray far from
+    the rest of its series), `future` (unknown: the period is not over on `as_of`), `provisional` (unknown: the site's
+    last periods are not complete yet), `before_launch`, `withdrawn` (unknown outside the product's life), `stock_out`
+    (unknown: an item that always sells did not, see `stock_outs`), `outlier` (unknown), `return` (nets against the same
+    series' preceding periods). `facilities` may have closed_on and successor_id, `products` launched_on and
+    withdrawn_on; `revisions` are KEY, period_start, quantity_before, quantity_after, revised_at.
+    Raises `InvalidInput` for doubled keys and circles of successors.
 
     >>> rows = pd.DataFrame({"facility_id": "a", "product_id": "x", "quantity": [5.0, -2.0],
     ...     "period_start": pd.to_datetime(["2026-01-01", "2026-02-01"])})
@@ -61,14 +66,23 @@ def clean(
     [3.0, 0.0]
     """
     rows = _rows(dispensing)
-    rows, changes = _merge_sites(rows, facilities, as_of)
+    changes = [_revised(rows, revisions)]
+    rows, moved = _to_grid(rows, period)
+    rows, merged = _merge_sites(rows, facilities, as_of)
+    changes += [moved, *merged]
+    strays = rows.iloc[:0]
+    if len(rows):
+        strays, rows, log = _without_strays(rows, period, as_of)
+        changes.append(log)
     if len(rows):
         origin = rows["period_start"].min().date()
         rows["offset"] = period_offsets(pd.DatetimeIndex(rows["period_start"]), origin, period)
-        changes += [_future(rows, period, origin, as_of), *_outside_life(rows, period, origin, products)]
+        changes += [_future(rows, period, origin, as_of), _provisional(rows, period)]
+        changes += _outside_life(rows, period, origin, products)
         rows, silent = _stock_outs(rows, period, origin)
         changes += [silent, _outliers(rows), _returns(rows)]
         rows = rows.drop(columns="offset")
+    rows = pd.concat([strays, rows]).sort_values([*KEY, "period_start"], ignore_index=True) if len(strays) else rows
     changes = [change for change in changes if len(change)]
     log = pd.concat(changes, ignore_index=True) if changes else pd.DataFrame(columns=CHANGE_COLUMNS)
     return CleanDemand(rows, log.sort_values([*KEY, "period_start"], kind="stable", ignore_index=True))
@@ -104,6 +118,65 @@ def _apply(
     return _changes(rows, mask, rule, reason)
 
 
+def _revised(rows: pd.DataFrame, revisions: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows that a later load changed; what they said first stays in the log (and in the table of revisions)."""
+    if revisions is None or revisions.empty:
+        return rows.iloc[:0]
+    told = revisions.assign(
+        **{name: revisions[name].astype(str) for name in KEY},
+        period_start=pd.to_datetime(revisions["period_start"]).astype(rows["period_start"].dtype),
+    ).sort_values("revised_at", kind="stable")
+    by_row = told.groupby([*KEY, "period_start"]).agg(
+        first=("quantity_before", "first"), times=("revised_at", "size"), last=("revised_at", "max")
+    )
+    found = by_row.reindex(pd.MultiIndex.from_frame(rows[[*KEY, "period_start"]]))
+    mask = found["times"].notna().to_numpy()
+    reasons = [
+        f"first loaded as {one.first:g}; revised {one.times:g} times, last on {one.last:%Y-%m-%d}"
+        for one in found[mask].itertuples()
+    ]
+    return _apply(rows, mask, rows.loc[mask, "quantity"].to_numpy(), "revision", reasons)
+
+
+def _to_grid(rows: pd.DataFrame, period: Period) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows dated inside a period are added to what the period has."""
+    starts = on_grid(rows["period_start"], period)
+    off = (starts != rows["period_start"]).to_numpy()
+    if not off.any():
+        return rows, rows.iloc[:0]
+    reasons = [
+        f"dated inside a {period.value}; added to the {period.value} of {start:%Y-%m-%d}" for start in starts[off]
+    ]
+    log = _changes(rows, off, "off_grid", reasons)
+    moved = rows[off].assign(period_start=starts[off], quantity_raw=np.nan, rule="off_grid")
+    return _added_up(pd.concat([rows[~off], moved], ignore_index=True)), log
+
+
+def _added_up(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a key: quantities summed (with an unknown part unknown), the row that was there first named as raw."""
+    together = (
+        rows.assign(unknown=rows["quantity"].isna())
+        .groupby([*KEY, "period_start"], as_index=False)
+        .agg({"quantity_raw": "first", "quantity": "sum", "rule": "max", "unknown": "max"})
+    )
+    together.loc[together.pop("unknown"), "quantity"] = np.nan
+    return together
+
+
+def _without_strays(
+    rows: pd.DataFrame, period: Period, as_of: dt.date
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Strays made unknown, the other rows, and the strays' part of the log."""
+    rows = rows.sort_values([*KEY, "period_start"], ignore_index=True)
+    origin = rows["period_start"].min().date()
+    series = rows.groupby(KEY, sort=False).ngroup().to_numpy()
+    offsets = period_offsets(pd.DatetimeIndex(rows["period_start"]), origin, period)
+    over = offsets < period.offset(as_of + dt.timedelta(days=1), origin)
+    alone = isolated(series, offsets, period, last=int(offsets[over].max(initial=0)))
+    log = _apply(rows, alone, np.nan, "isolated", "a year or more of silence follows so few quantities")
+    return rows[alone], rows[~alone].reset_index(drop=True), log
+
+
 def _merge_sites(
     rows: pd.DataFrame, facilities: pd.DataFrame | None, as_of: dt.date
 ) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
@@ -116,14 +189,7 @@ def _merge_sites(
     log = _changes(rows.assign(quantity=np.nan), moves, "merger", reasons)
     moved = rows[moves].assign(facility_id=target[moves], quantity_raw=np.nan, rule="merger")
     together = pd.concat([rows[~moves], moved], ignore_index=True)
-    merged = (
-        together.assign(unknown=together["quantity"].isna())
-        .groupby([*KEY, "period_start"], as_index=False)
-        .agg({"quantity_raw": "first", "quantity": "sum", "rule": "max", "unknown": "max"})
-    )
-    # a sum with an unknown part is unknown
-    merged.loc[merged.pop("unknown"), "quantity"] = np.nan
-    return merged, [log]
+    return _added_up(together), [log]
 
 
 def final_successors(facilities: pd.DataFrame | None, as_of: dt.date) -> dict[str, str]:
@@ -160,6 +226,15 @@ def _future(rows: pd.DataFrame, period: Period, origin: dt.date, as_of: dt.date)
     )
 
 
+def _provisional(rows: pd.DataFrame, period: Period) -> pd.DataFrame:
+    cells, series = _cells(rows)
+    site, _ = pd.factorize(rows["facility_id"])
+    of_series = site[np.unique(series, return_index=True)[1]]
+    found = provisional(cells, of_series, period)[site, rows["offset"]] & rows["quantity"].notna().to_numpy()
+    reason = f"the site's {period.value} is not complete: at least half of what always sells is far below its lowest"
+    return _apply(rows, found, np.nan, "provisional", reason)
+
+
 def _outside_life(
     rows: pd.DataFrame, period: Period, origin: dt.date, products: pd.DataFrame | None
 ) -> list[pd.DataFrame]:
@@ -170,7 +245,7 @@ def _outside_life(
             dates = pd.Series(pd.to_datetime(products[name]).to_numpy(), index=products["product_id"].astype(str))
             life[place] = rows["product_id"].map(dates)
     launched, withdrawn = life
-    alive = rows["rule"] != "future"
+    alive = ~rows["rule"].isin(["future", "provisional"])
     ends = pd.Series(
         pd.to_datetime([period.step(origin, offset + 1) for offset in range(int(rows["offset"].max()) + 1)])
     )

@@ -73,6 +73,7 @@ def panel_from_frame(frame: pd.DataFrame, period: Period, *, end: dt.date | None
     known = frame.loc[frame["quantity"].notna(), "period_start"]
     if known.empty:
         raise InvalidInput("a demand panel needs at least one row with a quantity")
+    frame = frame[pd.to_datetime(frame["period_start"]) >= pd.Timestamp(known.min())]
     dates = pd.DatetimeIndex(pd.to_datetime(frame["period_start"]))
     first = dates.min().date()
     offsets = period_offsets(dates, first, period)

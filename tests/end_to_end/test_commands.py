@@ -18,7 +18,7 @@ COLUMNS = {
     "reason stockout_probability_before stockout_probability_after expected_waste days_on_hand_before "
     "days_on_hand_after status",
     "prevalence": "facility_id gene result_type result mean low high effective_n",
-    "backtest": "stage segment metric value series origins",
+    "backtest": "stage segment horizon metric value value_added series origins",
 }
 
 

@@ -400,3 +400,16 @@ def test_a_writer_that_waits_does_not_fail(database, small):
     with database.connect() as reader:
         reader.execute(sa.text("SELECT count(*) FROM dispensing")).all()
         assert load(database, small).accepted == 0
+
+
+def test_a_revised_quantity_keeps_what_stood_there_before(engine, small):
+    load(engine, small)
+    write(small, "dispensing", FILES["dispensing"].replace("2026-01-05,280,20", "2026-01-05,252,20"))
+    report = load(engine, small)
+    load(engine, small)
+    kept = rows(engine, "dispensing_revisions")
+    assert kept[["facility_id", "product_id", "quantity_before", "quantity_after", "file"]].to_numpy().tolist() == [
+        ["007", "00123", 280.0, 252.0, "dispensing.csv"]
+    ]
+    assert rows(engine, "dispensing")["quantity"].tolist() == [252, -28, 56]
+    assert any("1 quantities loaded before were revised" in note for one in report.tables for note in one.notes)

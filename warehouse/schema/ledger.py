@@ -46,6 +46,21 @@ class RejectedRow(Base):
     rule: Mapped[str] = column(sa.String, "The rule it breaks.", NotBlank())
 
 
+class DispensingRevision(Base):
+    """A dispensed quantity that a later load changed: what stood there before. Rows are never changed or deleted."""
+
+    __tablename__ = "dispensing_revisions"
+
+    revision_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", index=True)
+    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id")
+    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.")
+    quantity_before: Mapped[float] = column(sa.Float, "As loaded before; negative = return.", unit="dose units")
+    quantity_after: Mapped[float] = column(sa.Float, "As loaded now; negative = return.", unit="dose units")
+    file: Mapped[str] = column(sa.String, "File that changed it, without its folder.", NotBlank())
+    revised_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+
+
 class User(Base):
     """A person who signs in."""
 

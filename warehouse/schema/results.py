@@ -239,15 +239,23 @@ class GeneticShift(Base):
 
 
 class BacktestScore(Base):
-    """Accuracy and coverage on held-out periods, per stage of the forecast and segment."""
+    """Accuracy and coverage on held-out periods, per stage of the forecast, segment and horizon."""
 
     __tablename__ = "backtest_scores"
 
     as_of: Mapped[dt.date] = _as_of()
     stage: Mapped[str] = column(sa.String, "seasonal_naive, baseline or genetic.", NotBlank(), primary_key=True)
     segment: Mapped[str] = column(sa.String, "all, or a kind of series.", NotBlank(), primary_key=True)
+    horizon: Mapped[str] = column(
+        sa.String, "Periods ahead: all, a band such as 5-13, or one of them.", NotBlank(), primary_key=True
+    )
     metric: Mapped[str] = column(sa.String, "mase, rmsse, wape, scaled_crps, coverage_80, ...", primary_key=True)
     value: Mapped[float | None] = column(sa.Float, "Value; blank = cannot be computed.")
+    value_added: Mapped[float | None] = column(
+        sa.Float,
+        "Share of the error that the stage takes off the one before it; negative = adds to it; blank = none before it.",
+        unit="share",
+    )
     series: Mapped[int] = column(sa.Integer, "Series it rests on.", AtLeast(0), unit="series")
     origins: Mapped[int] = column(sa.Integer, "Origins it rests on.", AtLeast(0), unit="origins")
 

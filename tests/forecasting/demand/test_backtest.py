@@ -1,11 +1,25 @@
+import dataclasses
 import datetime as dt
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.demand.backtest import accuracy, backtest, demand_class, naive_scales
+from forecasting.demand.backtest import (
+    Step,
+    accuracy,
+    backtest,
+    demand_class,
+    held_out,
+    horizon_bands,
+    naive_scales,
+    origin_scores,
+    scores,
+    seasonal_naive_step,
+    segments_of,
+)
+from forecasting.demand.forecast import forecast_panel
 from forecasting.demand.intervals import LEVELS
 from forecasting.demand.library_models import prophet_forecast, unobserved_components_forecast
 from forecasting.demand.series import DemandPanel
@@ -66,25 +80,93 @@ def seasonal_panel(series: int, columns: int, period: Period = Period.MONTH) -> 
     return DemandPanel(("s",) * series, names, values, dt.date(2019, 1, 1), period)
 
 
+def whole(scores):
+    return scores[(scores["segment"] == "all") & (scores["horizon"] == "all")].pivot_table(
+        index="metric", columns="stage", values="value"
+    )
+
+
 def test_backtest__counts_every_origin_and_beats_the_seasonal_naive():
-    result = backtest(seasonal_panel(20, 84), 6, origins=3)
-    assert result.frame["origin"].nunique() == 3
-    assert len(result.frame) == 60
-    everything = result.segments.set_index("segment").loc["all"]
-    assert everything["rows"] == 60
-    assert everything["mase"] < 0.9 * everything["mase_seasonal_naive"]
-    assert everything["mase"] == pytest.approx(result.frame["mase"].mean())
-    assert 0.7 < everything["coverage_80"] < 0.9
+    scores = backtest(seasonal_panel(20, 84), 6, origins=3)
+    everything = whole(scores)
+    assert set(scores.loc[scores["segment"] == "all", ["series", "origins"]].itertuples(index=False)) == {(20, 3)}
+    assert everything.at["mase", "baseline"] < 0.9 * everything.at["mase", "seasonal_naive"]
+    assert 0.7 < everything.at["coverage_80", "baseline"] < 0.9
+    assert 0.6 < everything.at["coverage_80", "seasonal_naive"] < 0.95
 
 
 def test_backtest__does_not_see_past_its_origin():
     panel = seasonal_panel(3, 60)
-    tampered = panel.values.copy()
-    tampered[:, -6:] *= 10
-    other = DemandPanel(panel.facility_ids, panel.product_ids, tampered, panel.first_start, panel.period)
-    first, second = (backtest(each, 6, origins=1).frame for each in (panel, other))
-    forecast_sums = [frame["error"] + frame["total"] for frame in (first, second)]
-    assert forecast_sums[0].tolist() == pytest.approx(forecast_sums[1].tolist())
+    tampered = dataclasses.replace(panel, values=np.concatenate([panel.values[:, :-6], panel.values[:, -6:] * 10], 1))
+    sums = []
+    for each in (panel, tampered):
+        past, actual = held_out(each, 54, 6)
+        assert np.array_equal(past.values, panel.values[:, :54])
+        made = forecast_panel(past, 6)
+        scores = origin_scores(past, actual, {"baseline": Step(made.mean, made.quantiles)}, segments_of(past))
+        one = scores[(scores["segment"] == "all") & (scores["horizon"] == "all")]
+        sums.append((one["error"] + one["total"]).iloc[0])
+    assert sums[0] == pytest.approx(sums[1])
+
+
+def slow_scores(panels, actuals, steps, inside, span):
+    """MASE and WAPE of one segment and band, series by series and period by period."""
+    mase, absolute, total = [], 0.0, 0.0
+    for past, actual, mean in zip(panels, actuals, steps, strict=True):
+        for row in np.flatnonzero(inside):
+            errors = [abs(mean[row, h] - actual[row, h]) for h in span if not np.isnan(actual[row, h])]
+            if errors:
+                change = [abs(past[row, t] - past[row, t - 4]) for t in range(4, past.shape[1])]
+                mase.append(np.mean(errors) / np.nanmean(change))
+                absolute += sum(errors)
+                total += sum(actual[row, h] for h in span if not np.isnan(actual[row, h]))
+    return np.mean(mase), absolute / total
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=20)
+def test_scores__add_origins_up_by_segment_and_horizon_and_tell_what_a_step_adds(seed):
+    random = np.random.default_rng(seed)
+    panels = [random.poisson(9, (4, 12)).astype(float) for _ in range(2)]
+    actuals = [random.poisson(9, (4, 6)).astype(float) for _ in range(2)]
+    actuals[1][2] = np.nan
+    means = {step: [random.uniform(4, 14, (4, 6)) for _ in range(2)] for step in ("seasonal_naive", "baseline")}
+    inside = np.array([True, False, True, True])
+    parts = [
+        origin_scores(
+            DemandPanel(("s",) * 4, tuple("abcd"), past, dt.date(2020, 1, 1), Period.QUARTER),
+            actual,
+            {step: Step(made[number], np.repeat(made[number][:, :, None], 9, axis=2)) for step, made in means.items()},
+            {"all": np.full(4, True), "some": inside},
+        )
+        for number, (past, actual) in enumerate(zip(panels, actuals, strict=True))
+    ]
+    found = scores(parts).set_index(["stage", "segment", "horizon", "metric"]).sort_index()
+    slow = {step: slow_scores(panels, actuals, made, inside, range(1, 3)) for step, made in means.items()}
+    for step, (mase, wape) in slow.items():
+        assert found.at[(step, "some", "2-3", "mase"), "value"] == pytest.approx(mase)
+        assert found.at[(step, "some", "2-3", "wape"), "value"] == pytest.approx(wape)
+    gain = 1 - slow["baseline"][0] / slow["seasonal_naive"][0]
+    assert found.at[("baseline", "some", "2-3", "mase"), "value_added"] == pytest.approx(gain)
+    assert found.loc["seasonal_naive", "value_added"].isna().all()
+    assert found.at[("baseline", "some", "2-3", "mase"), "series"] == 3
+    assert ("baseline", "some", "2", "mase") not in found.index
+
+
+@given(st.integers(1, 60))
+def test_horizon_bands__cut_the_horizon_without_gap_or_overlap(horizon):
+    bands = horizon_bands(horizon)
+    assert bands.pop("all") == slice(0, horizon)
+    assert [bands[str(ahead + 1)] for ahead in range(horizon)] == [slice(a, a + 1) for a in range(horizon)]
+    wide = [place for name, band in bands.items() if "-" in name for place in range(band.start, band.stop)]
+    assert wide == list(range(wide[0], horizon)) if wide else horizon <= 2
+
+
+def test_seasonal_naive_step__covers_what_it_says_where_seasons_are_noise():
+    values = np.random.default_rng(2).poisson(200, (200, 60)).astype(float)
+    step = seasonal_naive_step(values[:, :48], 12, 12)
+    inside = (values[:, 48:] >= step.quantiles[:, :, 2]) & (values[:, 48:] <= step.quantiles[:, :, 6])
+    assert 0.75 < inside.mean() < 0.85
 
 
 def test_backtest__refuses_more_origins_than_fit():

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.demand.cleaning import clean, net_returns, outliers
+from forecasting.demand.doubtful import history_start, isolated
+from forecasting.demand.series import panel_from_frame
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period
 
@@ -128,3 +130,96 @@ def test_clean__no_rows_give_no_rows():
     cleaned = clean(monthly([]), period=Period.MONTH, as_of=AS_OF)
     assert cleaned.frame.empty
     assert cleaned.changes.empty
+
+
+def weekly(quantities: list[float], product: str = "x", first: str = "2024-01-01") -> pd.DataFrame:
+    starts = pd.date_range(first, periods=len(quantities), freq="7D")
+    return pd.DataFrame({"facility_id": "a", "product_id": product, "period_start": starts, "quantity": quantities})
+
+
+def test_revision__the_newest_quantity_counts_and_the_log_has_the_first() -> None:
+    revisions = pd.DataFrame(
+        {
+            **{"facility_id": "a", "product_id": "x", "period_start": [dt.date(2024, 2, 1)] * 2},
+            **{"quantity_before": [9.0, 7.0], "quantity_after": [7.0, 4.0]},
+            "revised_at": pd.to_datetime(["2024-05-01", "2024-06-01"]),
+        }
+    )
+    cleaned = clean(monthly([3, 4, 5]), period=Period.MONTH, revisions=revisions, as_of=AS_OF)
+    assert cleaned.frame["quantity"].tolist() == [3, 4, 5]
+    assert cleaned.frame["rule"].tolist() == ["", "revision", ""]
+    assert cleaned.changes["reason"].tolist() == ["first loaded as 9; revised 2 times, last on 2024-06-01"]
+
+
+def test_off_grid__a_row_dated_inside_a_week_is_added_to_that_week_and_nothing_is_lost() -> None:
+    inside = pd.DataFrame(
+        {"facility_id": "a", "product_id": "x", "period_start": [pd.Timestamp("2024-01-10")], "quantity": 5.0}
+    )
+    rows = pd.concat([weekly([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), inside])
+    assert Period.infer(rows["period_start"].dt.date) is Period.WEEK
+    cleaned = clean(rows, period=Period.WEEK, as_of=AS_OF)
+    assert cleaned.frame["quantity"].tolist() == [1, 7, 3, 4, 5, 6, 7, 8, 9, 10]
+    assert cleaned.frame["quantity_raw"].tolist() == list(range(1, 11))
+    assert cleaned.changes[["rule", "quantity_raw"]].to_numpy().tolist() == [["off_grid", 5.0]]
+
+
+def test_isolated__a_stray_from_another_century_is_unknown_and_does_not_lengthen_the_history() -> None:
+    rows = pd.concat([weekly([5.0] * 60), weekly([7.0], first="1900-01-01"), weekly([7.0], "y", "1900-01-01")])
+    cleaned = clean(rows, period=Period.WEEK, as_of=AS_OF)
+    assert cleaned.changes["rule"].tolist() == ["isolated", "isolated"]
+    assert cleaned.frame["quantity"].notna().sum() == 60
+    assert panel_from_frame(cleaned.frame, Period.WEEK).values.shape == (1, 60)
+    assert history_start(rows["period_start"], Period.WEEK) == dt.date(2024, 1, 1)
+
+
+def isolated_oracle(weeks: list[int], last: int) -> list[bool]:
+    """Cut after each of the first three rows that more than a year of silence follows; what lies before is stray."""
+    cut = -1
+    for number, week in enumerate(weeks[:3]):
+        following = weeks[number + 1] if number + 1 < len(weeks) else last
+        if min(following, last) - week > 52:
+            cut = number
+    return [number <= cut for number in range(len(weeks))]
+
+
+@given(st.lists(st.sets(st.integers(0, 400), min_size=1, max_size=7), min_size=1, max_size=3), st.integers(0, 400))
+def test_isolated__agrees_with_row_by_row_reading(lines: list[set[int]], last: int) -> None:
+    series = np.concatenate([np.full(len(line), number) for number, line in enumerate(lines)])
+    offsets = np.concatenate([np.array(sorted(line)) for line in lines])
+    expected = [one for line in lines for one in isolated_oracle(sorted(line), last)]
+    assert isolated(series, offsets, Period.WEEK, last=last).tolist() == expected
+
+
+def site(last_quantities: list[float]) -> pd.DataFrame:
+    """Five items that always sell about 20; the given quantities are everyone's last ones."""
+    random = np.random.default_rng(3)
+    return pd.concat([weekly([*random.integers(18, 23, 30), *last_quantities], name) for name in "vwxyz"])
+
+
+@pytest.mark.parametrize(
+    ("last", "unknown"),
+    [([20, 3], 1), ([4, 3], 2), ([4, 0], 2), ([3, 20], 0), ([20, 15], 0), ([4, 4, 4, 4], 0)],
+)
+def test_provisional__the_last_unfinished_periods_of_a_site_are_unknown(last: list[float], unknown: int) -> None:
+    rows = site(last)
+    as_of = rows["period_start"].max().date() + dt.timedelta(days=7)
+    cleaned = clean(rows, period=Period.WEEK, as_of=as_of)
+    assert cleaned.frame["quantity"].isna().sum() == 5 * unknown
+    assert (cleaned.changes["rule"] == "provisional").sum() == 5 * unknown
+    panel = panel_from_frame(cleaned.frame, Period.WEEK, end=as_of - dt.timedelta(days=7))
+    assert np.isnan(panel.values[:, panel.values.shape[1] - unknown :]).all()
+
+
+def test_provisional__one_low_item_is_demand() -> None:
+    rows = site([20])
+    rows.loc[(rows["product_id"] == "x") & (rows["period_start"] == rows["period_start"].max()), "quantity"] = 1.0
+    assert clean(rows, period=Period.WEEK, as_of=AS_OF).changes.empty
+
+
+def test_provisional__rows_that_are_not_there_yet_are_unknown_and_not_zero() -> None:
+    rows = site([20])
+    rows = rows[(rows["product_id"] == "z") | (rows["period_start"] < rows["period_start"].max())]
+    rows.loc[rows["period_start"] == rows["period_start"].max(), "quantity"] = 2.0
+    cleaned = clean(rows, period=Period.WEEK, as_of=AS_OF)
+    panel = panel_from_frame(cleaned.frame, Period.WEEK, end=rows["period_start"].max().date())
+    assert np.isnan(panel.values[:, -1]).all()

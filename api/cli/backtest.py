@@ -1,0 +1,153 @@
+"""`backtest`: how good each step of the forecast was on held-out periods, as tables that fit 100 columns."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli.common import as_of_option, database_option, open_database, settings_with
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+STEPS = ("seasonal_naive", "baseline", "genetic", "override")
+MEASURES = {
+    "mase": "error / seasonal change",
+    "rmsse": "the same, squared",
+    "wape": "error / demand",
+    "scaled_crps": "distribution, as mase",
+    "weighted_quantile_loss": "quantiles / demand",
+    "bias": "above 0 = too much",
+    "coverage_50": "inside the 50 % interval",
+    "coverage_80": "inside the 80 % interval",
+    "coverage_95": "inside the 95 % interval",
+}
+SHORT = ("mase", "wape", "scaled_crps")
+
+
+@click.command()
+@as_of_option("the latest run's")
+@click.option(
+    "--pictures",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Also write the pictures (accuracy by horizon, coverage, value added) there, as SVG.",
+)
+@database_option
+def backtest(as_of: Any, pictures: Path | None, database: str | None) -> None:
+    """Show how good each step of the forecast was on held-out periods.
+
+    Each step (seasonal naive, baseline, genetic) forecast from what was known at several earlier origins of the run;
+    value added is the share of the error that a step takes off the one before it. `pgx-supply export backtest` writes
+    all of it to a file.
+    """
+    from rich.console import Console
+
+    from warehouse.exports import export_frame
+
+    with open_database(settings_with(database)).connect() as connection:
+        scores = export_frame(connection, "backtest", as_of)
+    if scores.empty:
+        raise click.ClickException("the history is too short to hold any of it out: there is no backtest")
+    console = Console()
+    for table in (_by_measure(scores), _by_part(scores, "segment"), _by_part(scores, "horizon")):
+        console.print(table)
+        console.print()
+    if "override" not in set(scores["stage"]):
+        click.echo("Overrides of forecasts are not kept in this version: there is no step after genetic to measure.")
+    if pictures:
+        _write(pictures, scores)
+
+
+def _by_measure(scores: "pd.DataFrame") -> "Table":
+    whole = scores[(scores["segment"] == "all") & (scores["horizon"] == "all")]
+    steps = _steps(whole)
+    title = (
+        f"Backtest: {whole['series'].max()} series, {whole['origins'].max()} origins, {_ahead(scores)} periods ahead"
+    )
+    added = [f"{_words(step)} adds" for step in steps[1:]]
+    table = _table(title, ["measure", *map(_words, steps), *added, "what it is"], left=("measure", "what it is"))
+    values = whole.pivot_table(index="metric", columns="stage", values="value", dropna=False)
+    gains = whole.pivot_table(index="metric", columns="stage", values="value_added", dropna=False)
+    for metric, meaning in MEASURES.items():
+        cells = [_number(values.at[metric, step]) for step in steps]
+        gained = [_gain(gains.at[metric, step]) if step in gains.columns else "" for step in steps[1:]]
+        table.add_row(
+            metric.replace("weighted_quantile_loss", "quantile loss").replace("_", " "), *cells, *gained, meaning
+        )
+    return table
+
+
+def _by_part(scores: "pd.DataFrame", part: str) -> "Table":
+    """The short measures of each segment (all horizons), or of each band of the horizon (all series)."""
+    other = "horizon" if part == "segment" else "segment"
+    rows = scores[scores[other] == "all"]
+    if part == "horizon":
+        rows = rows[rows["horizon"].isin(["all", *_bands(rows)])]
+    steps = _steps(rows)
+    heads = [f"{metric.replace('scaled_', '')} {_short(step)}" for metric in SHORT for step in steps]
+    title = f"By {part} ({', '.join(f'{_short(step)} = {_words(step)}' for step in steps)})"
+    table = _table(title, [part, "series", *heads, "cov. 80", "bias"], left=(part,))
+    cells = rows.set_index([part, "stage", "metric"])["value"]
+    series = rows.groupby(part, sort=False)["series"].max()
+    for name in ["all", *_bands(rows)] if part == "horizon" else series.index:
+        numbers = [_number(cells.get((name, step, metric))) for metric in SHORT for step in steps]
+        last = [_number(cells.get((name, steps[-1], metric))) for metric in ("coverage_80", "bias")]
+        table.add_row(str(name), f"{series[name]:,}", *numbers, *last)
+    return table
+
+
+def _bands(rows: "pd.DataFrame") -> list[str]:
+    """Near, middle and far: the bands are stored before the single periods."""
+    names = [name for name in dict.fromkeys(rows["horizon"]) if name != "all"]
+    ends: list[str] = []
+    reached = 0
+    for name in sorted(names, key=lambda one: (int(one.split("-")[0]), -int(one.split("-")[-1]))):
+        if int(name.split("-")[0]) == reached + 1:
+            ends.append(name)
+            reached = int(name.split("-")[-1])
+    return ends
+
+
+def _ahead(scores: "pd.DataFrame") -> int:
+    return max(int(name.split("-")[-1]) for name in scores["horizon"].unique() if name != "all")
+
+
+def _steps(scores: "pd.DataFrame") -> list[str]:
+    return [step for step in STEPS if step in set(scores["stage"])]
+
+
+def _table(title: str, columns: list[str], left: tuple[str, ...]) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=name in left[:1])
+    return table
+
+
+def _words(step: str) -> str:
+    return step.replace("_", " ")
+
+
+def _short(step: str) -> str:
+    return "".join(word[0] for word in step.split("_"))
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None or value != value else f"{value:.3f}"
+
+
+def _gain(value: Any) -> str:
+    return "" if value is None or value != value else f"{value:+.1%}"
+
+
+def _write(folder: Path, scores: "pd.DataFrame") -> None:
+    from assets.score_pictures import score_drawings
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, svg in score_drawings(scores).items():
+        file = folder / f"{name.replace(' ', '_')}.svg"
+        file.write_text(svg, encoding="utf-8")
+        click.echo(file)
