@@ -159,7 +159,7 @@ def test_horizon_bands__cut_the_horizon_without_gap_or_overlap(horizon):
     assert bands.pop("all") == slice(0, horizon)
     assert [bands[str(ahead + 1)] for ahead in range(horizon)] == [slice(a, a + 1) for a in range(horizon)]
     wide = [place for name, band in bands.items() if "-" in name for place in range(band.start, band.stop)]
-    assert wide == list(range(wide[0], horizon)) if wide else horizon <= 2
+    assert wide == list(range(wide[0], horizon)) if wide else horizon <= 3
 
 
 def test_seasonal_naive_step__covers_what_it_says_where_seasons_are_noise():
