@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from forecasting.pharmacogenomics.evidence import Evidence
 
@@ -19,9 +18,11 @@ def censored_mean(trials: Floats, probability: Floats, threshold: int) -> Floats
     """
     values = np.arange(1, threshold)
     chance = np.clip(probability, 1e-9, 1 - 1e-9)[:, None]
-    log_mass = stats.binom.logpmf(values, np.maximum(trials, threshold)[:, None], chance)
-    mass = np.exp(log_mass - log_mass.max(axis=1, keepdims=True))
-    return (mass @ values) / mass.sum(axis=1)
+    rest = np.maximum(trials, threshold)[:, None] - values[:-1]
+    # each mass from the one before it
+    ratio = rest / values[1:] * chance / (1 - chance)
+    mass = np.concatenate([np.ones_like(chance), np.cumprod(ratio, axis=1)], axis=1)
+    return np.asarray((mass @ values) / mass.sum(axis=1))
 
 
 def fill_suppressed(evidence: Evidence, chances: Floats, threshold: int) -> Floats:

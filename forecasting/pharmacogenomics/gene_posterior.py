@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from forecasting.pharmacogenomics.links import summed
 from forecasting.pharmacogenomics.update import Update
 
 Floats = NDArray[np.float64]
+
+THREADS = 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,10 +52,15 @@ class GenePosterior:
         """Lookup key frequencies, [S, draws, K]; a site's numbers depend on seed, site and gene alone."""
         number = len(self.model.key_weights)
         keys = np.empty((len(self.facility_ids), draws, self.model.key_weights.shape[-1]))
-        for i, rows in enumerate(self.strata):
+
+        def of_site(i: int) -> None:
             classes = self._class_draws(i, draws, seed)
-            pairs = (classes * self.state.share[rows, None]).transpose(0, 2, 1) @ classes
+            pairs = (classes * self.state.share[self.strata[i], None]).transpose(0, 2, 1) @ classes
             keys[i] = pairs.reshape(draws, number**2) @ self.model.key_weights.reshape(number**2, -1)
+
+        # NumPy draws and multiplies outside Python's lock
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(of_site, range(len(self.facility_ids))))
         return keys
 
     def draw_groups(self, draws: int, seed: int) -> Floats:
@@ -69,8 +77,9 @@ class GenePosterior:
         entropy = [seed, _stable_hash(self.facility_ids[site], self.model.gene)]
         generator = np.random.default_rng(np.random.SeedSequence(entropy))
         top = _dirichlet(generator, outer, draws)
-        split = _dirichlet(generator, inner, draws)
-        return top[..., :-1] + top[..., -1:] * split
+        if not inner.any():
+            return top[..., :-1]
+        return top[..., :-1] + top[..., -1:] * _dirichlet(generator, inner, draws)
 
     def group_mean_keys(self) -> Floats:
         """Posterior mean of the lookup key frequencies in each stratum, [N, K], from exact second moments."""
@@ -115,8 +124,9 @@ def _dirichlet(generator: np.random.Generator, alpha: Floats, draws: int) -> Flo
     """Dirichlet draws [draws, n, C] where parameters may be zero; all zeros stay zeros."""
     gammas = generator.standard_gamma(alpha, size=(draws, *alpha.shape))
     total = gammas.sum(axis=-1, keepdims=True)
-    fallback = np.broadcast_to(_mean(alpha), gammas.shape)
-    return np.divide(gammas, total, out=fallback.copy(), where=total > 0)
+    if not (total > 0).all():
+        gammas, total = np.where(total > 0, gammas, _mean(alpha)), np.where(total > 0, total, 1.0)
+    return np.asarray(gammas / total)
 
 
 def _stable_hash(facility: str, gene: str) -> int:
