@@ -1,7 +1,6 @@
 """A site's genotype counts, read as observations of the alleles that its assay can tell apart."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -159,29 +158,30 @@ def _of_groups(rows: pd.DataFrame, shares: Floats, problems: Problems) -> pd.Dat
 
 def _with_indices(model: GeneModel, rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Rows with the indices of their results and the people or copies looked at; unknown results are left out."""
-    pairs = [
-        _indices(model, ResultType(kind), str(result))
-        for kind, result in zip(rows["result_type"], rows["result"], strict=True)
-    ]
-    known = np.array([pair is not None for pair in pairs], dtype=bool)
+    number, distinct = pd.MultiIndex.from_frame(rows[["result_type", "result"]]).factorize()
+    told = [_indices(model, ResultType(kind), str(result)) for kind, result in distinct]
+    pairs = np.array(told, dtype=np.intp).reshape(-1, 2)
+    known = pairs[number, 0] >= 0
     for facility, results in rows[~known].groupby("facility_id")["result"]:
         names = ", ".join(sorted({str(result) for result in results}))
         problems.append((str(facility), f"results left out, not in the reference content: {names}"))
-    found = np.array([pair for pair in pairs if pair is not None], dtype=np.intp).reshape(-1, 2)
-    rows = rows[known]
+    found, rows = pairs[number[known]], rows[known]
     copies = np.where(rows["result_type"] == ResultType.ALLELE.value, 2.0, 1.0)
     return rows.assign(first=found[:, 0], second=found[:, 1], trials=rows["tested"] * copies)
 
 
-@functools.lru_cache(maxsize=100_000)
-def _indices(model: GeneModel, kind: ResultType, result: str) -> tuple[int, int] | None:
+UNKNOWN = (-1, -1)
+
+
+def _indices(model: GeneModel, kind: ResultType, result: str) -> tuple[int, int]:
+    """Indices of a result's alleles, or of the key or phenotype; `UNKNOWN` if the model does not have it."""
     if kind is ResultType.LOOKUP_KEY:
-        return (model.keys.index(result), 0) if result in model.keys else None
+        return (model.keys.index(result), 0) if result in model.keys else UNKNOWN
     if kind is ResultType.PHENOTYPE:
-        return (model.phenotypes.index(result), 0) if result in model.phenotypes else None
+        return (model.phenotypes.index(result), 0) if result in model.phenotypes else UNKNOWN
     names = parse_diplotype(result) if kind is ResultType.DIPLOTYPE else (result.strip(), result.strip())
     if not set(names) <= set(model.alleles):
-        return None
+        return UNKNOWN
     return model.index_of(names[0]), model.index_of(names[1])
 
 

@@ -13,7 +13,7 @@ from forecasting.pharmacogenomics.prior import Prior
 from forecasting.pharmacogenomics.worth import share_that_counts
 from forecasting.terms import ResultType
 
-LEAPS, LONGEST, TOLERANCE = 50, 30.0, 1e-8
+ROUNDS, LEAPS, LONGEST, TOLERANCE = 10, 5, 30.0, 1e-7
 LEAST = 1e-30
 
 
@@ -140,6 +140,20 @@ class _Expectation:
         expected = self.linked.weight * chance * each[self.linked.row]
         return count, _copies(self.model, mean, self.evidence, self.linked, expected)
 
+    def part(self, strata: NDArray[np.bool_]) -> "_Expectation":
+        """The same for some of the strata [N] alone; all strata of a site or none."""
+        links = strata[self.linked.stratum]
+        rows = np.zeros(len(self.evidence.count), dtype=bool)
+        rows[self.linked.row[links]] = True
+        row, stratum = np.cumsum(rows) - 1, np.cumsum(strata) - 1
+        linked = dataclasses.replace(
+            self.linked,
+            row=row[self.linked.row[links]],
+            stratum=stratum[self.linked.stratum[links]],
+            weight=self.linked.weight[links],
+        )
+        return dataclasses.replace(self, alpha=self.alpha[strata], evidence=self.evidence.keep(rows), linked=linked)
+
     def step(self, mean: Floats) -> Floats:
         """The next frequencies, [N, A]."""
         return _normalised(self.alpha + self.counts(mean)[1])
@@ -149,21 +163,33 @@ def _fixed_point(em: _Expectation, site: Ints) -> Floats:
     """Posterior mean of the called alleles, [N, A].
 
     EM creeps where the group of the people counted is unknown; each site leaps ahead along its own path (the squared
-    extrapolation of Varadhan & Roland 2008, Scandinavian Journal of Statistics 35:335-353, on the log scale).
+    extrapolation of Varadhan & Roland 2008, Scandinavian Journal of Statistics 35:335-353, on the log scale). A site
+    that has settled stays: its numbers do not depend on how long others take.
     """
-    sites = int(site.max(initial=-1)) + 1
     mean = em.step(_normalised(em.alpha))
-    for _ in range(LEAPS if len(em.evidence.count) else 0):
+    moving = np.arange(len(mean))
+    for _ in range(ROUNDS):
+        part = em.part(np.isin(np.arange(len(mean)), moving))
+        if not len(part.evidence.count):
+            break
+        mean[moving], unsettled = _leaps(part, mean[moving], site[moving])
+        moving = moving[unsettled]
+    return mean
+
+
+def _leaps(em: _Expectation, mean: Floats, site: Ints) -> tuple[Floats, NDArray[np.bool_]]:
+    """A few leaps from `mean` [N, A], and which strata are still moving, [N]."""
+    sites = int(site.max()) + 1
+    moving = np.ones(len(mean), dtype=bool)
+    for _ in range(LEAPS):
         one = em.step(mean)
         change = np.zeros(sites)
         np.maximum.at(change, site, np.abs(one - mean).max(axis=1))
-        # a site that has settled stays: its numbers do not depend on how long others take
-        moving = (change >= TOLERANCE)[site, None]
+        moving &= (change >= TOLERANCE)[site]
         if not moving.any():
             break
-        leap = _leap(mean, one, em.step(one), site, sites)
-        mean = np.where(moving, em.step(leap), mean)
-    return mean
+        mean = np.where(moving[:, None], em.step(_leap(mean, one, em.step(one), site, sites)), mean)
+    return mean, moving
 
 
 def _leap(mean: Floats, one: Floats, two: Floats, site: Ints, sites: int) -> Floats:

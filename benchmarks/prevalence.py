@@ -1,0 +1,91 @@
+"""Posterior and draws for many sites and every gene with guidance: seconds and peak memory.
+
+    uv run python benchmarks/prevalence.py --sites 1000 --draws 1000
+
+Sites, shares and counts are invented at random (diplotypes, alleles or phenotypes by turns; some by group, some with a
+partial assay, counts of 1 to 10 blank); the reference content is the built-in one.
+"""
+
+import argparse
+import resource
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+
+from forecasting.pharmacogenomics.content import builtin_content
+from forecasting.pharmacogenomics.genes import GeneModel, gene_model
+from forecasting.pharmacogenomics.prevalence import draw_lookup_keys, posterior
+
+KINDS = ("diplotype", "allele", "phenotype")
+KIB = 1024
+
+
+def main() -> None:
+    """Print one line a step."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--sites", type=int, default=1000)
+    asked.add_argument("--draws", type=int, default=1000)
+    options = asked.parse_args()
+    content = builtin_content()
+    genes = sorted((set(content.guidance["gene_1"]) | set(content.guidance["gene_2"])) - {""})
+    random = np.random.default_rng(20261124)
+    sites = [f"S{number:04d}" for number in range(options.sites)]
+    ancestry = _ancestry(content, sites, random)
+    counts = pd.concat([_counts(gene_model(content, gene), sites, random) for gene in genes], ignore_index=True)
+    assays = _assays(content, genes, sites, random)
+    sys.stdout.write(f"{len(sites)} sites, {len(genes)} genes, {len(counts)} count rows\n")
+    started = time.perf_counter()
+    state = posterior(content, sites, genes, ancestry=ancestry, genotype_counts=counts, assays=assays)
+    sys.stdout.write(f"posterior {time.perf_counter() - started:.1f} s\n")
+    for gene in genes:
+        draw_lookup_keys(state, gene, options.draws, seed=1)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB**2
+    sys.stdout.write(f"posterior and draws {time.perf_counter() - started:.1f} s, peak {memory:.2f} GiB\n")
+
+
+def _ancestry(content, sites: list[str], random: np.random.Generator) -> pd.DataFrame:
+    groups = sorted(content.allele_frequency["biogeographic_group"].unique())
+    rows = []
+    for site in sites:
+        served = random.choice(groups, int(random.integers(1, 5)), replace=False)
+        shares = random.dirichlet(np.full(len(served), 2.0))
+        rows += [(site, group, share) for group, share in zip(served, shares, strict=True)]
+    return pd.DataFrame(rows, columns=["facility_id", "biogeographic_group", "share"])
+
+
+def _counts(model: GeneModel, sites: list[str], random: np.random.Generator) -> pd.DataFrame:
+    """Counts of common results; which results those are does not matter for the time taken."""
+    rows = []
+    alleles = [model.reference, *(name for name in model.alleles if name != model.reference)][:12]
+    frequency = np.r_[0.5, np.full(len(alleles) - 1, 0.5 / max(len(alleles) - 1, 1))]
+    for number, site in enumerate(sites):
+        kind, tested = KINDS[number % 3], int(random.integers(100, 3000))
+        pairs = random.choice(len(alleles), (tested, 2), p=frequency / frequency.sum())
+        names = np.array(alleles, dtype=object)[np.sort(pairs, axis=1)]
+        if kind == "allele":
+            seen = pd.Series(names.ravel()).value_counts()
+        elif kind == "diplotype":
+            seen = pd.Series(names[:, 0] + "/" + names[:, 1]).value_counts()
+        else:
+            seen = pd.Series([model.phenotype_of_key[model.key_of(f"{a}/{b}")] for a, b in names]).value_counts()
+        seen = seen.astype(float).where(seen > 10)
+        rows.append(
+            pd.DataFrame({"facility_id": site, "result_type": kind, "result": seen.index, "count": seen.values})
+        )
+        rows[-1]["tested"] = tested
+    return pd.concat(rows, ignore_index=True).assign(gene=model.gene)
+
+
+def _assays(content, genes: list[str], sites: list[str], random: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for gene in genes:
+        alleles = list(gene_model(content, gene).alleles)
+        some = ";".join(alleles[: max(len(alleles) // 2, 1)])
+        rows += [(site, gene, some if random.random() < 0.4 else ";".join(alleles)) for site in sites]
+    return pd.DataFrame(rows, columns=["facility_id", "gene", "alleles_tested"])
+
+
+if __name__ == "__main__":
+    main()
