@@ -21,7 +21,7 @@ from forecasting.demand.backtest import (
     seasonal_naive_step,
     segments_of,
 )
-from forecasting.demand.forecast import calibrated, forecast_own
+from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel
 from forecasting.population import TherapyAtSite, planned_mean
 from warehouse.schema.results import BacktestScore
@@ -68,13 +68,11 @@ def _cuts(panel: DemandPanel, horizon: int) -> list[tuple[int, int]]:
 def _one_origin(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int) -> pd.DataFrame:
     past, actual = held_out(panel, cut, horizon)
     at_origin = {site: [_seen_from(one, cut, horizon) for one in genetics.at(site)] for site in genetics.by_site}
-    own = forecast_own(past, horizon)
-    baseline = calibrated(past, own)
+    baseline = forecast_sites(past, horizon)
     moved_past = dataclasses.replace(past, values=reference_values(past, at_origin))
-    changed = ((moved_past.values != past.values) & np.isfinite(past.values)).any(axis=1)
-    if changed.any():  # the forecast of a history that nothing moved is there already
-        own = own.replaced(changed, forecast_own(moved_past.select(changed), horizon))
-    reference = calibrated(moved_past, own)
+    changed = ((moved_past.values != past.values) & np.isfinite(past.values)).any()
+    # the forecast of a history that nothing moves is there already
+    reference = forecast_sites(moved_past, horizon) if changed else baseline
     mean, moved = _planned_means(reference.mean, past, at_origin)
     ratio = np.divide(mean, reference.mean, out=np.ones_like(mean), where=reference.mean > 0)[:, :, None]
     steps = {

@@ -17,7 +17,7 @@ from assets.run import PlanningRun
 from assets.staged import Staged, problems_frame
 from assets.table_asset import DEMAND, table_asset, table_out
 from forecasting.demand.cleaning import clean
-from forecasting.demand.forecast import forecast_panel
+from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel, panel_from_frame
 from forecasting.population import INTERACTION, SitePaths, TherapyAtSite
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
@@ -151,7 +151,7 @@ def baseline_forecasts(
     known = np.isfinite(panel.values).any(axis=1)
     closed = _closed(facilities, run.as_of)
     gone = np.isin(np.array(panel.facility_ids), closed)
-    frame = forecast_panel(panel.select(sold & known & ~gone), run.horizon).to_frame()
+    frame = forecast_sites(panel.select(sold & known & ~gone), run.horizon).to_frame()
     frame = _nothing_after_withdrawal(frame, products)
     silent = [
         (facility_id, product_id, "no_history", f"{product_id} at {facility_id} has no usable history: no forecast")

@@ -13,7 +13,7 @@ from forecasting.demand.models import cap
 from forecasting.demand.selection import Model, candidates, rolling_candidates, season_cycle, select_model
 from forecasting.demand.series import KEY, DemandPanel, sound
 from forecasting.errors import InvalidInput
-from forecasting.terms import QUANTILE_LEVELS
+from forecasting.terms import QUANTILE_LEVELS, Period
 
 MAXIMUM_LOG_VARIANCE = 0.8
 """Noise beyond this is not believed when the mean is found from the median: e^0.4 is half above it."""
@@ -146,10 +146,12 @@ def forecast_own(panel: DemandPanel, horizon: int, *, origins: int = 12) -> OwnF
     values = panel.values
     backtest, actual, _ = rolling_candidates(values, horizon, origins, panel.period)
     model = select_model(values, backtest, actual, panel.period)
-    middle = candidates(values, horizon, panel.period).chosen(model)
+    point = candidates(values, horizon, panel.period).chosen(model)
     predicted = backtest.chosen(model)
-    errors = np.log1p(actual) - np.log1p(predicted)
-    mean = cap(mean_from_median(middle, errors, model), values, season_cycle(panel.period))
+    factor = mean_over_median(np.log1p(actual) - np.log1p(predicted), model)
+    # weekly models aim at the mean, log models at the median
+    middle = point / factor[:, None] if panel.period is Period.WEEK else point
+    mean = cap(middle * factor[:, None], values, season_cycle(panel.period))
     return OwnForecasts(middle, mean, model, actual, predicted)
 
 
@@ -210,12 +212,12 @@ def _quantiles(
     return np.minimum(quantiles, ceiling[:, :, None])
 
 
-def mean_from_median(middle: np.ndarray, errors: np.ndarray, model: np.ndarray) -> np.ndarray:
-    """Mean demand [series, horizon] from forecasts made on the log scale, which aim at the median.
+def mean_over_median(errors: np.ndarray, model: np.ndarray) -> np.ndarray:
+    """Mean demand over its median, [series], from backtest `errors` [series, origin, horizon] on the log scale.
 
     The factor is that of the log-normal, e^(variance / 2), of the noise between neighbouring periods alone: half the
-    mean squared change of the backtest `errors` from one horizon to the next (outlying ones held). Intermittent rates
-    are means already.
+    mean squared change of the errors from one horizon to the next (outlying ones held). Intermittent rates are means
+    already: 1.
     """
     changes = np.abs(np.diff(errors, axis=2)).reshape(len(errors), -1)
     count = np.isfinite(changes).sum(axis=1)
@@ -223,5 +225,4 @@ def mean_from_median(middle: np.ndarray, errors: np.ndarray, model: np.ndarray) 
     held = np.minimum(np.nan_to_num(changes), OUTLYING * np.nan_to_num(typical)[:, None])
     noise = (held**2).sum(axis=1) / np.maximum(count, 1) / 2
     variance = np.where(count >= MINIMUM_CHANGES, np.minimum(noise, MAXIMUM_LOG_VARIANCE), 0.0)
-    factor = np.where(model == Model.INTERMITTENT, 1.0, np.exp(variance / 2))
-    return middle * factor[:, None]
+    return np.where(model == Model.INTERMITTENT, 1.0, np.exp(variance / 2))

@@ -25,6 +25,7 @@ HOLT_WINTERS_GRID = tuple(
 """Weights of level, trend (as a share of the level's) and season, and the damping of the trend, tried together."""
 
 LEVEL_WEIGHTS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
+THETA_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
 INTERMITTENT_DECAY = 0.9
 SEASON_DECAY = 0.75
 """Weight of a cycle against the next younger one when the seasonal pattern is averaged."""
@@ -218,14 +219,20 @@ def _centred_trend(filled: np.ndarray, cycle: int) -> np.ndarray:
     return trend
 
 
-def smoothed_level(filled: np.ndarray, weights: tuple[float, ...] = LEVEL_WEIGHTS) -> tuple[np.ndarray, np.ndarray]:
+def smoothed_level(
+    filled: np.ndarray, weights: tuple[float, ...] = LEVEL_WEIGHTS, start: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Level after the last period and the smoothing weight with the least one-step error, both [series].
+
+    Smoothing begins at the first known period, or where given at the level `start` [series].
 
     >>> smoothed_level(np.array([[5.0, 5.0, 5.0]]))[0]
     array([5.])
     """
     alpha = np.array(weights)[:, None]
     level = np.full((len(weights), len(filled)), np.nan)
+    if start is not None:
+        level[:] = start
     squared = np.zeros(level.shape)
     for observed in np.ascontiguousarray(filled.T):
         error = observed - level
@@ -240,6 +247,38 @@ def smoothed_level(filled: np.ndarray, weights: tuple[float, ...] = LEVEL_WEIGHT
             )
     best = squared.argmin(axis=0)
     return level[best, np.arange(len(filled))], alpha[best, 0]
+
+
+def theta(values: np.ndarray, horizon: int) -> np.ndarray:
+    """The Theta method on the raw scale: a smoothed level and half the slope of the whole history.
+
+    It aims at the mean, where log models aim at the median, and may smooth slowly: weekly demand is mostly noise.
+    Fewer than three known periods give NaN.
+
+    References
+    ----------
+    Hyndman & Billah (2003), International Journal of Forecasting 19:287-290, doi:10.1016/S0169-2070(01)00143-1.
+
+    >>> theta(np.tile([2.0, 4.0], (1, 40)), 2).round(1)
+    array([[3., 3.]])
+    """
+    known = np.isfinite(values).sum(axis=1)
+    begun = first_known(values)
+    smoothed, alpha = smoothed_level(values, THETA_WEIGHTS, _first_mean(values, begun))
+    age = values.shape[1] - begun
+    started = (1 - (1 - alpha) ** np.maximum(age, 1)) / alpha
+    slope = _recent_slope(values, values.shape[1])
+    forecast = smoothed[:, None] + 0.5 * slope[:, None] * (np.arange(horizon) + started[:, None])
+    return np.where((known >= 3)[:, None], np.maximum(forecast, 0.0), np.nan)
+
+
+def _first_mean(values: np.ndarray, begun: np.ndarray, periods: int = 4) -> np.ndarray:
+    """Mean of the known among each series' first few periods; NaN without any."""
+    index = np.minimum(begun[:, None] + np.arange(periods), values.shape[1] - 1)
+    head = np.take_along_axis(values, index, axis=1)
+    known = np.isfinite(head)
+    mean = np.nan_to_num(head).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return np.where(known.any(axis=1), mean, np.nan)
 
 
 def _recent_slope(adjusted: np.ndarray, periods: int) -> np.ndarray:

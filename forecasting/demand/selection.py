@@ -88,7 +88,13 @@ def _seasonal(values: np.ndarray, horizon: int, period: Period) -> np.ndarray:
 
 
 def _pool(values: np.ndarray, horizon: int, cycle: int, period: Period) -> np.ndarray:
-    """Median of three models: Holt-Winters, Theta, and seasonal naive with growth (without season the level)."""
+    """Median of three models: Holt-Winters, Theta, and seasonal naive with growth (without season the level).
+
+    Weeks are forecast on the raw scale by Theta alone: see `models.theta`.
+    """
+    if period is Period.WEEK:
+        forecast = models.cap(models.theta(values, horizon), values, cycle)
+        return np.where(np.isfinite(forecast), forecast, models.level(values, horizon, cycle=cycle))
     drift_periods = max(4 * cycle, 2 * min(period.per_year, 52))
     third: Callable[..., np.ndarray] = models.seasonal_naive_growth if cycle > 1 else models.level
     forecasts = np.stack(

@@ -55,13 +55,37 @@ def _fit(log_values: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndar
     return coefficients, np.where(known, log_values - fitted, 0.0), known
 
 
-def _signal_share(pattern: np.ndarray, residuals: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Share of the pattern's power beyond what noise alone would give, between 0 and 1, [series]."""
+def yearly_fit(
+    log_values: np.ndarray, horizon: int, periods_per_year: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each series' harmonics [series, wave], the variance of one of them [series], and the waves over past and future.
+
+    The variance is that of autocorrelated residuals. Waves are [wave, period + horizon].
+
+    >>> wave = np.sin(2 * np.pi * np.arange(-155, 1) / 52)
+    >>> yearly_fit(3 + wave[None], 4, 52.0)[0].round(2) + 0.0
+    array([[1., 0., 0., 0.]])
+    """
+    columns = log_values.shape[1]
+    basis = _basis(columns + horizon, columns, periods_per_year)
+    coefficients, residuals, known = _fit(log_values, basis[:, :columns])
+    # a wave has half the power of a constant
+    return coefficients[:, 3:], 2 * _variance_of_mean(residuals, known), basis[3:]
+
+
+def _variance_of_mean(residuals: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Variance [series] of the mean of residuals that are autocorrelated as these are."""
     count = known.sum(axis=1)
     variance = (residuals**2).sum(axis=1) / np.maximum(count - 3 - 2 * HARMONICS, 1)
     lagged = (residuals[:, 1:] * residuals[:, :-1]).sum(axis=1) / np.maximum((residuals**2).sum(axis=1), 1e-300)
     persistence = np.clip(lagged, 0.0, 0.9)
-    noise = 2 * HARMONICS * variance * (1 + persistence) / (1 - persistence) / np.maximum(count, 1)
+    return variance * (1 + persistence) / (1 - persistence) / np.maximum(count, 1)
+
+
+def _signal_share(pattern: np.ndarray, residuals: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Share of the pattern's power beyond what noise alone would give, between 0 and 1, [series]."""
+    count = known.sum(axis=1)
+    noise = 2 * HARMONICS * _variance_of_mean(residuals, known)
     power = (pattern**2 * known).sum(axis=1) / np.maximum(count, 1)
     return np.clip(1 - noise / np.maximum(power, 1e-300), 0.0, 1.0)
 

@@ -1,0 +1,68 @@
+"""The yearly pattern that a product's sites share: seen at eight sites it is told from noise sooner than at one."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from forecasting.demand.forecast import PanelForecast, forecast_panel
+from forecasting.demand.models import first_known
+from forecasting.demand.series import DemandPanel
+from forecasting.demand.yearly import HARMONICS, MINIMUM_YEARS, yearly_fit
+from forecasting.terms import Period
+
+LEAST_SITES = 2
+DAYS_A_YEAR = 365.25
+
+
+def share_season(panel: DemandPanel, horizon: int) -> tuple[DemandPanel, np.ndarray]:
+    """The panel without the season its products' sites share, and the factor [series, horizon] that brings it back.
+
+    For weeks and days; other periods, and products with fewer than `LEAST_SITES` sites of two years or more, come back
+    as they are with factor 1. The pattern is the precision-weighted mean of the sites' harmonics on the log scale,
+    shrunk by the share of its power that noise would show as well; what a site's season has of its own stays in.
+
+    >>> import datetime as dt
+    >>> wave = 100 * np.exp(0.3 * np.sin(2 * np.pi * np.arange(208) / 52.18))
+    >>> panel = DemandPanel(("a", "b"), ("x", "x"), np.tile(wave[:156], (2, 1)), dt.date(2024, 1, 1), Period.WEEK)
+    >>> flat, factor = share_season(panel, 52)
+    >>> bool(np.ptp(flat.values) < 5), factor[0].round(1).min().item(), factor[0].round(1).max().item()
+    (True, 0.7, 1.3)
+    """
+    factor = np.ones((len(panel.values), horizon))
+    if panel.period not in (Period.WEEK, Period.DAY):
+        return panel, factor
+    columns, per_year = panel.values.shape[1], DAYS_A_YEAR / panel.period.mean_days
+    usable = np.flatnonzero((columns - first_known(panel.values)) / per_year >= MINIMUM_YEARS)
+    if len(usable) < LEAST_SITES:
+        return panel, factor
+    pattern = _shared_pattern(panel, usable, horizon, per_year)
+    values = panel.values.copy()
+    values[usable] *= np.exp(-pattern[:, :columns])
+    factor[usable] = np.exp(pattern[:, columns:])
+    return dataclasses.replace(panel, values=values), factor
+
+
+def _shared_pattern(panel: DemandPanel, usable: np.ndarray, horizon: int, per_year: float) -> np.ndarray:
+    """Effect [usable series, period + horizon] on the log scale, the same for all sites of a product."""
+    coefficients, variance, waves = yearly_fit(np.log1p(panel.values[usable]), horizon, per_year)
+    product = pd.factorize(np.array(panel.product_ids, dtype=object)[usable])[0]
+    weight = 1 / np.maximum(variance, 1e-9)
+    sites, total = np.bincount(product), np.bincount(product, weight)
+    mean = np.stack([np.bincount(product, weight * one) for one in coefficients.T], axis=1) / total[:, None]
+    # a mean of estimates with these variances would have this power without any season
+    noise = 2 * HARMONICS / total
+    signal = np.clip(1 - noise / np.maximum((mean**2).sum(axis=1), 1e-300), 0.0, 1.0)
+    kept = np.where(sites >= LEAST_SITES, signal, 0.0)[:, None] * mean
+    # one small product a series: a large one would round differently in another panel
+    return (kept[product][:, None, :] @ waves)[:, 0]
+
+
+def forecast_sites(panel: DemandPanel, horizon: int) -> PanelForecast:
+    """`forecast_panel` of the panel without the season its sites share, the season then put back.
+
+    `actual` and `predicted` of the result are without that season.
+    """
+    flat, factor = share_season(panel, horizon)
+    forecast = forecast_panel(flat, horizon)
+    return dataclasses.replace(forecast, mean=forecast.mean * factor, quantiles=forecast.quantiles * factor[:, :, None])

@@ -1,0 +1,44 @@
+"""The season that sites share: found, put back, and not invented from noise."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from forecasting.demand.season import forecast_sites, share_season
+from forecasting.demand.series import DemandPanel
+from forecasting.terms import Period
+
+WEEKS = 156
+ANGLE = 2 * np.pi * np.arange(WEEKS + 52) * 7 / 365.25
+SITES = ("a", "b", "c", "d")
+
+
+def panel(level: float, amplitude: float, seed: int = 1) -> DemandPanel:
+    random = np.random.default_rng(seed)
+    mean = level * np.exp(amplitude * np.sin(ANGLE[:WEEKS])) * np.array([1, 2, 3, 4.0])[:, None]
+    return DemandPanel(SITES, ("x",) * 4, random.poisson(mean).astype(float), dt.date(2023, 1, 2), Period.WEEK)
+
+
+def test_a_shared_season_is_found_and_comes_back_in_the_forecast() -> None:
+    seasonal = panel(100.0, 0.2)
+    flat, factor = share_season(seasonal, 52)
+    np.testing.assert_allclose(factor[0], np.exp(0.2 * np.sin(ANGLE[WEEKS:])), rtol=0.04)
+    assert (factor == factor[0]).all()
+    assert flat.values.std(axis=1)[3] < 0.4 * seasonal.values.std(axis=1)[3]
+    wanted = 100 * np.exp(0.2 * np.sin(ANGLE[WEEKS:]))
+    np.testing.assert_allclose(forecast_sites(seasonal, 52).mean[0], wanted, rtol=0.06)
+
+
+def test_noise_alone_gives_nearly_no_season() -> None:
+    found = [share_season(panel(20.0, 0.0, seed), 52)[1] for seed in range(10)]
+    assert np.abs(np.array(found) - 1).mean() < 0.01
+
+
+@pytest.mark.parametrize("columns", [60, WEEKS])
+def test_a_single_site_or_a_short_history_comes_back_to_the_bit(columns: int) -> None:
+    whole = panel(100.0, 0.2).until(columns)
+    one = whole if columns < 100 else whole.select(np.array([True, False, False, False]))
+    flat, factor = share_season(one, 8)
+    np.testing.assert_array_equal(flat.values, one.values)
+    assert (factor == 1).all()
