@@ -34,7 +34,7 @@ def prevalence(
     with warehouse.engine.connect() as connection:
         groups = knowledge(connection, site_releases).groups
     open_sites = facilities[facilities["closed_on"].isna() | (facilities["closed_on"] > as_of)]
-    counts = _newest_counts(genotype_counts, as_of)
+    counts = newest_counts(genotype_counts, as_of)
     found = [group_posterior(group, open_sites["facility_id"].tolist(), ancestry, counts, assays) for group in groups]
     frame = pd.concat([one.table for one in found], ignore_index=True) if found else _empty()
     problems = [one.problems for one in found]
@@ -74,7 +74,7 @@ def _empty() -> pd.DataFrame:
     return pd.DataFrame(columns=["as_of", *COLUMNS])
 
 
-def _newest_counts(counts: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+def newest_counts(counts: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     """The last count of each site, gene and kind of result that was made before the origin."""
     known = counts[(counts["as_of"] <= as_of) | (counts["as_of"] == pd.Timestamp(NOT_STATED))]
     newest = known.groupby(["facility_id", "gene", "result_type", "biogeographic_group"])["as_of"].transform("max")

@@ -53,7 +53,7 @@ def regimen_moves(
     with warehouse.engine.connect() as connection:
         groups = knowledge(connection, site_releases).groups
     stocked = in_use(products, dispensing, run)
-    quantity = _recent_quantity(dispensing, run)
+    quantity = recent_quantity(dispensing, run)
     parts, problems = [], []
     for group in groups:
         sites = [site for site in facilities["facility_id"] if site in quantity.index and site in group.facility_ids]
@@ -112,7 +112,7 @@ def in_use(products: pd.DataFrame, dispensing: pd.DataFrame, run: PlanningRun) -
     """
     as_of = pd.Timestamp(run.as_of)
     alive = ~(products["withdrawn_on"] <= as_of) & ~(products["launched_on"] > as_of)
-    units = products["product_id"].map(_recent_quantity(dispensing, run).sum()).fillna(0.0)
+    units = products["product_id"].map(recent_quantity(dispensing, run).sum()).fillna(0.0)
     share = units / units.groupby(products["drug"]).transform("sum")
     new = products["launched_on"] > as_of - pd.Timedelta(days=MIX_DAYS)
     return products[alive & (new | ~(share < LEAST_SHARE_OF_DRUG))]
@@ -129,7 +129,7 @@ def approved_alternatives(site: pd.DataFrame, content: ReferenceContent, run: Pl
     return pd.concat([own, defaults.assign(dose_ratio=np.nan)[list(own.columns)]], ignore_index=True)
 
 
-def _recent_quantity(dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+def recent_quantity(dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
     """Quantity [site, product] of the last year before the origin, returns netted, never negative."""
     end = pd.Timestamp(run.as_of)
     recent = dispensing[

@@ -1,11 +1,14 @@
 """`release`: which knowledge is stored, what a release would change, and putting one in force."""
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import database_option, open_database, parse_date, settings_with
+from api.cli.common import database_option, open_database, parse_date, progress, settings_with
+
+if TYPE_CHECKING:
+    from assets.preview import Preview
 
 
 @click.group()
@@ -34,6 +37,63 @@ def list_releases(kind: str | None, database: str | None) -> None:
             f"{row['decided_at']:%Y-%m-%d %H:%M} UTC  {row['display_name']} put {row['release_id']} in force at {site} "
             f"from {row['effective_on']}{note}"
         )
+
+
+@release.command("diff")
+@click.argument("releases", nargs=-1, required=True, metavar="RELEASE...")
+@click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
+@click.option("--rows", "most", type=click.IntRange(min=0), default=40, show_default=True, help="Changed rows shown.")
+@database_option
+def diff_releases(releases: tuple[str, ...], facilities: tuple[str, ...], most: int, database: str | None) -> None:
+    """Show what releases would change against those that the newest run rests on: rows, drugs, sites, packs per week.
+
+    Nothing is put in force and no table is written.
+    """
+    from assets.preview import preview
+    from assets.resources import Warehouse
+    from warehouse.importers.content_diff import counted
+
+    settings = settings_with(database)
+    open_database(settings).dispose()
+    warehouse = Warehouse(database_url=settings.database_url)
+    with progress("comparing"):
+        found = preview(warehouse, releases, facilities)
+    warehouse.engine.dispose()
+    for (kind, against), rows in found.rows.groupby(["kind", "against"]):
+        told = ", ".join(f"{count} {change}" for change, count in counted(rows).items())
+        click.echo(f"{kind} against {against or 'nothing'}: {told} rows")
+    if found.rows.empty:
+        click.echo("no row differs")
+    for row in found.rows.head(most).to_dict("records"):
+        field = f": {row['field']} {row['before'] or '(blank)'} -> {row['after'] or '(blank)'}" if row["field"] else ""
+        about = f"{row['subject']}, " if row["subject"] not in row["row"] else ""
+        click.echo(f"  {row['change']} {row['kind']} {about}{row['row']}{field}")
+    if len(found.rows) > most:
+        click.echo(f"  ... and {len(found.rows) - most} more lines (--rows)")
+    _tell_moves(found)
+
+
+def _tell_moves(found: "Preview") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    for site, name, message in found.problems:
+        click.echo(f"{site}, {name}: {message}")
+    if found.moves.empty:
+        click.echo("no demand would move")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("site", "drug", "product"):
+        table.add_column(name)
+    for name in ("units/week now", "units/week then", "packs/week"):
+        table.add_column(name, justify="right")
+    for row in found.moves.to_dict("records"):
+        units = [f"{row[f'units_per_week_{when}']:,.1f}" for when in ("before", "after")]
+        names = (str(row[name]) for name in ("facility_id", "drug", "product_id"))
+        table.add_row(*names, *units, f"{row['packs_per_week']:+,.2f}")
+    Console().print(table)
+    for product, packs in found.moves.groupby("product_id")["packs_per_week"].sum().items():
+        click.echo(f"{product}: {packs:+,.2f} packs per week over these sites")
 
 
 @release.command("activate")
