@@ -10,9 +10,9 @@ from api import errors
 from api.context import Clock, utc_now
 from api.middleware import Guard
 from api.pages import detail, problems, sign_in, worklist
-from api.routes import forecasts, health, recommendations, reference, stock
+from api.routes import forecasts, health, orders, recommendations, reference, stock
 from warehouse.engine import create_engine
-from warehouse.settings import Settings
+from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
 
 MAX_BODY_BYTES = 2_000_000
 STATIC = Path(__file__).parent / "static"
@@ -25,9 +25,16 @@ people decide. Every error is `application/problem+json` (RFC 9457). Lists come 
 
 
 def create_app(
-    source: sa.Engine | Settings | None = None, *, clock: Clock = utc_now, max_body_bytes: int = MAX_BODY_BYTES
+    source: sa.Engine | Settings | None = None,
+    *,
+    clock: Clock = utc_now,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    x12_sender_id: str = DEFAULT_X12_SENDER_ID,
 ) -> FastAPI:
-    """The application over an engine or settings (default: the environment's). `clock` gives the time, in UTC."""
+    """The application over an engine or settings (default: the environment's). `clock` gives the time, in UTC.
+
+    `x12_sender_id` names this pharmacy in X12 interchanges when an engine is given; settings have their own.
+    """
     app = FastAPI(
         title="pgx-supply",
         version="1",
@@ -39,7 +46,8 @@ def create_app(
     settings = Settings.from_environment() if source is None else source
     app.state.engine = create_engine(settings.database_url) if isinstance(settings, Settings) else settings
     app.state.clock = clock
-    for module in (recommendations, forecasts, reference, stock, health):
+    app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
+    for module in (recommendations, orders, forecasts, reference, stock, health):
         app.include_router(module.router)
     for module in (sign_in, worklist, detail, problems):
         app.include_router(module.router, include_in_schema=False)

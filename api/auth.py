@@ -20,6 +20,8 @@ from fastapi import Depends, Request
 from api.context import Db, Now
 from api.errors import NotAllowed, NotSignedIn
 from forecasting.errors import InvalidInput
+from warehouse import audit
+from warehouse.audit import COMMAND, Actor, Event
 from warehouse.queries import Scope
 from warehouse.schema.inputs import Facility
 from warehouse.schema.ledger import ROLES, ApiKey, SignInSession, User
@@ -34,7 +36,7 @@ ROLE_MAY: dict[str, frozenset[str]] = {
 }
 """What a person of each role may do. Keys are not in this table: no key decides."""
 
-SCOPES = ("recommendations:read", "forecasts:read", "stock:write")
+SCOPES = ("recommendations:read", "forecasts:read", "stock:write", "orders:read", "orders:write", "audit:read")
 
 SESSION_COOKIE = "pgx_session"
 SESSION_LENGTH = dt.timedelta(hours=12)
@@ -61,6 +63,13 @@ class Principal:
     csrf_token: str | None = None
     key_id: str | None = None
     scopes: frozenset[str] = frozenset()
+    request_id: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """The same, as the audit trail names it."""
+        who = f"key:{self.key_id}" if self.key_id is not None else f"user:{self.user_id}"
+        return Actor(who, self.name, self.request_id)
 
     def may_decide(self) -> bool:
         """True for a person whose role decides; never for a key."""
@@ -80,6 +89,7 @@ def create_user(
     password: str,
     facility_ids: Sequence[str] | None,
     now: dt.datetime,
+    actor: Actor = COMMAND,
 ) -> int:
     """Number of the new person; `facility_ids` None = all sites. A broken rule raises `InvalidInput`."""
     if role not in ROLES:
@@ -100,7 +110,10 @@ def create_user(
         "failed_sign_ins": 0,
         "created_at": now,
     }
-    return int(connection.execute(sa.insert(User).values(row).returning(User.user_id)).scalar_one())
+    number = int(connection.execute(sa.insert(User).values(row).returning(User.user_id)).scalar_one())
+    told = {name: row[name] for name in ("name", "display_name", "role", "facility_ids")}
+    audit.append(connection, actor, now, [Event("user.add", f"user:{number}", after=told)])
+    return number
 
 
 def create_api_key(
@@ -111,6 +124,7 @@ def create_api_key(
     facility_ids: Sequence[str] | None,
     expires_at: dt.datetime | None,
     now: dt.datetime,
+    actor: Actor = COMMAND,
 ) -> str:
     """The new key, `pgx_<key_id>_<secret>`: shown this once, only its digest is kept. `facility_ids` None = all."""
     unknown = sorted(set(scopes) - set(SCOPES))
@@ -131,14 +145,17 @@ def create_api_key(
         "expires_at": expires_at,
     }
     connection.execute(sa.insert(ApiKey).values(row))
+    told = {one: row[one] for one in ("name", "scopes", "facility_ids", "expires_at")}
+    audit.append(connection, actor, now, [Event("key.add", f"key:{key_id}", after=told)])
     return f"pgx_{key_id}_{secret}"
 
 
-def revoke_api_key(connection: sa.Connection, key_id: str, *, now: dt.datetime) -> None:
+def revoke_api_key(connection: sa.Connection, key_id: str, *, now: dt.datetime, actor: Actor = COMMAND) -> None:
     """End a key; one that is unknown or ended already raises `InvalidInput`."""
     live = sa.update(ApiKey).where(ApiKey.key_id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     if connection.execute(live).rowcount != 1:
         raise InvalidInput(f"there is no live key {key_id!r}")
+    audit.append(connection, actor, now, [Event("key.revoke", f"key:{key_id}", after={"revoked_at": now})])
 
 
 def sign_in(connection: sa.Connection, name: str, password: str, now: dt.datetime) -> str | None:
@@ -245,7 +262,7 @@ def _principal(request: Request, db: Db, now: Now) -> Principal:
         caller = person_of(db, request.cookies.get(SESSION_COOKIE), now)
     if caller is None:
         raise NotSignedIn("send a valid API key as 'Authorization: Bearer pgx_...', or sign in")
-    return caller
+    return dataclasses.replace(caller, request_id=request.state.request_id)
 
 
 Caller = Annotated[Principal, Depends(_principal)]

@@ -1,4 +1,4 @@
-"""What may become of a recommendation, and the one function that decides one. No other code changes a status.
+"""What may become of a recommendation, and the one function that decides one.
 
 A line is decided once, by a signed-in person, on the version that person saw. The decision and the line change in the
 same transaction, and the decision is never changed or deleted.
@@ -13,6 +13,8 @@ from api.auth import Principal
 from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
 from api.models import DecisionIn
 from forecasting.terms import DecisionKind, RecommendationStatus
+from warehouse import audit
+from warehouse.audit import Event
 from warehouse.queries import recommendation_line
 from warehouse.schema.ledger import Decision
 from warehouse.schema.results import Recommendation
@@ -29,7 +31,8 @@ TRANSITIONS: dict[RecommendationStatus, frozenset[RecommendationStatus]] = {
     _S.ACKNOWLEDGED: frozenset({_S.RECEIVED}),
     _S.RECEIVED: frozenset(),
 }
-"""From each status, where a line may go. Only a run supersedes, or proposes the same line anew; a hand-off exports."""
+"""From each status, where a line may go. Only a run supersedes, or proposes the same line anew; a hand-off exports
+(`api.orders.hand_off`), a supplier's answer acknowledges, a receipt receives (`warehouse.receiving`)."""
 
 STATUS_AFTER: dict[DecisionKind, RecommendationStatus] = {
     DecisionKind.APPROVE: _S.APPROVED,
@@ -69,7 +72,18 @@ def decide(
         "reason_code": decision.reason_code,
         "note": (decision.note or "").strip() or None,
     }
-    return int(connection.execute(sa.insert(Decision).values(row).returning(Decision.decision_id)).scalar_one())
+    number = int(connection.execute(sa.insert(Decision).values(row).returning(Decision.decision_id)).scalar_one())
+    audit.append(connection, person.actor, now, [_event(line, row)])
+    return number
+
+
+def _event(line: sa.RowMapping, row: dict[str, Any]) -> Event:
+    before = {"status": line["status"], "packs": line["packs"], "version": line["version"]}
+    kept = row["packs_before"] if row["kind"] == DecisionKind.REJECT.value else row["packs_after"]
+    after = {"status": row["status_after"], "packs": kept, "version": line["version"] + 1}
+    after |= {name: row[name] for name in ("reason_code", "note") if row[name] is not None}
+    subject = f"recommendation:{line['recommendation_id']}"
+    return Event(f"recommendation.{row['kind']}", subject, line["facility_id"], before, after)
 
 
 def _check_pending(line: sa.RowMapping, after: RecommendationStatus, version: int) -> None:

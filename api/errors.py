@@ -5,6 +5,8 @@ ApiError
 ├── NotAllowed            403
 ├── NotFound              404
 ├── NotPending            409   somebody decided first, or the line changed since it was read
+├── NothingToExport       409   no approved line waits to be ordered
+├── KeyReused             409   the Idempotency-Key stands for another request
 ├── TooLarge              413
 ├── UnsupportedMediaType  415
 ├── InvalidRequest        422   names each field and the rule it breaks
@@ -66,6 +68,18 @@ class NotPending(ApiError):
     """The line is decided already, or is not what the person saw; `current` says how it stands."""
 
     status, slug, title = 409, "not-pending", "The recommendation changed"
+
+
+class NothingToExport(ApiError):
+    """No approved line of the caller waits to be ordered; nothing was stored."""
+
+    status, slug, title = 409, "nothing-to-export", "Nothing to export"
+
+
+class KeyReused(ApiError):
+    """The Idempotency-Key was used for another request; nothing was stored."""
+
+    status, slug, title = 409, "idempotency-key-reused", "Idempotency-Key used before"
 
 
 class TooLarge(ApiError):

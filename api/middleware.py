@@ -28,6 +28,8 @@ SECURITY_HEADERS = {
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPE = "application/json"
+X12_TYPE = "application/edi-x12"
+X12_PATHS = frozenset({"/v1/x12-acknowledgements"})
 
 
 class Guard:
@@ -83,7 +85,8 @@ class Guard:
 
 
 def _check_media_type(request: Request) -> None:
-    wanted = JSON_TYPE if request.url.path.startswith("/v1/") else FORM_TYPE
+    path = request.url.path
+    wanted = X12_TYPE if path in X12_PATHS else JSON_TYPE if path.startswith("/v1/") else FORM_TYPE
     given = Headers(scope=request.scope).get("content-type", "").split(";")[0].strip().lower()
     if given != wanted:
         raise UnsupportedMediaType(f"send {wanted}, not {given[:80] or 'a body without Content-Type'}")

@@ -128,6 +128,16 @@ class DecisionKind(StrEnum):
     REJECT = "reject"
 
 
+class AcknowledgementStatus(StrEnum):
+    """What a supplier says to a line that was ordered."""
+
+    ACCEPTED = "accepted"
+    CHANGED = "changed"
+    BACKORDERED = "backordered"
+    SUBSTITUTED = "substituted"
+    REJECTED = "rejected"
+
+
 class DecisionReason(StrEnum):
     """Reason codes a person chooses from when a line is changed or rejected."""
 

@@ -9,7 +9,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.terms import RecommendationStatus
-from warehouse import store
+from warehouse import audit, store
+from warehouse.audit import Actor, Event
+from warehouse.receiving import due_packs, packs_received, sent_orders, settle
+from warehouse.schema.inputs import OpenOrder
 from warehouse.schema.results import Explanation, Recommendation
 
 LINES: Any = Recommendation.__table__
@@ -40,16 +43,22 @@ def publish(
     A line is known by its recommendation_id: proposed again it stays as it is, whatever was decided about it, and a
     superseded one is proposed anew. Only lines of the sites named (none = all), up to this origin, are superseded.
     """
+    actor = Actor(f"run:{run_id}", "planning run")
+    settle(connection, actor, now)
     ids = set(lines["recommendation_id"])
     scope = [LINES.c.as_of <= as_of] + ([LINES.c.facility_id.in_(facilities)] if facilities else [])
     undecided = sa.select(LINES.c.recommendation_id).where(LINES.c.status == RecommendationStatus.PROPOSED, *scope)
-    _withdraw_or_renew(connection, set(connection.scalars(undecided)) - ids, RecommendationStatus.SUPERSEDED, now)
+    superseded = set(connection.scalars(undecided)) - ids
+    _withdraw_or_renew(connection, superseded, RecommendationStatus.SUPERSEDED, now)
     known = store.read(connection, LINES, *scope, columns=["recommendation_id", "status"])
     known = known[known["recommendation_id"].isin(ids)]
     back = known.loc[known["status"] == RecommendationStatus.SUPERSEDED.value, "recommendation_id"]
     _withdraw_or_renew(connection, set(back), RecommendationStatus.PROPOSED, now)
     new = ~lines["recommendation_id"].isin(set(known["recommendation_id"])).to_numpy()
+    changes = {"proposed": sorted(set(lines.loc[new, "recommendation_id"])), "superseded": sorted(superseded)}
+    changes["proposed_again"] = sorted(back)
     if not new.any():
+        _audit(connection, actor, run_id, changes, now)
         return
     stored = lines[new].assign(as_of=as_of, status=RecommendationStatus.PROPOSED.value, version=1, updated_at=now)
     store.insert(connection, LINES, stored)
@@ -62,12 +71,38 @@ def publish(
         }
     )
     store.insert(connection, EXPLANATIONS, told[new])
+    _audit(connection, actor, run_id, changes, now)
+
+
+def _audit(
+    connection: sa.Connection, actor: Actor, run_id: str, changes: dict[str, list[str]], now: dt.datetime
+) -> None:
+    """One event a run that changed anything: which lines it proposed, proposed again and superseded."""
+    if any(changes.values()):
+        audit.append(connection, actor, now, [Event("recommendations.publish", f"run:{run_id}", after=dict(changes))])
 
 
 def ordered_lines(connection: sa.Connection, until: dt.date) -> pd.DataFrame:
-    """Decided lines up to an origin that are on their way: what a run counts as on order."""
+    """Decided lines up to an origin that are on their way: what a run counts as on order, with the packs still to come.
+
+    Of a line that was sent, only what the supplier confirmed and what has not arrived still comes. A line that an
+    inventory system handed back as an open order of the same number is left to that row.
+    """
     states = [status.value for status in COUNTED_AS_ORDERED]
-    return store.read(connection, LINES, LINES.c.status.in_(states), LINES.c.as_of <= until)
+    lines = store.read(connection, LINES, LINES.c.status.in_(states), LINES.c.as_of <= until)
+    sent, came = sent_orders(connection), packs_received(connection, until)
+    to_come = [
+        max(due_packs(sent[name]) - came.get(name, 0), 0) if name in sent else packs
+        for name, packs in zip(lines["recommendation_id"], lines["packs"], strict=True)
+    ]
+    lines["packs"] = pd.Series(to_come, index=lines.index, dtype=lines["packs"].dtype)
+    open_orders = sa.select(OpenOrder.order_id, OpenOrder.facility_id, OpenOrder.product_id)
+    known = {tuple(row) for row in connection.execute(open_orders.where(OpenOrder.ordered_at <= until))}
+    handed_back = [
+        name in sent and (sent[name]["order_number"], sent[name]["facility_id"], sent[name]["product_id"]) in known
+        for name in lines["recommendation_id"]
+    ]
+    return lines[(lines["packs"] > 0) & ~pd.Series(handed_back, index=lines.index, dtype=bool)]
 
 
 def _withdraw_or_renew(

@@ -1,4 +1,4 @@
-"""`user` and `key`: who may sign in, and which systems may call."""
+"""`user`, `key` and `audit`: who may sign in, which systems may call, and what was done."""
 
 import datetime as dt
 
@@ -83,3 +83,20 @@ def revoke_key(key_id: str, database: str | None) -> None:
 
     with writing(open_database(settings_with(database))) as connection:
         revoke_api_key(connection, key_id, now=_now())
+
+
+@click.group()
+def audit() -> None:
+    """The trail of who changed what."""
+
+
+@audit.command("verify")
+@click.option("--head", metavar="SHA256", help="A digest noted earlier: it must still be in the trail.")
+@database_option
+def verify_audit(head: str | None, database: str | None) -> None:
+    """Check that no event was changed or removed; print how many there are and the newest digest."""
+    from warehouse.audit import verify
+
+    with open_database(settings_with(database)).connect() as connection:
+        found = verify(connection, known_head=head)
+    click.echo(f"{found.events} events, unbroken; newest digest {found.head}")

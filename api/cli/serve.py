@@ -35,7 +35,7 @@ def serve(host: str, port: int, with_dagster: bool, dagster_port: int, database:
     settings = settings_with(database)
     engine = open_database(settings)
     with _ends_quietly(), _dagster(settings, host, dagster_port) if with_dagster else contextlib.nullcontext():
-        uvicorn.run(create_app(engine), host=host, port=port, log_level="warning")
+        uvicorn.run(create_app(engine, x12_sender_id=settings.x12_sender_id), host=host, port=port, log_level="warning")
 
 
 @contextmanager

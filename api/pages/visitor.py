@@ -1,5 +1,6 @@
 """Who looks at a page: a signed-in person, else on to the sign-in page and back."""
 
+import dataclasses
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -28,7 +29,7 @@ def _visitor(request: Request, db: Db, now: Now) -> Principal:
     if person is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise SignInFirst(request.url.path + query if request.method == "GET" else "/")
-    return person
+    return dataclasses.replace(person, request_id=request.state.request_id)
 
 
 Visitor = Annotated[Principal, Depends(_visitor)]

@@ -46,6 +46,12 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: _documented(REFUSALS[status]) for status in sorted({*statuses, 422, 500, 503})}
 
 
+def documents(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """The 200 of an endpoint that answers with a document of one of these media types."""
+    text = {"schema": {"type": "string"}}
+    return {200: {"description": "The document.", "content": dict.fromkeys(media_types, text)}}
+
+
 def _documented(kind: type[ApiError]) -> dict[str, Any]:
     example: dict[str, Any] = {
         "type": PROBLEM_TYPE + kind.slug,

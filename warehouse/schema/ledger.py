@@ -1,18 +1,20 @@
-"""What people and systems did: loads, rejected rows, users, keys, sessions, decisions and activations of releases.
+"""What people and systems did: loads, users, keys, sessions, decisions, activations, orders and the audit trail.
 
-Runs never write here.
+Runs never write here, except what they publish into the audit trail.
 """
 
 import datetime as dt
+from decimal import Decimal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from forecasting.terms import ALL_FACILITIES, DecisionKind, DecisionReason
-from warehouse.schema.base import Base, column
+from forecasting.terms import ALL_FACILITIES, AcknowledgementStatus, DecisionKind, DecisionReason
+from warehouse.schema.base import Base, ExactDecimal, column
 from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf, Refers
 
 ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
+ACCOUNT_TYPES = ("gpo", "340b", "wac")
 
 
 class Load(Base):
@@ -144,3 +146,95 @@ class Activation(Base):
     decided_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was decided (UTC).")
     user_id: Mapped[int] = column(sa.Integer, "Who decided.", refers="users.user_id")
     note: Mapped[str | None] = column(sa.String, "In the person's words.")
+
+
+class OrderExport(Base):
+    """One hand-off: the approved lines that were locked together, and what asked for it. Never changed."""
+
+    __tablename__ = "order_exports"
+    __table_args__ = (sa.UniqueConstraint("actor", "idempotency_key"),)
+
+    export_id: Mapped[str] = column(sa.String, "Number.", NotBlank(), primary_key=True)
+    actor: Mapped[str] = column(sa.String, "Who asked: user:<number> or key:<key_id>.", NotBlank())
+    actor_name: Mapped[str] = column(sa.String, "Name of who asked.", NotBlank())
+    idempotency_key: Mapped[str] = column(sa.String, "The caller's name for this hand-off.", NotBlank())
+    request_sha256: Mapped[str] = column(sa.String(64), "Digest of what was asked.", NotBlank())
+    facility_ids: Mapped[str | None] = column(sa.String, "Sites the caller was bound to, ';'-separated; blank = all.")
+    not_exported: Mapped[str] = column(sa.Text, "JSON list of lines asked for and left out, with reasons.", NotBlank())
+    created_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+
+
+class Order(Base):
+    """One order to one supplier in one currency: what a document is made from. Never changed."""
+
+    __tablename__ = "orders"
+
+    order_number: Mapped[str] = column(sa.String, "Purchase order number.", NotBlank(), primary_key=True)
+    control_number: Mapped[int] = column(
+        sa.Integer, "Count of orders, from 1; X12 control number.", AtLeast(1), unique=True
+    )
+    export_id: Mapped[str] = column(sa.String, "Hand-off.", refers="order_exports.export_id", index=True)
+    supplier_id: Mapped[str] = column(sa.String, "Supplier.", NotBlank())
+    supplier_name: Mapped[str] = column(sa.String, "Its name when ordered.", NotBlank())
+    currency: Mapped[str | None] = column(sa.String, "ISO 4217 code of all prices; blank = no line has a price.")
+    created_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+
+
+class OrderLine(Base):
+    """One approved recommendation on one order; a recommendation is on at most one. Only what the supplier says of it
+    is added later."""
+
+    __tablename__ = "order_lines"
+
+    order_number: Mapped[str] = column(sa.String, "Order.", refers="orders.order_number", primary_key=True)
+    line_number: Mapped[int] = column(sa.Integer, "Place on the order, from 1.", AtLeast(1), primary_key=True)
+    recommendation_id: Mapped[str] = column(
+        sa.String, "Recommendation.", refers="recommendations.recommendation_id", unique=True
+    )
+    facility_id: Mapped[str] = column(sa.String, "Site it is delivered to.", refers="facilities.facility_id")
+    facility_name: Mapped[str] = column(sa.String, "Its name when ordered.", NotBlank())
+    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id")
+    description: Mapped[str] = column(sa.String, "Drug, strength, form and pack in words.", NotBlank())
+    code_system: Mapped[str | None] = column(sa.String, "System of `code` when ordered.")
+    code: Mapped[str | None] = column(sa.String, "Product code when ordered, as issued.")
+    account_type: Mapped[str | None] = column(
+        sa.String, "Purchase account: gpo, 340b or wac; blank = not stated.", OneOf(ACCOUNT_TYPES)
+    )
+    packs: Mapped[int] = column(sa.Integer, "Packs ordered.", AtLeast(1), unit="packs")
+    pack_size: Mapped[Decimal] = column(ExactDecimal, "Dose units in a pack.", MoreThan(0), unit="dose units")
+    quantity: Mapped[Decimal] = column(ExactDecimal, "The same order in dose units.", MoreThan(0), unit="dose units")
+    pack_price: Mapped[Decimal | None] = column(
+        ExactDecimal, "Price of a pack when ordered; blank = unknown.", AtLeast(0), unit="currency"
+    )
+    need_by: Mapped[dt.date | None] = column(sa.Date, "Day it is needed; blank = not within the forecast.")
+    acknowledgement: Mapped[str | None] = column(
+        sa.String, "What the supplier said last; blank = nothing yet.", OneOf.of(AcknowledgementStatus)
+    )
+    packs_confirmed: Mapped[int | None] = column(
+        sa.Integer, "Packs the supplier will deliver; blank = not acknowledged.", AtLeast(0), unit="packs"
+    )
+    expected_at: Mapped[dt.date | None] = column(sa.Date, "Day the supplier names; blank = none.")
+    acknowledgement_note: Mapped[str | None] = column(sa.String, "In the supplier's words.")
+
+
+class AuditEvent(Base):
+    """One change of state: who, when, before and after. Append-only, and each row's digest covers the row before."""
+
+    __tablename__ = "audit_events"
+
+    sequence: Mapped[int] = column(
+        sa.Integer, "Place in the chain, from 1 without gaps.", AtLeast(1), primary_key=True, autoincrement=False
+    )
+    at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    actor: Mapped[str] = column(
+        sa.String, "Who: user:<number>, key:<key_id>, run:<run_id> or command.", NotBlank(), index=True
+    )
+    actor_name: Mapped[str] = column(sa.String, "Name of who.", NotBlank())
+    action: Mapped[str] = column(sa.String, "What was done: kind.verb.", NotBlank())
+    subject: Mapped[str] = column(sa.String, "What it was done to: kind:id.", NotBlank(), index=True)
+    facility_id: Mapped[str | None] = column(sa.String, "Site it concerns; blank = no one site.")
+    request_id: Mapped[str | None] = column(sa.String, "Request that did it; blank = a command or a run.")
+    before: Mapped[str | None] = column(sa.Text, "JSON of what it was.")
+    after: Mapped[str | None] = column(sa.Text, "JSON of what it became.")
+    previous_sha256: Mapped[str] = column(sa.String(64), "Digest of the row before; zeros for the first.", NotBlank())
+    sha256: Mapped[str] = column(sa.String(64), "Digest of this row and previous_sha256.", NotBlank(), unique=True)
