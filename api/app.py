@@ -7,10 +7,11 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from api import errors
+from api.conditional import ConditionalGet
 from api.context import Clock, utc_now
 from api.middleware import Guard
 from api.pages import detail, problems, sign_in, worklist
-from api.routes import forecasts, health, orders, recommendations, reference, stock
+from api.routes import batches, forecasts, health, history, orders, recommendations, reference
 from warehouse.engine import create_engine
 from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
 
@@ -47,11 +48,12 @@ def create_app(
     app.state.engine = create_engine(settings.database_url) if isinstance(settings, Settings) else settings
     app.state.clock = clock
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
-    for module in (recommendations, orders, forecasts, reference, stock, health):
+    for module in (recommendations, orders, history, forecasts, reference, batches, health):
         app.include_router(module.router)
     for module in (sign_in, worklist, detail, problems):
         app.include_router(module.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
+    app.add_middleware(ConditionalGet)
     app.add_middleware(Guard, max_body_bytes=max_body_bytes)
     return app

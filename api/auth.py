@@ -36,7 +36,10 @@ ROLE_MAY: dict[str, frozenset[str]] = {
 }
 """What a person of each role may do. Keys are not in this table: no key decides."""
 
-SCOPES = ("recommendations:read", "forecasts:read", "stock:write", "orders:read", "orders:write", "audit:read")
+SCOPES = (
+    *("recommendations:read", "forecasts:read", "orders:read", "audit:read"),
+    *("stock:write", "dispensing:write", "open_orders:write", "receipts:write", "orders:write"),
+)
 
 SESSION_COOKIE = "pgx_session"
 SESSION_LENGTH = dt.timedelta(hours=12)

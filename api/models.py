@@ -10,7 +10,7 @@ from forecasting.terms import DecisionKind, DecisionReason, Reason, Recommendati
 
 MOST_ROWS_A_PAGE = 500
 MOST_PACKS = 1_000_000
-MOST_STOCK_ROWS = 10_000
+MOST_BATCH_ROWS = 10_000
 
 
 def _clean(text: str) -> str:
@@ -263,8 +263,14 @@ class DecisionOut(BaseModel):
     recommendation: RecommendationOut
 
 
-class StockIn(Strict):
-    """Counted stock, one row per lot; a row is judged on its own."""
+class BatchIn(Strict):
+    """Rows, each judged on its own."""
+
+    rows: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_BATCH_ROWS)
+
+
+class StockIn(BatchIn):
+    """Counted stock, one row per lot."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -287,7 +293,75 @@ class StockIn(Strict):
         },
     )
 
-    rows: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_STOCK_ROWS)
+
+class DispensingIn(BatchIn):
+    """Quantity dispensed in dose units, one row per site, product and period; negative = return."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "rows": [
+                        {
+                            "facility_id": "north",
+                            "product_id": "clopidogrel-75-tab",
+                            "period_start": "2026-11-16",
+                            "quantity": 612,
+                        }
+                    ]
+                }
+            ]
+        },
+    )
+
+
+class OpenOrdersIn(BatchIn):
+    """Packs still to come, one row per order, product and site."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "rows": [
+                        {
+                            "order_id": "PGX00000012",
+                            "facility_id": "north",
+                            "product_id": "clopidogrel-75-tab",
+                            "packs": 40,
+                            "ordered_at": "2026-11-23",
+                            "expected_at": "2026-11-25",
+                        }
+                    ]
+                }
+            ]
+        },
+    )
+
+
+class ReceiptsIn(BatchIn):
+    """Packs that arrived, one row per order, product, site and day."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "rows": [
+                        {
+                            "order_id": "PGX00000012",
+                            "facility_id": "north",
+                            "product_id": "clopidogrel-75-tab",
+                            "packs": 40,
+                            "ordered_at": "2026-11-23",
+                            "received_at": "2026-11-25",
+                        }
+                    ]
+                }
+            ]
+        },
+    )
 
 
 class RefusedRow(BaseModel):
@@ -298,7 +372,7 @@ class RefusedRow(BaseModel):
     reason: str
 
 
-class StockReport(BaseModel):
+class BatchReport(BaseModel):
     """What became of the rows. Rows that are there already are `unchanged`: sending twice changes nothing."""
 
     accepted: int

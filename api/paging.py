@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from api.errors import InvalidRequest
 
+LARGEST_INTEGER = 2**31 - 1
+
 Key = tuple[str, Any, bool]
 """Name in the row, column, and whether it falls. The keys together must be unique."""
 
@@ -55,6 +57,10 @@ def _typed(value: Any, column: Any) -> Any:
         return dt.datetime.fromisoformat(value)
     if isinstance(column.type, sa.Date):
         return dt.date.fromisoformat(value)
+    if isinstance(column.type, sa.Integer):
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_INTEGER:
+            raise ValueError("not of the column's type")
+        return value
     if isinstance(value, bool) or not isinstance(value, float if isinstance(column.type, sa.Float) else str):
         raise ValueError("not of the column's type")
     if isinstance(value, str):

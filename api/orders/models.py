@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.models import MOST_PACKS, MOST_STOCK_ROWS, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut, Whole
+from api.models import MOST_BATCH_ROWS, MOST_PACKS, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut, Whole
 from forecasting.terms import AcknowledgementStatus
 
 
@@ -29,7 +29,7 @@ class OrderExportIn(Strict):
 
     facility_id: Names = Field([], description="Only lines of these sites.")
     supplier_id: Names = Field([], description="Only lines of these suppliers.")
-    recommendation_id: Annotated[list[Text], Field(max_length=MOST_STOCK_ROWS)] = Field(
+    recommendation_id: Annotated[list[Text], Field(max_length=MOST_BATCH_ROWS)] = Field(
         [], description="Only these lines; those that cannot be ordered are named in `not_exported`."
     )
     account_type: Literal["gpo", "340b", "wac"] | None = Field(
@@ -129,7 +129,7 @@ class OrderExportOut(BaseModel):
 class AcknowledgedLine(Strict):
     """What the supplier says to one line."""
 
-    line_number: Whole = Field(ge=1, le=MOST_STOCK_ROWS)
+    line_number: Whole = Field(ge=1, le=MOST_BATCH_ROWS)
     status: AcknowledgementStatus
     packs_confirmed: Whole | None = Field(
         None, ge=0, le=MOST_PACKS, description="Packs that will come; default: all, or none when rejected."
@@ -150,4 +150,4 @@ class AcknowledgementIn(Strict):
         },
     )
 
-    lines: list[AcknowledgedLine] = Field(min_length=1, max_length=MOST_STOCK_ROWS)
+    lines: list[AcknowledgedLine] = Field(min_length=1, max_length=MOST_BATCH_ROWS)
