@@ -1,15 +1,20 @@
 """The whole graph as Dagster loads it: inputs, assets in the order of the data, checks, the job and its schedule."""
 
+from typing import Any
+
 import dagster as dg
 
 from assets.backtest import backtest_scores
+from assets.baseline import BETWEEN_STEPS, baseline_forecasts
 from assets.checks import all_checks
-from assets.demand import baseline_forecasts, clean_demand, forecast_with_genetics, reference_demand
+from assets.demand import clean_demand, forecast_with_genetics, reference_demand
 from assets.pharmacogenomics import prevalence
 from assets.planning import content_releases, input_tables, runs, site_releases
 from assets.procurement import lead_times, recommendations
 from assets.regimens import exposure, regimen_moves
 from assets.resources import Warehouse, WarehouseIOManager
+from assets.workers import executor_of
+from warehouse.settings import Settings
 
 computed_assets = [
     content_releases,
@@ -27,31 +32,46 @@ computed_assets = [
     recommendations,
 ]
 
-plan_job = dg.define_asset_job(
-    "plan",
-    selection=dg.AssetSelection.assets(*computed_assets) | dg.AssetSelection.checks(*all_checks),
-    description="One planning run: everything from what was loaded to recommendations.",
-    executor_def=dg.in_process_executor,
-)
+plan_assets = dg.AssetSelection.assets(*computed_assets)
+plan_checks = dg.AssetSelection.checks(*all_checks)
+
+
+def _job(name: str, selection: Any, description: str, executor: dg.ExecutorDefinition) -> Any:
+    return dg.define_asset_job(name, selection=selection, description=description, executor_def=executor)
+
+
+def _jobs(executor: dg.ExecutorDefinition) -> list[Any]:
+    here = dg.in_process_executor
+    return [
+        _job("plan", plan_assets | plan_checks, "One planning run: from what was loaded to recommendations.", executor),
+        _job("plan_assets", plan_assets, "A planning run without its checks.", executor),
+        _job("plan_checks", plan_checks, "The checks of what is stored.", here),
+    ]
+
 
 weekly_schedule = dg.ScheduleDefinition(
     name="plan_weekly",
-    job=plan_job,
+    job_name="plan",
     cron_schedule="0 5 * * 1",
     description="Every Monday at 05:00, before the buyers' day.",
 )
 
 
-def definitions(warehouse: Warehouse) -> dg.Definitions:
-    """The graph over one warehouse."""
+def definitions(warehouse: Warehouse, settings: Settings) -> dg.Definitions:
+    """The graph over one warehouse, run by the executor of the settings."""
+    executor, between_steps = executor_of(settings)
     return dg.Definitions(
         assets=[*input_tables, *computed_assets],
         asset_checks=all_checks,
-        jobs=[plan_job],
+        jobs=_jobs(executor),
         schedules=[weekly_schedule],
-        executor=dg.in_process_executor,
-        resources={"warehouse": warehouse, "warehouse_io": WarehouseIOManager(warehouse=warehouse)},
+        executor=executor,
+        resources={
+            "warehouse": warehouse,
+            "warehouse_io": WarehouseIOManager(warehouse=warehouse),
+            BETWEEN_STEPS: between_steps,
+        },
     )
 
 
-defs = definitions(Warehouse.from_environment())
+defs = definitions(Warehouse.from_environment(), Settings.from_environment())

@@ -17,12 +17,11 @@ from assets.run import PlanningRun
 from assets.staged import Staged, problems_frame
 from assets.table_asset import DEMAND, table_asset, table_out
 from forecasting.demand.cleaning import clean
-from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel, panel_from_frame
 from forecasting.population import INTERACTION, SitePaths, TherapyAtSite
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
 from warehouse.schema.ledger import DispensingRevision
-from warehouse.schema.results import BaselineForecast, CleanDemand, Forecast, GeneticShift, ReferenceDemand
+from warehouse.schema.results import CleanDemand, Forecast, GeneticShift, ReferenceDemand
 
 MOST_LISTED_CHANGES = 200
 REVISIONS: Any = DispensingRevision.__table__
@@ -138,55 +137,6 @@ def _long(panel: DemandPanel, values: np.ndarray) -> pd.DataFrame:
             "quantity": values.ravel()[begun],
         }
     )
-
-
-@table_asset(BaselineForecast, group=DEMAND)
-def baseline_forecasts(
-    runs: pd.DataFrame, reference_demand: pd.DataFrame, products: pd.DataFrame, facilities: pd.DataFrame
-) -> Staged:
-    """Demand to come if testing stayed where it is: mean, calibrated quantiles, and what sample paths need."""
-    run = PlanningRun.from_frame(runs)
-    panel = known_panel(reference_demand, run)
-    sold = ~np.isin(np.array(panel.product_ids), _withdrawn(products, run.as_of))
-    known = np.isfinite(panel.values).any(axis=1)
-    closed = _closed(facilities, run.as_of)
-    gone = np.isin(np.array(panel.facility_ids), closed)
-    frame = forecast_sites(panel.select(sold & known & ~gone), run.horizon).to_frame()
-    frame = _nothing_after_withdrawal(frame, products)
-    silent = [
-        (facility_id, product_id, "no_history", f"{product_id} at {facility_id} has no usable history: no forecast")
-        for facility_id, product_id, usable in zip(panel.facility_ids, panel.product_ids, known, strict=True)
-        if not usable
-    ]
-    without = sorted(set(closed) & set(panel.facility_ids))
-    ended = [
-        (
-            site,
-            None,
-            "closed_without_successor",
-            f"{site} is closed and no successor is named: its demand is not planned",
-        )
-        for site in without
-    ]
-    return Staged(frame.assign(as_of=run.as_of), problems_frame([*silent, *ended]))
-
-
-def _closed(facilities: pd.DataFrame, as_of: Any) -> list[str]:
-    """Sites that dispense nothing any more; what a successor took over is in its own history."""
-    closed = facilities["closed_on"] <= pd.Timestamp(as_of)
-    return facilities.loc[closed, "facility_id"].tolist()
-
-
-def _withdrawn(products: pd.DataFrame, as_of: Any) -> list[str]:
-    gone = products["withdrawn_on"].notna() & (products["withdrawn_on"] <= pd.Timestamp(as_of))
-    return products.loc[gone, "product_id"].tolist()
-
-
-def _nothing_after_withdrawal(frame: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
-    ends = frame["product_id"].map(products.set_index("product_id")["withdrawn_on"])
-    gone = (ends.notna() & (frame["period_start"] >= ends)).to_numpy()
-    frame.loc[gone, ["mean", *QUANTILE_LEVELS]] = 0.0
-    return frame
 
 
 @dg.multi_asset(

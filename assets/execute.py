@@ -1,8 +1,12 @@
-"""Running the plan from a program: one process, one database, progress step by step."""
+"""Running the plan from a program: one database, one process with progress step by step, or Dagster's several."""
 
+import dataclasses
 import datetime as dt
+import os
+import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,8 @@ import dagster as dg
 
 from assets.definitions import computed_assets, definitions
 from assets.resources import Warehouse
+from forecasting import errors
+from warehouse.settings import DATABASE_VARIABLE, WORKERS_VARIABLE, Settings
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a finished step, the steps finished and the steps in all."""
@@ -42,19 +48,81 @@ def run_plan(
     asked: dict[str, Any] = {"facilities": list(facilities), "with_genetics": with_genetics}
     asked |= {"as_of": as_of.isoformat()} if as_of else {}
     asked |= {"horizon": horizon} if horizon else {}
-    with warnings.catch_warnings(), dg.DagsterInstance.from_config(str(instance_folder(home))) as instance:
+    run_config = {"ops": {"runs": {"config": asked}}}
+    settings = dataclasses.replace(Settings.from_environment(), database_url=database_url, home=home)
+    with _quiet(), dg.DagsterInstance.from_config(str(instance_folder(home))) as instance:
+        if settings.workers > 1:
+            _run_in_processes(settings, run_config, instance)
+            return
+        job = definitions(Warehouse(database_url=database_url), settings).resolve_job_def("plan")
+        if progress:
+            job = job.with_hooks({_progress_hook(progress, len(computed_assets))})
+        job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         # Dagster calls its own deprecated method when it makes an IO manager
         warnings.filterwarnings("ignore", ".*InitResourceContext.dagster_run", DeprecationWarning)
-        job = definitions(Warehouse(database_url=database_url)).resolve_job_def("plan")
-        if progress:
-            job = job.with_hooks({_progress_hook(progress, len(computed_assets))})
-        job.execute_in_process(run_config={"ops": {"runs": {"config": asked}}}, instance=instance, raise_on_error=True)
+        yield
+
+
+def assets_job() -> dg.JobDefinition:
+    """The planning run without its checks, as another process finds it: from the environment."""
+    settings = Settings.from_environment()
+    return definitions(Warehouse(database_url=settings.database_url), settings).resolve_job_def("plan_assets")
+
+
+def _run_in_processes(settings: Settings, run_config: dict[str, Any], instance: dg.DagsterInstance) -> None:
+    """The assets under Dagster's multiprocess executor, then the checks here."""
+    with _environment({DATABASE_VARIABLE: settings.database_url, WORKERS_VARIABLE: str(settings.workers)}):
+        job = dg.build_reconstructable_job("assets.execute", "assets_job")
+        with dg.execute_job(job, instance=instance, run_config=run_config, raise_on_error=False) as result:
+            storage = Path(instance.storage_directory()) / result.run_id
+            for event in result.all_events:
+                if event.is_step_failure:
+                    raise _as_raised(event.step_failure_data.error)
+            if not result.success:
+                raise RuntimeError("the planning run failed; the Dagster UI has its events")
+        shutil.rmtree(storage, ignore_errors=True)  # arrays handed between steps
+    checks = definitions(Warehouse(database_url=settings.database_url), settings).resolve_job_def("plan_checks")
+    checks.execute_in_process(instance=instance, raise_on_error=True)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables as other processes shall find them: a database's password belongs in no stored configuration."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _as_raised(error: Any) -> Exception:
+    """What a step in another process raised: a user's mistake as itself, anything else as a failure with its trace."""
+    while error.cause is not None:
+        error = error.cause
+    kind: type[errors.PgxSupplyError] | None = getattr(errors, error.cls_name or "", None)
+    if kind is not None:
+        message = error.message.removeprefix(f"forecasting.errors.{error.cls_name}: ").strip()
+        return kind(message)
+    return RuntimeError(error.to_string())
 
 
 def _progress_hook(progress: Progress, total: int) -> dg.HookDefinition:
     """A hook that counts finished assets; checks are quick and not counted."""
-    names = {key.path[-1] for asset in computed_assets for key in asset.keys} | {"forecast_with_genetics"}
+    names = {key.path[-1] for asset in computed_assets for key in asset.keys} | {
+        "forecast_with_genetics",
+        "baseline_of_groups",
+    }
     done: list[str] = []
 
     @dg.success_hook(name="progress")

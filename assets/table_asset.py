@@ -46,6 +46,12 @@ def table_out(model: type[Base], *, group: str) -> dg.AssetOut:
     return dg.AssetOut(**_facts(table, group))
 
 
+def table_facts(model: type[Base], group: str) -> dict[str, Any]:
+    """The same facts for an asset that is declared in another way (a graph of steps)."""
+    table: Any = model.__table__
+    return _facts(table, group)
+
+
 def _facts(table: sa.Table, group: str) -> dict[str, Any]:
     return {
         "group_name": group,

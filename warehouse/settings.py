@@ -7,16 +7,20 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from forecasting.errors import InvalidInput
+
 DATABASE_VARIABLE = "PGX_SUPPLY_DATABASE_URL"
 HOME_VARIABLE = "PGX_SUPPLY_HOME"
 X12_SENDER_VARIABLE = "PGX_SUPPLY_X12_SENDER_ID"
+WORKERS_VARIABLE = "PGX_SUPPLY_WORKERS"
+MOST_WORKERS = 1024
 DEFAULT_DATABASE_FILE = "pgx-supply.db"
 DEFAULT_X12_SENDER_ID = "PGXSUPPLY"
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Where data lies, and what is agreed with others.
+    """Where data lies, what is agreed with others, and how many processes plan.
 
     `home` is a folder for what is not in the database (the Dagster run history); `x12_sender_id` names this pharmacy in
     X12 interchanges.
@@ -25,14 +29,19 @@ class Settings:
     database_url: str
     home: Path
     x12_sender_id: str = DEFAULT_X12_SENDER_ID
+    workers: int = 1
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Settings as the environment gives them, else a SQLite file and a hidden folder in the working folder."""
+        """Settings as the environment gives them, else a SQLite file and a hidden folder in the working folder.
+
+        Raises `InvalidInput` for a number of workers that is none.
+        """
         return cls(
             database_url=environment.get(DATABASE_VARIABLE) or f"sqlite:///{DEFAULT_DATABASE_FILE}",
             home=Path(environment.get(HOME_VARIABLE) or ".pgx-supply"),
             x12_sender_id=environment.get(X12_SENDER_VARIABLE) or DEFAULT_X12_SENDER_ID,
+            workers=_workers(environment.get(WORKERS_VARIABLE) or "1"),
         )
 
     def redacted(self) -> dict[str, str]:
@@ -45,4 +54,11 @@ class Settings:
             "database_url": sa.make_url(self.database_url).render_as_string(hide_password=True),
             "home": str(self.home),
             "x12_sender_id": self.x12_sender_id,
+            "workers": str(self.workers),
         }
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise InvalidInput(f"{WORKERS_VARIABLE} = {text!r} must be a whole number from 1 to {MOST_WORKERS}")
+    return int(text)

@@ -114,13 +114,6 @@ class OwnForecasts:
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
-    def replaced(self, rows: np.ndarray, others: "OwnForecasts") -> "OwnForecasts":
-        """The same with the series of `rows` (bool, [series]) taken from `others`."""
-        both = OwnForecasts.joined([self, others])
-        order = np.arange(len(rows))
-        order[rows] = len(rows) + np.arange(int(rows.sum()))
-        return OwnForecasts(**{field.name: getattr(both, field.name)[order] for field in dataclasses.fields(both)})
-
 
 def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> PanelForecast:
     """Mean and quantiles of every series of the panel for the `horizon` periods after its last.

@@ -7,7 +7,7 @@ import pandas as pd
 
 from forecasting.demand.forecast import PanelForecast, forecast_panel
 from forecasting.demand.models import first_known
-from forecasting.demand.series import DemandPanel
+from forecasting.demand.series import DemandPanel, sound
 from forecasting.demand.yearly import HARMONICS, MINIMUM_YEARS, yearly_fit
 from forecasting.terms import Period
 
@@ -20,7 +20,8 @@ def share_season(panel: DemandPanel, horizon: int) -> tuple[DemandPanel, np.ndar
 
     For weeks and days; other periods, and products with fewer than `LEAST_SITES` sites of two years or more, come back
     as they are with factor 1. The pattern is the precision-weighted mean of the sites' harmonics on the log scale,
-    shrunk by the share of its power that noise would show as well; what a site's season has of its own stays in.
+    shrunk by the share of its power that noise would show as well; what a site's season has of its own stays in. Sites
+    whose history is not `sound` follow the pattern and have no say in it; a history that never changes has no season.
 
     >>> import datetime as dt
     >>> wave = 100 * np.exp(0.3 * np.sin(2 * np.pi * np.arange(208) / 52.18))
@@ -33,7 +34,9 @@ def share_season(panel: DemandPanel, horizon: int) -> tuple[DemandPanel, np.ndar
     if panel.period not in (Period.WEEK, Period.DAY):
         return panel, factor
     columns, per_year = panel.values.shape[1], DAYS_A_YEAR / panel.period.mean_days
-    usable = np.flatnonzero((columns - first_known(panel.values)) / per_year >= MINIMUM_YEARS)
+    years = (columns - first_known(panel.values)) / per_year
+    changes = np.fmax.reduce(panel.values, axis=1) > np.fmin.reduce(panel.values, axis=1)
+    usable = np.flatnonzero((years >= MINIMUM_YEARS) & changes)
     if len(usable) < LEAST_SITES:
         return panel, factor
     pattern = _shared_pattern(panel, usable, horizon, per_year)
@@ -47,8 +50,9 @@ def _shared_pattern(panel: DemandPanel, usable: np.ndarray, horizon: int, per_ye
     """Effect [usable series, period + horizon] on the log scale, the same for all sites of a product."""
     coefficients, variance, waves = yearly_fit(np.log1p(panel.values[usable]), horizon, per_year)
     product = pd.factorize(np.array(panel.product_ids, dtype=object)[usable])[0]
-    weight = 1 / np.maximum(variance, 1e-9)
-    sites, total = np.bincount(product), np.bincount(product, weight)
+    speaks = sound(panel)[usable]
+    weight = np.where(speaks, 1 / np.maximum(variance, 1e-9), 0.0)
+    sites, total = np.bincount(product, speaks), np.maximum(np.bincount(product, weight), 1e-300)
     mean = np.stack([np.bincount(product, weight * one) for one in coefficients.T], axis=1) / total[:, None]
     # a mean of estimates with these variances would have this power without any season
     noise = 2 * HARMONICS / total
@@ -64,5 +68,9 @@ def forecast_sites(panel: DemandPanel, horizon: int) -> PanelForecast:
     `actual` and `predicted` of the result are without that season.
     """
     flat, factor = share_season(panel, horizon)
-    forecast = forecast_panel(flat, horizon)
+    return with_season(forecast_panel(flat, horizon), factor)
+
+
+def with_season(forecast: PanelForecast, factor: np.ndarray) -> PanelForecast:
+    """The forecast of a panel that `share_season` gave, with its `factor` put back."""
     return dataclasses.replace(forecast, mean=forecast.mean * factor, quantiles=forecast.quantiles * factor[:, :, None])

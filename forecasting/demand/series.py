@@ -138,7 +138,7 @@ def sound(panel: DemandPanel) -> np.ndarray:
     """Series that others may learn from, bool [series]: nothing about their history is doubtful.
 
     Not sound is a series with a period of its own unknown since its first quantity (periods in which its whole facility
-    is unknown do not count), or with a year or more of nothing between two quantities.
+    is unknown do not count where it has several products), or with a year or more of nothing between two quantities.
 
     >>> values = np.array([[5.0, np.nan, 7.0], [5.0, 6.0, 7.0]])
     >>> sound(DemandPanel(("a", "a"), ("x", "y"), values, dt.date(2026, 1, 1), Period.MONTH))
@@ -148,7 +148,8 @@ def sound(panel: DemandPanel) -> np.ndarray:
     facility = pd.factorize(np.array(panel.facility_ids, dtype=object))[0]
     reported = np.zeros((facility.max(initial=-1) + 1, known.shape[1]), dtype=bool)
     np.logical_or.at(reported, facility, known)
-    missing = ~known & np.maximum.accumulate(known, axis=1) & reported[facility]
+    alone = np.bincount(facility, minlength=len(reported))[facility, None] < 2
+    missing = ~known & np.maximum.accumulate(known, axis=1) & (reported[facility] | alone)
     with np.errstate(invalid="ignore"):
         sold = panel.values > 0
     between = np.maximum.accumulate(sold, axis=1) & np.maximum.accumulate(sold[:, ::-1], axis=1)[:, ::-1]
