@@ -16,6 +16,7 @@ from warehouse import audit, store
 from warehouse.audit import Event
 from warehouse.frames import coerce, violations
 from warehouse.queries import Scope, table, within
+from warehouse.revisions import keep_revisions
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.ledger import Load, RejectedRow
 
@@ -57,6 +58,8 @@ def keep(
     good, broken = _judged(db, kind, frame, caller.sites, now)
     refused = sorted(refused + broken, key=lambda one: (one.row, one.field))
     written = _written(db, kind, good)
+    if kind is DISPENSING:
+        keep_revisions(db, written, f"{kind.resource} by {caller.name}", now)
     report = BatchReport(
         accepted=written.accepted,
         unchanged=written.unchanged,

@@ -24,8 +24,9 @@ from forecasting.procurement.recommend import Recommendations, recommend
 from warehouse.engine import writing
 from warehouse.publication import LINES, ordered_lines, publish
 from warehouse.releases import releases_at
-from warehouse.schema.results import LeadTime
+from warehouse.schema.results import CleanDemand, LeadTime
 
+CLEANED: Any = CleanDemand.__table__
 RECENT_PERIODS = 13
 """What an explanation calls history: the mean of so many last periods."""
 
@@ -99,6 +100,7 @@ def recommendations(
     genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
     orders = _on_order(warehouse, run, open_orders, lead_times)
     history = _history_per_day(reference_demand, run)
+    touched = _history_rules(warehouse, run)
     found = []
     for facility_id, rows in baseline_forecasts.groupby("facility_id"):
         site = str(facility_id)
@@ -107,7 +109,7 @@ def recommendations(
         found.append(
             recommend(
                 items,
-                _draws(demand, genetics, history),
+                _draws(demand, genetics, history, touched),
                 period=run.period,
                 period_starts=[start.date() for start in demand.starts],
                 as_of=run.as_of,
@@ -174,7 +176,19 @@ def _items(
     return with_policies(chosen.assign(order_weekdays=chosen["supplier_id"].map(calendar)), policies)
 
 
-def _draws(demand: SiteDemand, genetics: Genetics, history: pd.Series) -> DemandDraws:
+def _history_rules(warehouse: Warehouse, run: PlanningRun) -> dict[tuple[str, str], dict[str, int]]:
+    """Cleaning rules that touched the history of (facility_id, product_id), with the number of periods."""
+    rows = warehouse.read(CLEANED, CLEANED.c.as_of == run.as_of, CLEANED.c.rule != "")
+    sizes = rows.groupby(["facility_id", "product_id", "rule"], as_index=False).size()
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for facility_id, product_id, rule, periods in sizes.to_numpy().tolist():
+        counts.setdefault((facility_id, product_id), {})[rule] = int(periods)
+    return counts
+
+
+def _draws(
+    demand: SiteDemand, genetics: Genetics, history: pd.Series, touched: dict[tuple[str, str], dict[str, int]]
+) -> DemandDraws:
     place = {product_id: row for row, product_id in enumerate(demand.product_ids)}
     steps = shift_words(demand.paths.steps, genetics.rows_at(demand.facility_id))
     item = steps["product_id"].map(place)
@@ -187,6 +201,7 @@ def _draws(demand: SiteDemand, genetics: Genetics, history: pd.Series) -> Demand
         history_mean_per_day=history.reindex(keys).fillna(0.0).to_numpy(dtype=float),
         genetic_steps=steps[there].assign(item=item[there].astype(int))[GENETIC_STEP_COLUMNS],
         genetic_quantity=demand.paths.quantity[there],
+        history_rules=[touched.get((demand.facility_id, product_id), {}) for product_id in demand.product_ids],
     )
 
 

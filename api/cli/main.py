@@ -8,7 +8,7 @@ from api.cli import access, backtest, demo, files, plan, releases, serve
 from forecasting.errors import PgxSupplyError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pgx-supply")
 def cli() -> None:
     """Genotype-aware drug demand forecasts and procurement recommendations for hospital pharmacies."""

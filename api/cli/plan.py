@@ -1,12 +1,15 @@
 """`run`, `replay`, `scenario`: planning."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.cli.common import as_of_option, database_option, open_database, progress, settings_with
 from forecasting.errors import NotBuilt
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 def plan(
@@ -20,6 +23,7 @@ def plan(
     """Run every asset with progress, and say which stages were skipped for want of input."""
     settings = settings_with(database)
     engine = open_database(settings)
+    _refuse_unknown(engine, facilities)
     with progress("planning") as report:
         from assets.execute import run_plan
 
@@ -37,6 +41,20 @@ def plan(
     with engine.connect() as connection:
         for message in skipped_stages(connection):
             click.echo(message, err=True)
+
+
+def _refuse_unknown(engine: "sa.Engine", facilities: tuple[str, ...]) -> None:
+    """A site that is not there is told before anything is started."""
+    import sqlalchemy as sa
+
+    from forecasting.errors import InvalidInput
+    from warehouse.schema.inputs import Facility
+
+    with engine.connect() as connection:
+        known = sorted(connection.scalars(sa.select(Facility.facility_id)))
+    unknown = sorted(set(facilities) - set(known))
+    if unknown:
+        raise InvalidInput(f"unknown facility {', '.join(unknown)}; known are {', '.join(known)}")
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,8 @@ class DemandDraws:
     `final` [item, period, draw]; `baseline_mean` and `final_mean` [item, period]; `history_mean_per_day` [item].
     `genetic_steps` has `GENETIC_STEP_COLUMNS`, `item` being the row number in the items; its row s moves
     `genetic_quantity[s]` [period] dose units onto (or, negative, off) that item. Over an item the steps should add up
-    to `final_mean - baseline_mean`; what they leave is shown as "interaction".
+    to `final_mean - baseline_mean`; what they leave is shown as "interaction". `history_rules` (empty, or one an item)
+    are the cleaning rules that touched the item's history, with the number of periods.
 
     Raises `InvalidInput` for shapes that do not fit, and for demand that is negative or not a number.
     """
@@ -45,6 +46,7 @@ class DemandDraws:
     history_mean_per_day: Floats
     genetic_steps: pd.DataFrame
     genetic_quantity: Floats
+    history_rules: Sequence[Mapping[str, int]] = ()
 
     def __post_init__(self) -> None:
         items, periods, draws = self.final.shape
@@ -53,6 +55,8 @@ class DemandDraws:
                 raise InvalidInput(f"{name} has shape {getattr(self, name).shape}, not {(items, periods)}")
         if self.history_mean_per_day.shape != (items,):
             raise InvalidInput(f"history_mean_per_day has shape {self.history_mean_per_day.shape}, not {(items,)}")
+        if len(self.history_rules) not in (0, items):
+            raise InvalidInput(f"history_rules are of {len(self.history_rules)} items, not {items}")
         if self.genetic_quantity.shape != (len(self.genetic_steps), periods):
             raise InvalidInput(f"genetic_quantity has shape {self.genetic_quantity.shape}, not one row a genetic step")
         if not draws or not np.all(self.final >= 0):

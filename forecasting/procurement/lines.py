@@ -89,6 +89,7 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
             dates=_dates(case, row, told["days_on_hand_before"][0]),
             days={name: _days(getattr(settings, name)[row]) for name in _TIMES},
             count_age_days=None if np.isnan(lots.count_age_days[row]) else int(lots.count_age_days[row]),
+            history_rules=demand.history_rules[row] if demand.history_rules else {},
             history_mean_per_day=as_decimal(demand.history_mean_per_day[row]).quantize(_HISTORY_STEP),
             baseline=int(baseline[place]),
             genetic=parts[place],

@@ -9,9 +9,23 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from forecasting.procurement.explanation import Document
+from forecasting.procurement.story import HISTORY_RULE
 from forecasting.terms import TargetKind
 
 MOST_DECIMALS = 3
+CLEANING_WORDS = {
+    "revision": "revised by a later load",
+    "off_grid": "dates inside a period added to it",
+    "merger": "history of a closed site added",
+    "isolated": "strays left out",
+    "future": "periods that are not over left out",
+    "provisional": "periods that are not complete left out",
+    "before_launch": "quantities before the launch left out",
+    "withdrawn": "quantities after the withdrawal left out",
+    "stock_out": "periods without stock taken as unknown demand",
+    "outlier": "impossible quantities left out",
+    "return": "returns netted",
+}
 SHARES = ("share", "probability")
 
 _COUNTED_FORMS = ("tablet", "capsule", "vial", "ampoule", "patch", "sachet", "syringe", "suppository")
@@ -67,11 +81,12 @@ def _days(value: Decimal) -> str:
 
 
 def render_paragraph(document: Document) -> str:
-    """Four or five sentences on a line, units always shown; every number occurs in the document."""
+    """A few sentences on a line, units always shown; every number occurs in the document."""
     values, units = _values(document), _units(document)
     sentences = [
         _order_sentence(document, values, units),
         _demand_sentence(document, values, units),
+        *_cleaning_sentence(document),
         _level_sentence(document, values, units),
         _supply_sentence(document, values, units),
         _risk_sentence(values),
@@ -105,6 +120,19 @@ def _demand_sentence(document: Document, values: dict[str, Decimal], units: str)
         f"{effect} (largest part: {_part(largest, units)}), "
         f"so {shown(values['expected_demand'])} {units} are expected."
     )
+
+
+def _cleaning_sentence(document: Document) -> list[str]:
+    """What cleaning did to the history that the forecast rests on; nothing where it did nothing."""
+    found = [entry for entry in document["inputs"] if entry["name"].startswith(HISTORY_RULE)]
+    if not found:
+        return []
+    told = [
+        f"{CLEANING_WORDS.get(rule, rule.replace('_', ' '))} ({shown(periods)} period{'' if periods == 1 else 's'})"
+        for entry in found
+        for rule, periods in [(entry["name"].removeprefix(HISTORY_RULE), Decimal(entry["value"]))]
+    ]
+    return [f"Its history was cleaned: {'; '.join(told)}."]
 
 
 def _part(part: dict[str, Any], units: str) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -13,6 +14,8 @@ from forecasting.procurement.supply import SUPPLY_RULE_VERSION
 from forecasting.terms import Reason, TargetKind
 
 DOSE_UNITS = "dose units"
+HISTORY_RULE = "history_periods_"
+"""Begins the name of an input that counts the periods a cleaning rule touched."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Line:
     dates: dict[str, dt.date | None]
     days: dict[str, Decimal]
     count_age_days: int | None
+    history_rules: Mapping[str, int]
     history_mean_per_day: Decimal
     baseline: int
     genetic: list[GeneticPart]
@@ -84,6 +88,8 @@ def _told(name: str, value: Decimal | None, unit: str) -> Document:
 def _demand(sums: Calculation, line: Line) -> None:
     lead_time = f"lead time: {line.item['lead_time_source']}, {line.item['lead_time_observations']} receipts"
     sums.given("history_mean_per_day", line.history_mean_per_day, "dose units per day", "dispensing history")
+    for rule, periods in sorted(line.history_rules.items()):
+        sums.given(f"{HISTORY_RULE}{rule}", periods, "periods", "cleaning of the history")
     sums.given("wait_days", line.days["wait_days"], "days", "order calendar")
     sums.given("lead_time_mean_days", line.days["lead_time_mean_days"], "days", lead_time)
     sums.given("lead_time_sd_days", line.days["lead_time_sd_days"], "days", lead_time)

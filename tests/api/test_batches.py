@@ -122,3 +122,11 @@ def test_ten_thousand_rows_of_dispensing_fit(push):
         for day in days
     ]
     assert push("dispensing", *some).json()["accepted"] == 10_000
+
+
+def test_a_quantity_that_a_batch_changes_is_kept_as_it_was(push):
+    push("dispensing", GOOD["dispensing"] | {"quantity": 5})
+    push("dispensing", GOOD["dispensing"] | {"quantity": 7})
+    push("dispensing", GOOD["dispensing"] | {"quantity": 7})
+    kept = rows(push.engine, "dispensing_revisions")
+    assert [(one["quantity_before"], one["quantity_after"]) for one in kept][-1] == (5, 7)

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from warehouse.importers.checking import DomainRule, Part, checked
 from warehouse.importers.report import Progress, RefusedFile, RejectedRow, TableLoad
 from warehouse.importers.snapshots import remove_absent
+from warehouse.revisions import keep_revisions
 from warehouse.schema import Base
-from warehouse.store import Written, insert, read, upsert
+from warehouse.store import insert, read, upsert
 
 MOST_LISTED_REJECTS = 10_000
 LOADS = Base.metadata.tables["loads"]
 REJECTED_ROWS = Base.metadata.tables["rejected_rows"]
 DISPENSING = Base.metadata.tables["dispensing"]
-REVISIONS = Base.metadata.tables["dispensing_revisions"]
 
 
 def ingest_parts(
@@ -94,25 +94,13 @@ def _write(connection: sa.Connection, part: Part, typed: pd.DataFrame) -> tuple[
     if not part.keep_existing:
         written = upsert(connection, part.table, typed)
         if part.table is DISPENSING:
-            _record_revisions(connection, part, written)
+            now = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
+            revised = keep_revisions(connection, written, part.file, now)
+            note = f"{revised} quantities loaded before were revised; dispensing_revisions has the old ones"
+            part.notes.extend([note] if revised else [])
         return written.accepted, written.unchanged
     (key,) = (one.name for one in part.table.primary_key.columns)
     there = set(read(connection, part.table, columns=[key])[key])
     fresh = typed[~typed[key].isin(there)]
     insert(connection, part.table, fresh)
     return len(fresh), len(typed) - len(fresh)
-
-
-def _record_revisions(connection: sa.Connection, part: Part, written: Written) -> None:
-    """Keep what a quantity was before this load changed it: history is revised, never overwritten."""
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
-    rows = [
-        {name: after[name] for name in ("facility_id", "product_id", "period_start")}
-        | {"quantity_before": before["quantity"], "quantity_after": after["quantity"]}
-        | {"file": part.file, "revised_at": now}
-        for before, after in written.replaced
-        if before["quantity"] != after["quantity"]
-    ]
-    if rows:
-        insert(connection, REVISIONS, pd.DataFrame(rows))
-        part.notes.append(f"{len(rows)} quantities loaded before were revised; dispensing_revisions has the old ones")

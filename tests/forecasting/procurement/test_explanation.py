@@ -1,14 +1,17 @@
 """The stored calculation gives the order back, shows tampering, and bounds what words may claim."""
 
 import copy
+import dataclasses
 import json
 from decimal import Decimal
 
 import pytest
 
+from api.words import NAMES
+from forecasting.demand import cleaning
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation import OPERATIONS, recommendation_id, recompute
-from forecasting.procurement.paragraph import render_paragraph, shown, unsupported_numbers
+from forecasting.procurement.paragraph import CLEANING_WORDS, render_paragraph, shown, unsupported_numbers
 from forecasting.procurement.recommend import recommend
 
 
@@ -140,3 +143,29 @@ def test_an_unknown_price_is_said_in_words(network):
 )
 def test_display_rounding_is_as_documented(value, text):
     assert shown(Decimal(value)) == text
+
+
+def test_what_cleaning_did_to_the_history_is_told_and_changes_no_number(network, document):
+    case = network(daily=10.0)
+    demand = dataclasses.replace(case["demand"], history_rules=[{"stock_out": 3, "outlier": 1}])
+    told = recommend(**case | {"demand": demand}, context={"guidance_release": "cpic-2026-10"}).explanations[0]
+    counted = {one["name"]: one["value"] for one in told["inputs"] if one["name"].startswith("history_periods_")}
+    assert counted == {"history_periods_outlier": "1", "history_periods_stock_out": "3"}
+    assert recompute(told) == recompute(document)
+    text = render_paragraph(told)
+    assert (
+        "impossible quantities left out (1 period); periods without stock taken as unknown demand (3 periods)" in text
+    )
+    assert unsupported_numbers(text, told) == []
+    assert "history was cleaned" not in render_paragraph(document)
+
+
+def test_history_rules_must_be_one_an_item(network):
+    with pytest.raises(InvalidInput, match="history_rules are of 2 items, not 1"):
+        dataclasses.replace(network()["demand"], history_rules=[{}, {}])
+
+
+def test_every_cleaning_rule_has_words_for_the_buyer():
+    assert tuple(CLEANING_WORDS) == cleaning.RULES
+    assert all(f"`{rule}`" in str(cleaning.clean.__doc__) for rule in cleaning.RULES)
+    assert {f"history_periods_{rule}" for rule in cleaning.RULES} <= set(NAMES)
