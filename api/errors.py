@@ -149,6 +149,8 @@ def _on_api_error(request: Request, error: Exception) -> Response:
 
 def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # the framework's word for a body that it cannot decode
+        return answer(request, InvalidRequest.field("body", "cannot be read: not the text its media type says"))
     told = ApiError(str(error.detail))
     told.status, told.headers = error.status_code, dict(error.headers or {})
     told.title = HTTPStatus(error.status_code).phrase

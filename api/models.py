@@ -1,6 +1,7 @@
 """Bodies, parameters and answers of the JSON API, with units and examples: the OpenAPI document is made from here."""
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,13 @@ def _not_a_truth(value: Any) -> Any:
     return value
 
 
+def _written_out(value: Any) -> Any:
+    # a bare number would be read as seconds since 1970
+    if not isinstance(value, str) or not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("must be written as in 2026-11-23")
+    return value
+
+
 def _utc(moment: dt.datetime) -> dt.datetime:
     return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
 
@@ -33,7 +41,8 @@ def _utc(moment: dt.datetime) -> dt.datetime:
 Text = Annotated[str, AfterValidator(_clean), Field(max_length=200)]
 Note = Annotated[str, AfterValidator(_clean), Field(max_length=1000)]
 Whole = Annotated[int, BeforeValidator(_not_a_truth)]
-UtcIn = Annotated[dt.datetime, AfterValidator(_utc)]
+DayIn = Annotated[dt.date, BeforeValidator(_written_out)]
+UtcIn = Annotated[dt.datetime, BeforeValidator(_written_out), AfterValidator(_utc)]
 UtcOut = Annotated[
     dt.datetime, PlainSerializer(lambda moment: f"{moment.isoformat()}Z", return_type=str, when_used="json")
 ]
@@ -64,7 +73,7 @@ class RecommendationFilters(PageParameters):
     product_id: Names = Field([], description="Products.")
     supplier_id: Names = Field([], description="Suppliers.")
     reason: list[Reason] = Field([], description="Primary reasons.")
-    order_by_before: dt.date | None = Field(None, description="Only lines to order before this day.")
+    order_by_before: DayIn | None = Field(None, description="Only lines to order before this day.")
     updated_since: UtcIn | None = Field(None, description="Only lines changed at or after this moment (UTC).")
     sort: Literal["urgency", "order_by", "updated_at"] = Field(
         "urgency", description="urgency: most urgent first; order_by and updated_at: earliest first."
@@ -76,7 +85,7 @@ class ForecastFilters(PageParameters):
 
     facility_id: Names = Field([], description="Sites; '*' is the whole network.")
     product_id: Names = Field([], description="Products.")
-    as_of: dt.date | None = Field(None, description="Origin day; default: the newest.")
+    as_of: DayIn | None = Field(None, description="Origin day; default: the newest.")
 
 
 class PrevalenceFilters(PageParameters):
@@ -85,7 +94,7 @@ class PrevalenceFilters(PageParameters):
     facility_id: Names = Field([], description="Sites.")
     gene: Text | None = Field(None, description="HGNC symbol.")
     result_type: ResultType | None = Field(None, description="Kind of result.")
-    as_of: dt.date | None = Field(None, description="Origin day; default: the newest.")
+    as_of: DayIn | None = Field(None, description="Origin day; default: the newest.")
 
 
 class RecommendationOut(BaseModel):

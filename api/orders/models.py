@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.models import MOST_BATCH_ROWS, MOST_PACKS, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut, Whole
+from api.models import (
+    MOST_BATCH_ROWS,
+    MOST_PACKS,
+    DayIn,
+    Names,
+    Note,
+    PageOut,
+    PageParameters,
+    Strict,
+    Text,
+    UtcOut,
+    Whole,
+)
 from forecasting.terms import AcknowledgementStatus
 
 
@@ -134,7 +146,7 @@ class AcknowledgedLine(Strict):
     packs_confirmed: Whole | None = Field(
         None, ge=0, le=MOST_PACKS, description="Packs that will come; default: all, or none when rejected."
     )
-    expected_at: dt.date | None = None
+    expected_at: DayIn | None = None
     note: Note | None = None
 
 

@@ -109,12 +109,14 @@ def _answer(number: str, acks: list[list[str]]) -> AcknowledgedLine:
             "ACK02", f"line {number}: accepted and rejected in part, without saying how many packs"
         )
     dates = [_date(ack) for ack in acks]
-    return AcknowledgedLine(
-        line_number=int(number),
-        status=status,
-        packs_confirmed=confirmed,
-        expected_at=max((day for day in dates if day), default=None),
-        note=", ".join(_told(ack) for ack in acks)[:1000],
+    return AcknowledgedLine.model_validate(
+        {
+            "line_number": int(number),
+            "status": status,
+            "packs_confirmed": confirmed,
+            "expected_at": max((day.isoformat() for day in dates if day), default=None),
+            "note": ", ".join(_told(ack) for ack in acks)[:1000],
+        }
     )
 
 

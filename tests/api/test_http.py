@@ -256,3 +256,17 @@ def test_health_tells_alive_and_ready_apart(client, database):
         connection.execute(sa.text("DELETE FROM alembic_version"))
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
+
+
+@pytest.mark.parametrize("query", ["order_by_before=20000", "updated_since=1700000000", "updated_since=1700000000.5"])
+def test_a_bare_number_is_not_a_day(client, key, query):
+    answer = client.get(f"/v1/recommendations?{query}", headers=key("recommendations:read"))
+    assert answer.status_code == 422
+    assert "2026-11-23" in answer.json()["errors"][0]["reason"]
+
+
+def test_a_body_that_is_no_text_is_a_problem_that_is_described(client, key):
+    headers = key("stock:write") | {"Content-Type": "application/json"}
+    answer = client.post("/v1/stock-snapshots", content=b"\xff\xfe{", headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "body"
