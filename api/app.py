@@ -11,6 +11,7 @@ from api.conditional import ConditionalGet
 from api.context import Clock, utc_now
 from api.middleware import Guard
 from api.pages import detail, problems, sign_in, worklist
+from api.pages import orders as order_pages
 from api.routes import batches, forecasts, health, history, orders, recommendations, reference
 from warehouse.engine import create_engine
 from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
@@ -50,7 +51,7 @@ def create_app(
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
     for module in (recommendations, orders, history, forecasts, reference, batches, health):
         app.include_router(module.router)
-    for module in (sign_in, worklist, detail, problems):
+    for module in (sign_in, worklist, detail, order_pages, problems):
         app.include_router(module.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)

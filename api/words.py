@@ -21,9 +21,23 @@ STATUSES = {
     "modified": "Approved with changes",
     "rejected": "Rejected",
     "superseded": "Replaced by a newer run",
-    "exported": "Sent to the inventory system",
+    "exported": "Ordered",
     "acknowledged": "Acknowledged",
     "received": "Received",
+}
+ORDER_STATUSES = {"exported": "Ordered", "acknowledged": "Answered", "received": "Received"}
+ACKNOWLEDGEMENTS = {
+    "accepted": "Supplier delivers",
+    "changed": "Supplier changed it",
+    "backordered": "Backordered",
+    "substituted": "Supplier offers another product",
+    "rejected": "Supplier will not deliver",
+}
+DOCUMENTS = {
+    "csv": "CSV, for a spreadsheet",
+    "fhir-r4b": "FHIR R4B SupplyRequests",
+    "fhir-r5": "FHIR R5 SupplyRequests",
+    "x12-850": "X12 850 purchase order",
 }
 DECISION_REASONS = {
     "stock_count_wrong": "Stock count is wrong",

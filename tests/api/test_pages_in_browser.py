@@ -100,7 +100,10 @@ def test_no_page_is_wider_than_a_phone(chromium, url):
     context = chromium.new_context(viewport={"width": 390, "height": 900})
     context.add_cookies(page.context.cookies())
     measured = context.new_page()
-    for path in ("/", "/recommendations/rec-01", "/problems", "/sign-in", "/?q=nothing"):
+    page.goto(f"{url}/orders")
+    page.get_by_role("button", name="Order what is approved").click()
+    paths = ("/", "/recommendations/rec-01", "/problems", "/sign-in", "/?q=nothing", "/orders", "/orders/PGX00000001")
+    for path in paths:
         measured.goto(url + path)
         assert measured.evaluate("document.documentElement.scrollWidth") <= 390, path
 
@@ -125,3 +128,25 @@ def test_the_keyboard_reaches_the_first_decision_with_focus_visible(chromium, ur
     with page.expect_navigation():
         page.keyboard.press("Enter")
     assert "Approved: ticagrelor" in page.get_by_role("status").inner_text()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "light"), (1280, "dark")])
+def test_a_buyer_orders_what_is_approved_and_finds_it_in_the_history(chromium, url, width, scheme):
+    page, said = _open(chromium, url, width, scheme)
+    page.get_by_role("button", name="Approve 12 packs").click()
+    page.get_by_role("link", name="Orders").click()
+    _keep(page, f"orders-waiting-{width}-{scheme}")
+    page.get_by_label("Purchase account").select_option("gpo")
+    page.get_by_role("button", name="Order what is approved").click()
+    assert "2 orders, each line once" in page.get_by_role("status").inner_text()
+    assert "No approved line waits" in page.locator("main").inner_text()
+    _keep(page, f"orders-done-{width}-{scheme}")
+    page.get_by_role("status").get_by_role("link", name="PGX00000001").click()
+    told = page.locator("main").inner_text()
+    assert "ticagrelor 90 mg tablet, pack of 56" in told
+    assert "GPO" in told
+    _keep(page, f"order-{width}-{scheme}")
+    page.emulate_media(media="print")
+    assert page.get_by_role("heading", name="Documents").is_hidden()
+    _keep(page, f"order-print-{width}-{scheme}")
+    assert said == []
