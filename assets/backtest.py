@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from assets.demand import known_panel, reference_values, site_genetics, therapy_rows
+from assets.demand import known_panel, planned_means, reference_values, site_genetics
 from assets.genetics import Genetics
 from assets.resources import Warehouse
 from assets.run import PlanningRun
@@ -23,7 +23,6 @@ from forecasting.demand.backtest import (
 )
 from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel
-from forecasting.population import TherapyAtSite, planned_mean
 from warehouse.schema.results import BacktestScore
 
 ORIGINS = 3
@@ -41,6 +40,7 @@ def backtest_scores(
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
+    genetic_effects: pd.DataFrame,
 ) -> Staged:
     """Seasonal naive, baseline (blind to genotype) and genetic forecasts against what came, by segment."""
     run = PlanningRun.from_frame(runs)
@@ -52,7 +52,7 @@ def backtest_scores(
             pd.DataFrame(columns=["as_of", *SCORE_COLUMNS]),
             problems_frame([(None, None, "history_too_short", message)]),
         )
-    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
+    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
     frame = scores([_one_origin(panel, genetics, cut, horizon) for cut, horizon in cuts])
     return Staged(frame.assign(as_of=run.as_of), pictures=score_pictures(frame))
 
@@ -67,13 +67,13 @@ def _cuts(panel: DemandPanel, horizon: int) -> list[tuple[int, int]]:
 
 def _one_origin(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int) -> pd.DataFrame:
     past, actual = held_out(panel, cut, horizon)
-    at_origin = {site: [_seen_from(one, cut, horizon) for one in genetics.at(site)] for site in genetics.by_site}
+    at_origin = {site: [one.seen_from(cut, horizon) for one in genetics.at(site)] for site in genetics.by_site}
     baseline = forecast_sites(past, horizon)
     moved_past = dataclasses.replace(past, values=reference_values(past, at_origin))
     changed = ((moved_past.values != past.values) & np.isfinite(past.values)).any()
     # the forecast of a history that nothing moves is there already
     reference = forecast_sites(moved_past, horizon) if changed else baseline
-    mean, moved = _planned_means(reference.mean, past, at_origin)
+    mean, moved = planned_means(reference.mean, past, at_origin)
     ratio = np.divide(mean, reference.mean, out=np.ones_like(mean), where=reference.mean > 0)[:, :, None]
     steps = {
         "seasonal_naive": seasonal_naive_step(past.values, horizon, panel.period.per_year),
@@ -81,28 +81,3 @@ def _one_origin(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int) 
         "genetic": Step(mean, reference.quantiles * ratio),
     }
     return origin_scores(past, actual, steps, segments_of(past) | {MOVED: moved})
-
-
-def _seen_from(therapy: TherapyAtSite, cut: int, horizon: int) -> TherapyAtSite:
-    """The therapy as it stood after `cut` periods; the coverage that then came stands for the plan."""
-    path = np.concatenate([therapy.exposure_history, therapy.exposure_planned])
-    return dataclasses.replace(
-        therapy,
-        exposure_history=path[:cut],
-        exposure_at_origin=path[cut - 1],
-        exposure_planned=path[cut : cut + horizon],
-    )
-
-
-def _planned_means(
-    mean: np.ndarray, panel: DemandPanel, therapies: dict[str, list[TherapyAtSite]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means [series, horizon] at the exposure that came, and which series a change of testing touches."""
-    planned, touched = mean.copy(), np.zeros(len(mean), dtype=bool)
-    for _, rows, therapy in therapy_rows(panel, therapies):
-        there = rows >= 0
-        # guidance that changed within the held-out periods has two therapies of the same products
-        start = np.where(there[:, None], planned[rows], 0.0)
-        planned[rows[there]] = planned_mean(start, therapy)[there]
-        touched[rows[there]] |= therapy.changes
-    return planned, touched

@@ -8,6 +8,7 @@ from assets.backtest import backtest_scores
 from assets.baseline import BETWEEN_STEPS, baseline_forecasts
 from assets.checks import all_checks
 from assets.demand import clean_demand, forecast_with_genetics, reference_demand
+from assets.effects import learned_effects
 from assets.pharmacogenomics import prevalence
 from assets.planning import content_releases, input_tables, runs, site_releases
 from assets.procurement import lead_times, recommendations
@@ -24,6 +25,7 @@ computed_assets = [
     exposure,
     regimen_moves,
     clean_demand,
+    learned_effects,
     reference_demand,
     baseline_forecasts,
     forecast_with_genetics,

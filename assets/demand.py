@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from assets.content import knowledge
-from assets.genetics import Genetics, assemble
+from assets.genetics import Genetics, assemble, with_learned
 from assets.history_problems import history_problems
 from assets.paths import SiteDemand, quantiles_of, site_demand
 from assets.pictures import network_picture
@@ -18,8 +18,9 @@ from assets.staged import Staged, problems_frame
 from assets.table_asset import DEMAND, table_asset, table_out
 from forecasting.demand.cleaning import clean
 from forecasting.demand.series import DemandPanel, panel_from_frame
-from forecasting.population import INTERACTION, SitePaths, TherapyAtSite
+from forecasting.population import INTERACTION, SitePaths, TherapyAtSite, planned_mean
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
+from warehouse.schema import Base
 from warehouse.schema.ledger import DispensingRevision
 from warehouse.schema.results import CleanDemand, Forecast, GeneticShift, ReferenceDemand
 
@@ -73,11 +74,12 @@ def reference_demand(
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
+    genetic_effects: pd.DataFrame,
 ) -> Staged:
     """Un-mixing: the history as it would have been at the exposure of the origin."""
     run = PlanningRun.from_frame(runs)
     panel = known_panel(clean_demand, run)
-    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
+    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
     values = reference_values(panel, {site: genetics.at(site) for site in genetics.by_site})
     return Staged(_long(panel, values).assign(as_of=run.as_of), problems_frame(list(genetics.problems)))
 
@@ -102,6 +104,20 @@ def therapy_rows(
             yield site, np.array([place.get((site, product_id), -1) for product_id in therapy.product_ids]), therapy
 
 
+def planned_means(
+    mean: np.ndarray, panel: DemandPanel, therapies: dict[str, list[TherapyAtSite]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means [series, horizon] at the exposure that came, and which series a change of testing touches."""
+    planned, touched = mean.copy(), np.zeros(len(mean), dtype=bool)
+    for _, rows, therapy in therapy_rows(panel, therapies):
+        there = rows >= 0
+        # guidance that changed within the held-out periods has two therapies of the same products
+        start = np.where(there[:, None], planned[rows], 0.0)
+        planned[rows[there]] = planned_mean(start, therapy)[there]
+        touched[rows[there]] |= therapy.changes
+    return planned, touched
+
+
 def site_genetics(
     warehouse: Warehouse,
     run: PlanningRun,
@@ -110,11 +126,17 @@ def site_genetics(
     exposure: pd.DataFrame,
     moves: pd.DataFrame,
     panel: DemandPanel,
+    effects: pd.DataFrame | None = None,
 ) -> Genetics:
-    """The genetics of every site over the panel's history and the run's horizon."""
+    """The genetics of every site over the panel's history and the run's horizon.
+
+    With `effects` (the table of learned ones) exposure is what acts; without, what coverage says.
+    """
     with warehouse.engine.connect() as connection:
         known = knowledge(connection, site_releases)
-    return assemble(run, known, prevalence, exposure, moves, pd.DatetimeIndex(panel.period_starts()))
+    products = warehouse.read(Base.metadata.tables["products"])
+    genetics = assemble(run, known, prevalence, exposure, moves, products, pd.DatetimeIndex(panel.period_starts()))
+    return genetics if effects is None else with_learned(genetics, effects, run)
 
 
 def known_panel(frame: pd.DataFrame, run: PlanningRun) -> DemandPanel:
@@ -151,11 +173,12 @@ def forecast_with_genetics(
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
+    genetic_effects: pd.DataFrame,
 ) -> tuple[Staged, Staged]:
     """Re-mixing: demand at the planned exposure per site and for the network, and what each guidance row adds."""
     run = PlanningRun.from_frame(runs)
     panel = known_panel(reference_demand, run)
-    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
+    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
     sites = [
         site_demand(run, str(facility_id), rows, genetics)
         for facility_id, rows in baseline_forecasts.groupby("facility_id")

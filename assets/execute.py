@@ -122,6 +122,7 @@ def _progress_hook(progress: Progress, total: int) -> dg.HookDefinition:
     names = {key.path[-1] for asset in computed_assets for key in asset.keys} | {
         "forecast_with_genetics",
         "baseline_of_groups",
+        "learned_effects",
     }
     done: list[str] = []
 

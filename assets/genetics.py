@@ -11,9 +11,16 @@ from forecasting.errors import MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.guidance import joint_lookup_keys
 from forecasting.pharmacogenomics.prevalence import PrevalencePosterior, draw_lookup_keys
-from forecasting.population import TherapyAtSite
+from forecasting.population import TherapyAtSite, stable_seed
+from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, by_target, with_effect
 from forecasting.regimens.exposure import NO_RESULT, row_exposure
+from forecasting.regimens.strengths import describe_products
+from forecasting.terms import Action
 
+INTERVAL_SCORE = 1.645
+"""A learned effect's interval is 90 %."""
+
+LEAST_LEARNED = 0.1
 Keys = dict[str, tuple[np.ndarray, tuple[str, ...]]]
 
 
@@ -21,12 +28,15 @@ Keys = dict[str, tuple[np.ndarray, tuple[str, ...]]]
 class Genetics:
     """Therapies of every site, its guidance rows by recommendation_id (`rows_at`), and why some drugs stand aside.
 
+    The rows of a therapy are split by the drug that patients go to; `drug_of` has the drug of each product.
+
     A site whose guidance changed has the therapies of past guidance first: they move its history alone.
     """
 
     by_site: dict[str, list[TherapyAtSite]]
     rows: dict[str, pd.DataFrame]
     problems: list[tuple[str, str, str, str]]
+    drug_of: dict[str, str]
 
     def at(self, facility_id: str) -> list[TherapyAtSite]:
         """The therapies of a site that testing moves, in the past or in the plan."""
@@ -43,6 +53,7 @@ def assemble(
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     moves: pd.DataFrame,
+    products: pd.DataFrame,
     starts: pd.DatetimeIndex,
 ) -> Genetics:
     """The genetics of all sites of a run; `starts` are the periods of the history, the horizon follows them."""
@@ -58,6 +69,7 @@ def assemble(
         posterior = PrevalencePosterior.from_frame(
             prevalence[prevalence["facility_id"].isin(group.facility_ids)], group.content
         )
+        described = describe_products(products, group.content.usual_daily_dose).set_index("product_id")
         drawn = {gene: _mean_and_draws(posterior, gene, run) for gene in posterior.by_gene}
         place = {facility: number for number, facility in enumerate(posterior.facility_ids)}
         here = moves[moves["facility_id"].isin(group.facility_ids) & moves["facility_id"].isin(list(paths))]
@@ -68,10 +80,38 @@ def assemble(
             for era in group.eras:
                 followed = of_site[of_site["followed_from"] == pd.Timestamp(era.since)]
                 path = _in_era(paths[site], starts, era)
-                therapies, unknown = _therapies(site, followed, era.content, keys, path, len(starts))
+                therapies, unknown = _therapies(site, followed, era.content, keys, path, described, len(starts))
                 by_site[site] += therapies
                 problems += unknown if era is group.eras[-1] else []
-    return Genetics(by_site, rows, problems)
+    return Genetics(by_site, rows, problems, dict(zip(products["product_id"], products["drug"], strict=True)))
+
+
+def with_learned(genetics: Genetics, effects: pd.DataFrame, run: PlanningRun) -> Genetics:
+    """The genetics with each advice's exposure as it acts, and its doubt in the draws."""
+    keys = ["facility_id", "drug", "action", "recommendation", "to_drug"]
+    spread = (effects["high"] - effects["low"]) / (2 * INTERVAL_SCORE * effects["learned"].clip(lower=LEAST_LEARNED))
+    known = effects.assign(spread=spread).set_index(keys)[["strength", "delay_days", "spread"]]
+    by_site = {
+        site: [_acting(one, site, known, run) for one in therapies] for site, therapies in genetics.by_site.items()
+    }
+    return dataclasses.replace(genetics, by_site=by_site)
+
+
+def _acting(therapy: TherapyAtSite, site: str, known: pd.DataFrame, run: PlanningRun) -> TherapyAtSite:
+    labels = [label.split(GROUP_SEPARATOR) for label in therapy.groups]
+    index = pd.MultiIndex.from_tuples([(site, *first, to or first[0]) for *first, to in labels])
+    found = known.reindex(index).fillna({"strength": 1.0, "delay_days": 0.0, "spread": 0.0})
+    delay = found["delay_days"].to_numpy() / DELAY_DAYS
+    acts = with_effect(therapy, found["strength"].to_numpy(), delay, run.period.mean_days)
+    doubt = {name: _doubt(name, len(therapy.probability), run.seed) for name in set(therapy.groups)}
+    scores = np.stack([doubt[name] for name in therapy.groups], axis=1)
+    factor = np.maximum(1 + found["spread"].to_numpy() * scores, 0.0)
+    return dataclasses.replace(acts, probability=np.minimum(therapy.probability * factor, 1.0))
+
+
+def _doubt(group: str, draws: int, seed: int) -> np.ndarray:
+    """Scores [draw] of one advice's strength, the same at every site: what is learned of it is learned together."""
+    return np.random.default_rng(stable_seed(seed, "strength", group)).standard_normal(draws)
 
 
 def _therapies(
@@ -80,6 +120,7 @@ def _therapies(
     content: ReferenceContent,
     keys: Keys,
     exposure: dict[str, np.ndarray],
+    described: pd.DataFrame,
     history: int,
 ) -> tuple[list[TherapyAtSite], list[tuple[str, str, str, str]]]:
     guidance = content.guidance.set_index("recommendation_id")
@@ -88,8 +129,17 @@ def _therapies(
         usable, unknown = _usable(site, rows, guidance, content, keys)
         problems += unknown
         if len(usable):
-            found.append(_therapy(usable, guidance, content, keys, exposure, history))
+            whole = _therapy(usable, guidance, content, keys, exposure, history)
+            found.append(_split(whole, guidance, described))
     return found, problems
+
+
+def _split(therapy: TherapyAtSite, guidance: pd.DataFrame, described: pd.DataFrame) -> TherapyAtSite:
+    """The therapy with its rows by the drug that patients go to; `described` products are by product_id."""
+    rows, products = guidance.loc[list(therapy.row_ids)], described.loc[list(therapy.product_ids)]
+    action = np.where(rows["action"] == Action.ALTERNATIVE, "alternative", "dose")
+    kinds = list(zip(rows["drug"], action, rows["strength"].replace("", "Not graded"), strict=True))
+    return by_target(therapy, tuple(products["drug"]), products["days_per_unit"].to_numpy(), kinds)
 
 
 def _in_era(paths: dict[str, np.ndarray], starts: pd.DatetimeIndex, era: Era) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from assets.content import FOLLOWED_KINDS, Knowledge, SiteGroup, knowledge
-from assets.genetics import assemble
+from assets.genetics import assemble, with_learned
 from assets.pharmacogenomics import group_posterior, newest_counts
 from assets.regimens import group_moves, in_use, recent_quantity
 from assets.resources import Warehouse
@@ -140,7 +140,8 @@ def _side(
     last = exposure.loc[exposure["period_start"] < pd.Timestamp(run.as_of), "period_start"].max()
     # means are all that is compared: one draw is as good as many
     one_draw = dataclasses.replace(run, draws=1)
-    genetics = assemble(one_draw, known, prevalence, exposure, moves, pd.DatetimeIndex([last]))
+    whole = assemble(one_draw, known, prevalence, exposure, moves, tables["products"], pd.DatetimeIndex([last]))
+    genetics = with_learned(whole, tables["genetic_effects"], one_draw)
     problems |= {(site, drug, text) for site, drug, _, text in genetics.problems}
     planned = {
         site: _planned(baseline, genetics.by_site.get(site, []), len(known.at(site).eras) > 1)

@@ -65,6 +65,7 @@ def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFra
             "prevalence",
             "exposure",
             "regimen_moves",
+            "genetic_effects",
             "lead_times",
             "products",
             "suppliers",
@@ -83,6 +84,7 @@ def recommendations(
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
+    genetic_effects: pd.DataFrame,
     lead_times: pd.DataFrame,
     products: pd.DataFrame,
     suppliers: pd.DataFrame,
@@ -97,7 +99,7 @@ def recommendations(
         message = "stock is missing: nothing is known of what is on the shelves, no orders are recommended"
         return _publish(warehouse, run, [], problems_frame([(None, None, "input_missing", message)]), products)
     panel = known_panel(reference_demand, run)
-    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
+    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
     orders = _on_order(warehouse, run, open_orders, lead_times)
     history = _history_per_day(reference_demand, run)
     touched = _history_rules(warehouse, run)

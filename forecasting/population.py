@@ -21,11 +21,12 @@ PLAN_REALISATION_SD = 0.2
 class TherapyAtSite:
     """One therapy at one site: where patients move, who they are and how far results are acted on.
 
-    `row_ids` are guidance rows, `product_ids` every product that a move touches. `delta_low`, `delta_high`
-    [row, product, product] are the moves at the ends of the dose range; `probability` [draw, row] and
-    `mean_probability` [row] the share of the drug's patients that each guidance row speaks of (times the share of its
-    population); `exposure_history` [period, row], `exposure_at_origin` [row] and `exposure_planned` [horizon, row] the
-    share of them whose prescribing follows it.
+    `row_ids` are guidance rows (several parts of one bear the same), `product_ids` every product that a move touches.
+    `delta_low`, `delta_high` [row, product, product] are the moves at the ends of the dose range; `probability`
+    [draw, row] and `mean_probability` [row] the share of the drug's patients that each guidance row speaks of (times
+    the share of its population); `exposure_history` [period, row], `exposure_at_origin` [row] and `exposure_planned`
+    [horizon, row] the share of them whose prescribing follows it. `groups` [row] names the advice whose strength is
+    learned together.
     """
 
     therapy: str
@@ -38,6 +39,7 @@ class TherapyAtSite:
     exposure_history: np.ndarray
     exposure_at_origin: np.ndarray
     exposure_planned: np.ndarray
+    groups: tuple[str, ...] = ()
 
     @property
     def mean_delta(self) -> np.ndarray:
@@ -54,6 +56,16 @@ class TherapyAtSite:
         """Which products [product] rows reach whose `exposure` [period, row] ever differs from the origin's."""
         rows = (exposure != self.exposure_at_origin).any(axis=0)
         return np.asarray(((self.delta_low[rows] != 0) | (self.delta_high[rows] != 0)).any(axis=(0, 1)))
+
+    def seen_from(self, cut: int, horizon: int) -> "TherapyAtSite":
+        """The therapy as it stood after `cut` periods; the coverage that then came stands for the plan."""
+        path = np.concatenate([self.exposure_history, self.exposure_planned])
+        return dataclasses.replace(
+            self,
+            exposure_history=path[:cut],
+            exposure_at_origin=path[cut - 1],
+            exposure_planned=path[cut : cut + horizon],
+        )
 
     def reference_history(self, quantity: np.ndarray) -> np.ndarray:
         """History [period, product] as it would have been at the origin's exposure.
@@ -176,20 +188,35 @@ def _steps(baseline_mean: np.ndarray, mean: np.ndarray, therapy: TherapyAtSite) 
     origin = mixing_matrices(therapy.exposure_at_origin * therapy.mean_probability, therapy.mean_delta)
     usual_care = np.linalg.solve(origin.T, baseline_mean).T
     rise = (therapy.exposure_planned - therapy.exposure_at_origin) * therapy.mean_probability
-    added = np.einsum("hr,hp,rpq->rqh", rise, usual_care, therapy.mean_delta)
+    parts = np.einsum("hr,hp,rpq->rqh", rise, usual_care, therapy.mean_delta)
+    row_ids, place = np.unique(np.array(therapy.row_ids, dtype=object), return_inverse=True)
+    added = _by_row(parts, place, len(row_ids))
     left = (mean - baseline_mean) - added.sum(axis=0)
     rows, products = np.nonzero(np.abs(added).max(axis=2) > 0)
     short = np.flatnonzero(np.abs(left).max(axis=1) > 1e-9 * np.maximum(np.abs(mean).max(axis=1), 1.0))
-    names = np.array([*therapy.row_ids, INTERACTION], dtype=object)
     number = np.concatenate([rows, np.full(len(short), -1)])
+    # parts of one row act on a product with exposures of their own: their mean, by what each of them moves
+    moved = np.abs(parts).sum(axis=2) + np.finfo(float).tiny
+    exposures = [
+        _by_row(moved * exposure[:, None], place, len(row_ids)) / _by_row(moved, place, len(row_ids))
+        for exposure in (therapy.exposure_at_origin, therapy.exposure_planned.mean(axis=0))
+    ]
+    prevalence = _by_row(therapy.mean_probability, place, len(row_ids)) / np.bincount(place)
     frame = pd.DataFrame(
         {
             "product_id": np.array(therapy.product_ids)[np.concatenate([products, short])],
             "therapy": therapy.therapy,
-            "recommendation_id": names[number],
-            "prevalence": np.where(number >= 0, therapy.mean_probability[number], 1.0),
-            "exposure_at_origin": np.where(number >= 0, therapy.exposure_at_origin[number], 0.0),
-            "exposure_planned": np.where(number >= 0, therapy.exposure_planned.mean(axis=0)[number], 0.0),
+            "recommendation_id": np.array([*row_ids, INTERACTION], dtype=object)[number],
+            "prevalence": np.append(prevalence[rows], np.ones(len(short))),
+            "exposure_at_origin": np.append(exposures[0][rows, products], np.zeros(len(short))),
+            "exposure_planned": np.append(exposures[1][rows, products], np.zeros(len(short))),
         }
     )
     return frame, np.concatenate([added[rows, products], left[short]])
+
+
+def _by_row(parts: np.ndarray, place: np.ndarray, rows: int) -> np.ndarray:
+    """Sums [row, ...] over the parts [part, ...] of each guidance row."""
+    total = np.zeros((rows, *parts.shape[1:]))
+    np.add.at(total, place, parts)
+    return total

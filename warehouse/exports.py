@@ -15,7 +15,9 @@ from warehouse.schema.results import (
     BacktestScore,
     Explanation,
     Forecast,
+    GeneticEffect,
     GeneticShift,
+    GeneticValue,
     Prevalence,
     Problem,
     Recommendation,
@@ -35,6 +37,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "prevalence": ("facility_id", "gene", "result_type", "result", "mean", "low", "high", "effective_n"),
         "backtest": ("stage", "segment", "horizon", "metric", "value", "value_added", "series", "origins"),
+        "genetic_effects": (
+            *("facility_id", "drug", "action", "recommendation", "to_drug", "learned", "low", "high", "delay_days"),
+            *("evidence", "earned", "strength"),
+        ),
+        "genetic_value": (
+            *("facility_id", "drug", "therapy", "origins", "demand", "error_without", "error_with", "value_added"),
+        ),
     }
 )
 """What can be exported, and its columns in order."""
@@ -44,6 +53,8 @@ TABLES: dict[str, Any] = {
     "recommendations": Recommendation.__table__,
     "prevalence": Prevalence.__table__,
     "backtest": BacktestScore.__table__,
+    "genetic_effects": GeneticEffect.__table__,
+    "genetic_value": GeneticValue.__table__,
 }
 RUNS: Any = Run.__table__
 PROBLEMS: Any = Problem.__table__

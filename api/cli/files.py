@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CONTENT_FORMATS = ("cpic", "pharmcat", "curated")
 FORMATS = ("bundle", "scmd", "epd", "sdud", *CONTENT_FORMATS)
-EXPORTS = ("forecasts", "recommendations", "prevalence", "backtest")
+EXPORTS = ("forecasts", "recommendations", "prevalence", "backtest", "genetic_effects", "genetic_value")
 MOST_SHOWN_REJECTS = 20
 
 

@@ -62,13 +62,13 @@ def _shared_pattern(panel: DemandPanel, usable: np.ndarray, horizon: int, per_ye
     return (kept[product][:, None, :] @ waves)[:, 0]
 
 
-def forecast_sites(panel: DemandPanel, horizon: int) -> PanelForecast:
+def forecast_sites(panel: DemandPanel, horizon: int, *, origins: int = 12) -> PanelForecast:
     """`forecast_panel` of the panel without the season its sites share, the season then put back.
 
     `actual` and `predicted` of the result are without that season.
     """
     flat, factor = share_season(panel, horizon)
-    return with_season(forecast_panel(flat, horizon), factor)
+    return with_season(forecast_panel(flat, horizon, origins=origins), factor)
 
 
 def with_season(forecast: PanelForecast, factor: np.ndarray) -> PanelForecast:

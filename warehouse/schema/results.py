@@ -238,6 +238,48 @@ class GeneticShift(Base):
     quantity: Mapped[float] = column(sa.Float, "Change of demand over the horizon.", unit="dose units")
 
 
+class GeneticEffect(Base):
+    """How strongly a drug's advice acts at a site, against the guideline's move in full: learned from the mix shift."""
+
+    __tablename__ = "genetic_effects"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    drug: Mapped[str] = column(sa.String, "Drug whose patients move.", NotBlank(), primary_key=True)
+    action: Mapped[str] = column(sa.String, "alternative or dose.", OneOf(("alternative", "dose")), primary_key=True)
+    recommendation: Mapped[str] = column(sa.String, "Strength of recommendation.", NotBlank(), primary_key=True)
+    to_drug: Mapped[str] = column(sa.String, "Drug they go to; for doses the same.", NotBlank(), primary_key=True)
+    learned: Mapped[float] = column(sa.Float, "Posterior mean; 1 = the guideline's move in full.", AtLeast(0))
+    low: Mapped[float] = column(sa.Float, "5 % quantile.", AtLeast(0))
+    high: Mapped[float] = column(sa.Float, "95 % quantile.", AtLeast(0))
+    delay_days: Mapped[float] = column(sa.Float, "How much later than coverage says it acts.", unit="days")
+    evidence: Mapped[float] = column(
+        sa.Float, "What the site's own history adds to what the network knows.", AtLeast(0), AtMost(1), unit="share"
+    )
+    earned: Mapped[float] = column(
+        sa.Float, "Share of the step that the backtest lets stay.", AtLeast(0), AtMost(1), unit="share"
+    )
+    strength: Mapped[float] = column(sa.Float, "learned times earned: what the plan acts on.", AtLeast(0))
+
+
+class GeneticValue(Base):
+    """What the genetic step added to or took from the forecast of a drug at a site, on held-out periods."""
+
+    __tablename__ = "genetic_value"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = _facility()
+    drug: Mapped[str] = column(sa.String, "Drug whose products are scored.", NotBlank(), primary_key=True)
+    therapy: Mapped[str] = column(sa.String, "Therapy it belongs to.", NotBlank())
+    origins: Mapped[int] = column(sa.Integer, "Origins it rests on.", AtLeast(0), unit="origins")
+    demand: Mapped[float] = column(sa.Float, "What was dispensed.", AtLeast(0), unit="dose units")
+    error_without: Mapped[float] = column(sa.Float, "Absolute error blind to genotype.", AtLeast(0), unit="dose units")
+    error_with: Mapped[float] = column(sa.Float, "Absolute error with the step in full.", AtLeast(0), unit="dose units")
+    value_added: Mapped[float] = column(
+        sa.Float, "error_without minus error_with; negative = it takes.", unit="dose units"
+    )
+
+
 class BacktestScore(Base):
     """Accuracy and coverage on held-out periods, per stage of the forecast, segment and horizon."""
 
