@@ -58,7 +58,7 @@ def test_strengths_are_recovered_from_the_mix_shift(truth: tuple[float, float]) 
     found = [learned(truth, seed) for seed in range(4)]
     for name, wanted in zip((NEW, OTHER), truth, strict=True):
         mean, sd = np.mean([one[name] for one in found], axis=0)
-        # a posterior lies between the prior's 1 and the truth: well on the way, and hardly further off than its own doubt
+        # a posterior lies between the prior and the truth: well on the way, hardly further off than its doubt
         assert abs(mean - wanted) < max(0.5 * abs(1 - wanted), 0.26)
         assert abs(mean - wanted) < 1.6 * sd < 0.4
 
