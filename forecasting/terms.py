@@ -56,6 +56,15 @@ class ResultType(StrEnum):
     LOOKUP_KEY = "lookup_key"
 
 
+class Basis(StrEnum):
+    """What the frequencies of a gene among some people of a site rest on."""
+
+    COUNTS = "counts"
+    PUBLISHED = "published"
+    STAND_IN = "stand_in"
+    NOTHING = "nothing"
+
+
 class Action(StrEnum):
     """What a guideline row asks for. `NO_RECOMMENDATION` is the guideline's own word, not a missing row."""
 
