@@ -14,6 +14,7 @@ from forecasting.pharmacogenomics.prevalence_rows import COLUMNS
 from forecasting.terms import ALL_FACILITIES
 from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.results import Prevalence
+from warehouse.settings import small_cell_threshold
 
 
 @table_asset(Prevalence, group=PHARMACOGENOMICS)
@@ -48,7 +49,13 @@ def group_posterior(
     """Posterior of the open sites of a group, from the content they rest on."""
     sites = [site for site in open_sites if site in set(group.facility_ids)]
     posterior = posterior_of(
-        group.content, sites, group.genes, ancestry=ancestry, genotype_counts=counts, assays=assays
+        group.content,
+        sites,
+        group.genes,
+        ancestry=ancestry,
+        genotype_counts=counts,
+        assays=assays,
+        threshold=small_cell_threshold(),
     )
     # a gene that no site has frequencies of is told in the problems and has no rows
     by_gene = {gene: one for gene, one in posterior.by_gene.items() if one.facility_ids}

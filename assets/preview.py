@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from assets.content import FOLLOWED_KINDS, Knowledge, SiteGroup, knowledge
 from assets.genetics import assemble, with_learned
 from assets.pharmacogenomics import group_posterior, newest_counts
-from assets.regimens import group_moves, in_use, recent_quantity
+from assets.regimens import group_moves, in_use, recent_quantity, stacked
 from assets.resources import Warehouse
 from assets.run import PlanningRun
 from forecasting.errors import InvalidInput
@@ -85,8 +85,9 @@ class _Tables:
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in self.frames:
             table = Base.metadata.tables[name]
-            of_run = [table.c.as_of == self.run.as_of] if table.info["layer"] == "results" else []
-            self.frames[name] = self.warehouse.read(table, *of_run)
+            results = table.info["layer"] == "results"
+            frame = self.warehouse.read(table, table.c.as_of == self.run.as_of) if results else None
+            self.frames[name] = self.warehouse.read_input(table) if frame is None else frame
         return self.frames[name]
 
 
@@ -133,9 +134,8 @@ def _side(
         moved, found = _group_moves(group, tables, run)
         parts.append(moved)
         problems |= {(site, drug, text) for site in group.facility_ids for drug, _, text in found}
-    moves = pd.concat(parts, ignore_index=True)
-    if len(moves):
-        moves["followed_from"] = pd.to_datetime(moves["followed_from"])
+    moves = stacked(parts)
+    moves["followed_from"] = pd.to_datetime(moves["followed_from"])
     exposure = tables["exposure"]
     last = exposure.loc[exposure["period_start"] < pd.Timestamp(run.as_of), "period_start"].max()
     # means are all that is compared: one draw is as good as many

@@ -20,6 +20,11 @@ MIX_DAYS = 365
 
 LEAST_SHARE_OF_DRUG = 0.001
 
+MOVE_COLUMNS = [
+    *("facility_id", "therapy", "recommendation_id", "followed_from", "product_id", "to_product_id"),
+    *("population_share", "units_low", "units_high"),
+]
+
 
 @table_asset(Exposure, group=REGIMENS)
 def exposure(
@@ -61,10 +66,7 @@ def regimen_moves(
         parts.append(moves)
         # said once when it holds everywhere, else for each site
         problems += [(site, *one) for one in found for site in (sites if len(groups) > 1 else [None])]
-    columns = ["facility_id", "therapy", "recommendation_id", "followed_from", "product_id", "to_product_id"]
-    numbers = ["population_share", "units_low", "units_high"]
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, *numbers])
-    return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
+    return Staged(stacked(parts).assign(as_of=run.as_of), problems_frame(problems))
 
 
 def group_moves(
@@ -91,7 +93,13 @@ def group_moves(
             problems += [(str(drug), str(rule), str(text)) for drug, rule, text in moves.problems.to_numpy().tolist()]
         there = [_at_site(site, therapy, of_site[site]) for site in sites for therapy in moves.therapies]
         parts += [one.assign(followed_from=era.since) for one in there]
-    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), problems
+    return stacked(parts), problems
+
+
+def stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Moves of several sites or groups in one frame, with its columns also when nothing moves."""
+    filled = [one for one in parts if len(one)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=MOVE_COLUMNS)
 
 
 def _era_moves(group: SiteGroup, era: Era, products: pd.DataFrame, alternatives: pd.DataFrame) -> Moves:

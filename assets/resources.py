@@ -11,11 +11,12 @@ from assets.metadata import output_metadata
 from assets.run import PlanningRun
 from assets.staged import PROBLEM_COLUMNS, Staged
 from forecasting.errors import MissingContent
+from forecasting.pharmacogenomics.disclosure import in_steps
 from warehouse import store
 from warehouse.engine import create_engine, writing
 from warehouse.schema import Base
 from warehouse.schema.results import Problem, Run
-from warehouse.settings import Settings
+from warehouse.settings import Settings, small_cell_threshold
 
 PROBLEMS: Any = Problem.__table__
 RUNS: Any = Run.__table__
@@ -44,6 +45,11 @@ class Warehouse(dg.ConfigurableResource[Any]):
         """Rows of a table as a typed frame."""
         with self.engine.connect() as connection:
             return store.read(connection, table, *conditions)
+
+    def read_input(self, table: sa.Table) -> pd.DataFrame:
+        """An input table as the assets may see it: counts of people only in steps of the small-cell threshold."""
+        frame = self.read(table)
+        return in_steps(frame, small_cell_threshold()) if table.name == "genotype_counts" else frame
 
     def latest_run(self) -> PlanningRun:
         """The run that was planned last; `MissingContent` before the first."""
@@ -82,7 +88,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         """Rows of the upstream table: all of an input table, the current run's of a result."""
         table = Base.metadata.tables[context.asset_key.path[-1]]
         if "as_of" not in table.columns or table.info["layer"] != "results":
-            return self.warehouse.read(table)
+            return self.warehouse.read_input(table)
         run = self.warehouse.latest_run()
         return self.warehouse.read(table, *_scope(table, run))
 

@@ -12,9 +12,10 @@ from api.models import ForecastFilters, ForecastPage, PrevalenceFilters, Prevale
 from api.paging import Key, page_of
 from api.routes.documented import refusals
 from api.routes.units import FORECAST_UNITS, PREVALENCE_UNITS
-from forecasting.terms import ALL_GROUPS, SMALL_CELL_THRESHOLD
+from forecasting.terms import ALL_GROUPS
 from warehouse.queries import latest_as_of, within
 from warehouse.schema.results import Forecast, Prevalence
+from warehouse.settings import small_cell_threshold
 
 router = APIRouter(prefix="/v1", tags=["forecasts"], dependencies=[Depends(refuse_repeated_parameters)])
 
@@ -29,8 +30,8 @@ PREVALENCE_KEYS: list[Key] = [
     (name, getattr(Prevalence, name), False) for name in ("facility_id", "gene", "result_type", "result")
 ]
 SMALL_CELL_NOTE = (
-    f"Shares are estimates, pooled with published frequencies; no number of people is given. Counts below "
-    f"{SMALL_CELL_THRESHOLD} never leave pgx-supply."
+    "Shares are estimates, pooled with published frequencies; no number of people is given. They rest on counts in "
+    "steps of {threshold}: no smaller number of people can be worked out from them."
 )
 FAIR_EVIDENCE, STRONG_EVIDENCE = 100, 1000
 
@@ -59,8 +60,9 @@ def list_prevalence(filters: Annotated[PrevalenceFilters, Query()], caller: Read
         query = query.where(Prevalence.result_type == filters.result_type.value)
     rows, cursor = page_of(db, query, PREVALENCE_KEYS, limit=filters.limit, cursor=filters.cursor)
     items = [_published(row) for row in rows]
+    note = SMALL_CELL_NOTE.format(threshold=small_cell_threshold())
     return PrevalencePage.model_validate(
-        {"items": items, "next_cursor": cursor, "units": PREVALENCE_UNITS, "small_cell_note": SMALL_CELL_NOTE}
+        {"items": items, "next_cursor": cursor, "units": PREVALENCE_UNITS, "small_cell_note": note}
     )
 
 

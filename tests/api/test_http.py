@@ -216,7 +216,7 @@ def test_the_worklist_is_in_order_of_urgency_and_counts_what_is_late(signed_in):
 
 def test_prevalence_holds_shares_and_no_number_of_people(client, key):
     body = client.get("/v1/prevalence", headers=key("forecasts:read")).json()
-    assert "never leave" in body["small_cell_note"]
+    assert "no smaller number of people can be worked out" in body["small_cell_note"]
     assert len(body["items"]) == 6
     assert all(0 <= value <= 1 for name, value in numbers(body["items"]))
     assert not {"count", "tested", "effective_n", "patients"} & set(body["items"][0])

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.content import knowledge
 from assets.preview import Preview, preview
+from assets.regimens import MOVE_COLUMNS, group_moves, recent_quantity
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import create_engine, writing
@@ -221,3 +223,17 @@ def test_a_release_that_leaves_a_drug_without_guidance_says_that_it_stands_aside
     assert release in message
     assert set(found.moves["drug"]) == {"clopidogrel", "ticagrelor", "prasugrel"}
     assert found.moves.set_index("product_id").loc["clopidogrel-75", "packs_per_week"] > 0
+
+
+def test_a_network_of_which_guidance_says_nothing_is_planned_and_has_no_moves(planned: Any) -> None:
+    warehouse = planned.warehouse
+    with warehouse.engine.connect() as connection:
+        groups = knowledge(connection, planned.table("site_releases")).groups
+    run = warehouse.latest_run()
+    warehouse.engine.dispose()
+    products = planned.table("products").query("drug == 'metformin'")
+    quantity = recent_quantity(planned.table("dispensing"), run)
+    moves, problems = group_moves(groups[0], ["H01"], products, planned.table("alternatives"), quantity, run)
+    assert moves.empty
+    assert list(moves.columns) == MOVE_COLUMNS
+    assert problems == []

@@ -346,6 +346,33 @@ def test_small_counts_of_people_are_stored_as_suppressed_and_zero_stays(engine, 
     assert rows(engine, "dispensing")["patients"].dropna().tolist() == [20]
 
 
+def test_a_rejected_row_never_tells_a_small_number_of_people(engine, small):
+    head = FILES["genotype_counts"].splitlines()[0]
+    width = head.count(",")
+    full = "007,CYP2C19,phenotype,{},{},{}" + "," * (width - 5)
+    lines = [full.format("A", "7 people", 900), full.format("B", "-7", 900), full.format("C", 900, 7)]
+    lines += [full.format("D", 7, 900) + ",surplus", full.format("E", 2000, 900)]
+    write(small, "genotype_counts", "\n".join([head, *lines]) + "\n")
+    report = load(engine, small)
+    told = {row.line: (row.column, row.value) for row in report.rejected_rows}
+    assert told == {2: ("count", None), 3: ("count", None), 4: ("tested", None), 5: ("*", None), 6: ("count", "2000")}
+    kept = rows(engine, "rejected_rows")["value"].dropna().tolist()
+    assert kept == ["2000"]
+    (rule,) = (row.rule for row in report.rejected_rows if row.line == 4)
+    assert rule == "must be 11 people or more: fewer are not kept"
+
+
+def test_the_threshold_can_only_be_raised(database, small, monkeypatch):
+    write(small, "genotype_counts", FILES["genotype_counts"])
+    monkeypatch.setenv("PGX_SUPPLY_SMALL_CELL_THRESHOLD", "500")
+    load(database, small)
+    assert rows(database, "genotype_counts")["count"].dropna().tolist() == [0]
+    for refused in ("10", "0", "-1", "eleven"):
+        monkeypatch.setenv("PGX_SUPPLY_SMALL_CELL_THRESHOLD", refused)
+        with pytest.raises(InvalidInput, match="must be a whole number of 11 or more"):
+            load(database, small)
+
+
 def test_open_orders_that_a_site_no_longer_lists_are_removed(engine, small):
     write(small, "open_orders", FILES["open_orders"])
     load(engine, small)

@@ -7,13 +7,13 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.errors import InvalidInput
-from forecasting.terms import SMALL_CELL_THRESHOLD
 from warehouse.frames import Violation
 from warehouse.importers.checking import DomainRule, Part, refuse_missing_columns
 from warehouse.importers.files import digest, header, is_table, read, stem
 from warehouse.importers.patient_columns import refuse_patient_columns
 from warehouse.importers.report import RefusedFile
 from warehouse.schema import Base
+from warehouse.settings import small_cell_threshold
 
 # in the order of their references
 TABLE_NAMES = (
@@ -50,6 +50,7 @@ class BundleFiles:
 
 def read_bundle(path: Path) -> BundleFiles:
     """The bundle's files as parts; a file that cannot be used is refused and the others are read."""
+    threshold = small_cell_threshold()  # a wrong setting is no mistake of a file
     found, messages = _found(path)
     parts, refused = [], []
     for name in TABLE_NAMES:
@@ -57,7 +58,7 @@ def read_bundle(path: Path) -> BundleFiles:
             try:
                 if len(found[name]) > 1:
                     raise InvalidInput(f"{file.name}: {len(found[name])} files for {name}, keep one")
-                parts.append(_part(file, Base.metadata.tables[name]))
+                parts.append(_part(file, Base.metadata.tables[name], threshold))
             except InvalidInput as error:
                 refused.append((RefusedFile(file.name, str(error)), digest(file), name))
     return BundleFiles(parts, refused, messages)
@@ -90,13 +91,17 @@ def _found(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
     return found, messages
 
 
-def _part(file: Path, table: sa.Table) -> Part:
+def _part(file: Path, table: sa.Table, threshold: int) -> Part:
     names = header(file)
     known = [one.name for one in table.columns]
     refuse_patient_columns(names, file, legitimate=known)
     refuse_missing_columns(names, table, file.name)
     text = read(file, known)
     part = Part(file.name, digest(file), table, text.frame, text.rejected)
+    if table.name in PEOPLE:
+        # a row with too many or too few fields may hold a small number anywhere
+        part.rejected = [dataclasses.replace(row, value=None) for row in text.rejected]
+        part.people, part.threshold = PEOPLE[table.name], threshold
     unknown = [name for name in names if name not in known]
     if unknown:
         part.notes.append(f"unknown columns not read: {', '.join(unknown)}")
@@ -107,7 +112,11 @@ def _part(file: Path, table: sa.Table) -> Part:
     return part
 
 
+PEOPLE = {"genotype_counts": ("count", "tested"), "dispensing": ("patients",)}
+"""Columns that hold numbers of people."""
+
 SMALL_CELLS = {"genotype_counts": "count", "dispensing": "patients"}
+"""Those of which a small one is stored as unknown."""
 
 
 def _blank_small_cells(part: Part, column: str) -> None:
@@ -115,10 +124,10 @@ def _blank_small_cells(part: Part, column: str) -> None:
     if column not in part.frame.columns:
         return
     numbers = pd.to_numeric(part.frame[column], errors="coerce")
-    small = ((numbers > 0) & (numbers < SMALL_CELL_THRESHOLD)).fillna(False)
+    small = ((numbers > 0) & (numbers < part.threshold)).fillna(False)
     if small.any():
         part.frame[column] = part.frame[column].mask(small, "")
-        part.notes.append(f"{int(small.sum())} values of {column} under {SMALL_CELL_THRESHOLD} stored as suppressed")
+        part.notes.append(f"{int(small.sum())} values of {column} under {part.threshold} stored as suppressed")
 
 
 def _is_empty(connection: sa.Connection, name: str) -> bool:
@@ -139,6 +148,13 @@ def _count_within_tested(typed: pd.DataFrame) -> list[Violation]:
     return [Violation("count", rule, wrong.to_numpy().nonzero()[0])]
 
 
+def _enough_tested(typed: pd.DataFrame) -> list[Violation]:
+    threshold = small_cell_threshold()
+    few = ((typed["tested"] > 0) & (typed["tested"] < threshold)).fillna(False)
+    rule = f"must be {threshold} people or more: fewer are not kept"
+    return [Violation("tested", rule, few.to_numpy().nonzero()[0])]
+
+
 def _names_what_is_short(typed: pd.DataFrame) -> list[Violation]:
     wrong = (typed["product_id"] == "*") & (typed["drug"] == "*")
     return [Violation("product_id, drug", "a product or a drug must be named", wrong.to_numpy().nonzero()[0])]
@@ -146,6 +162,6 @@ def _names_what_is_short(typed: pd.DataFrame) -> list[Violation]:
 
 RULES: dict[str, list[DomainRule]] = {
     "ancestry": [_shares_sum_to_one],
-    "genotype_counts": [_count_within_tested],
+    "genotype_counts": [_enough_tested, _count_within_tested],
     "shortages": [_names_what_is_short],
 }

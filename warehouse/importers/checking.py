@@ -29,6 +29,9 @@ class Part:
     notes: list[str] = dataclasses.field(default_factory=list)
     keep_existing: bool = False
     """Rows whose key is in the database stay as they are there (made up from codes, a person may know better)."""
+    people: tuple[str, ...] = ()
+    """Columns that hold numbers of people: a rejected value of theirs is told only if it is `threshold` or more."""
+    threshold: int = 0
 
 
 def refuse_missing_columns(names: Iterable[str], table: sa.Table, file: str) -> None:
@@ -68,11 +71,20 @@ def reject(part: Part, text: pd.DataFrame, found: Iterable[Violation], lines: pd
         lines_broken = [line for line in index[violation.rows].tolist() if line not in seen]
         seen.update(lines_broken)
         columns = [name for name in violation.column.split(", ") if name in text.columns]
-        stood = text.loc[lines_broken, columns].fillna("").astype(str).to_numpy().tolist()
+        stood = _tellable(text.loc[lines_broken, columns], part).to_numpy().tolist()
         part.rejected += [
             RejectedRow(part.file, line, violation.column, ", ".join(values) or None, violation.rule)
             for line, values in zip(lines_broken, stood, strict=True)
         ]
+
+
+def _tellable(values: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """The values as they stood, without what may be a small number of people."""
+    told = values.fillna("").astype(str)
+    for name in set(part.people) & set(told.columns):
+        number = pd.to_numeric(told[name], errors="coerce")
+        told[name] = told[name].where((number == 0) | (number >= part.threshold), "")
+    return told
 
 
 def _remaining(typed: pd.DataFrame, part: Part) -> pd.DataFrame:
