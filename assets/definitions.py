@@ -13,6 +13,7 @@ from assets.pharmacogenomics import prevalence
 from assets.planning import content_releases, input_tables, runs, site_releases
 from assets.procurement import lead_times, recommendations
 from assets.regimens import exposure, regimen_moves
+from assets.representation import representation
 from assets.resources import Warehouse, WarehouseIOManager
 from assets.workers import executor_of
 from warehouse.settings import Settings
@@ -29,6 +30,7 @@ computed_assets = [
     reference_demand,
     baseline_forecasts,
     forecast_with_genetics,
+    representation,
     backtest_scores,
     lead_times,
     recommendations,

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from forecasting.errors import MissingContent
 from forecasting.terms import ALL_FACILITIES, ALL_GROUPS, QUANTILE_LEVELS, RecommendationStatus
 from warehouse import store
+from warehouse.schema.representation import Representation
 from warehouse.schema.results import (
     BacktestScore,
     Explanation,
@@ -36,6 +37,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("expected_waste", "days_on_hand_before", "days_on_hand_after", "status"),
         ),
         "prevalence": ("facility_id", "gene", "result_type", "result", "mean", "low", "high", "effective_n"),
+        "representation": (
+            *("facility_id", "drug", "gene", "biogeographic_group", "share_served", "effective_n", "basis"),
+            *("alleles_not_tested", "untested_share", "share_moved", "share_moved_low", "share_moved_high"),
+            *("packs_per_week", "thin"),
+        ),
         "backtest": ("stage", "segment", "horizon", "metric", "value", "value_added", "series", "origins"),
         "genetic_effects": (
             *("facility_id", "drug", "action", "recommendation", "to_drug", "learned", "low", "high", "delay_days"),
@@ -52,6 +58,7 @@ TABLES: dict[str, Any] = {
     "forecasts": Forecast.__table__,
     "recommendations": Recommendation.__table__,
     "prevalence": Prevalence.__table__,
+    "representation": Representation.__table__,
     "backtest": BacktestScore.__table__,
     "genetic_effects": GeneticEffect.__table__,
     "genetic_value": GeneticValue.__table__,

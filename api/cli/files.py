@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 CONTENT_FORMATS = ("cpic", "pharmcat", "curated")
 FORMATS = ("bundle", "scmd", "epd", "sdud", *CONTENT_FORMATS)
-EXPORTS = ("forecasts", "recommendations", "prevalence", "backtest", "genetic_effects", "genetic_value")
+EXPORTS = (
+    "forecasts",
+    "recommendations",
+    "prevalence",
+    "representation",
+    "backtest",
+    "genetic_effects",
+    "genetic_value",
+)
 MOST_SHOWN_REJECTS = 20
 
 
@@ -68,7 +76,7 @@ def tell(report: "LoadReport") -> None:
 @as_of_option("the latest run's")
 @database_option
 def export(what: str, out: Path, as_of: Any, database: str | None) -> None:
-    """Write forecasts, recommendations, prevalence or the backtest of a run to a file."""
+    """Write forecasts, recommendations, prevalence, representation or the backtest of a run to a file."""
     if out.suffix not in (".csv", ".parquet"):
         raise click.BadParameter(f"{out.name!r} must end in .csv or .parquet", param_hint="--out")
     from warehouse.exports import export_frame

@@ -108,14 +108,14 @@ def _untested(gene: GenePosterior, assays: pd.DataFrame | None) -> pd.DataFrame:
     model, mean = gene.model, gene.of_sites(gene.state.mean)
     other = model.class_of_allele != model.class_of_allele[model.index_of(model.reference)]
     lists = {} if assays is None else _lists(assays, model.gene)
-    found: dict[str, tuple[str, float]] = {}
+    found: dict[str, tuple[str | None, float]] = {}
     for i, facility in enumerate(gene.facility_ids):
         if facility not in lists:
             continue
         missing = other & ~np.isin(np.asarray(model.alleles), lists[facility])
         listed = np.flatnonzero(missing & (mean[i] >= NOTICEABLE))
         names = [model.alleles[a] for a in listed[np.argsort(-mean[i][listed], kind="stable")]]
-        found[facility] = (";".join(names), float(mean[i][missing].sum()))
+        found[facility] = (";".join(names) or None, float(mean[i][missing].sum()))
     columns = ["alleles_not_tested", "untested_share"]
     frame = pd.DataFrame.from_dict(found, orient="index", columns=columns)
     return frame.astype({"alleles_not_tested": object, "untested_share": float})

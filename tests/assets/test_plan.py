@@ -160,3 +160,18 @@ def test_genetics_come_closer_to_the_truth_than_the_baseline_where_testing_moves
     # the baseline's own error is left out: what is scored is what the genetic step adds
     assert (our_shift - true_shift)[moved].abs().sum() < 0.6 * true_shift[moved].abs().sum()
     assert (our_shift[moved] * true_shift[moved] > 0).mean() > 0.9
+
+
+def test_the_representation_audit_covers_every_drug_gene_and_group_served(planned: Any) -> None:
+    rows, ancestry = planned.table("representation"), planned.table("ancestry")
+    served = ancestry[ancestry["share"] > 0].groupby("facility_id")["biogeographic_group"].nunique()
+    found = rows.groupby(["facility_id", "drug", "gene"]).size().reset_index(name="rows")
+    assert found["rows"].tolist() == (found["facility_id"].map(served) + 1).tolist()
+    assert {"clopidogrel", "warfarin"} <= set(rows["drug"])
+    whole = rows[rows["biogeographic_group"] == "*"]
+    assert (whole["share_moved_low"] <= whole["share_moved"]).all()
+    assert (whole["share_moved"] <= whole["share_moved_high"]).all()
+    assert (whole["packs_per_week"] > 0).any()
+    stand_in = rows[rows["basis"] == "stand_in"]
+    assert stand_in["thin"].all()
+    assert (stand_in["effective_n"] == 0).all()

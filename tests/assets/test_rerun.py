@@ -12,7 +12,15 @@ from forecasting.demo import DemoNetwork
 AS_OF = dt.date(2026, 11, 23)
 RESULTS = [
     *("runs", "problems", "prevalence", "exposure", "regimen_moves", "clean_demand", "reference_demand"),
-    *("baseline_forecasts", "forecasts", "genetic_shifts", "backtest_scores", "lead_times", "recommendations"),
+    *(
+        "baseline_forecasts",
+        "forecasts",
+        "genetic_shifts",
+        "representation",
+        "backtest_scores",
+        "lead_times",
+        "recommendations",
+    ),
     "explanations",
 ]
 KEYS = ["facility_id", "product_id", "period_start"]
