@@ -163,7 +163,7 @@ def _added_up(rows: pd.DataFrame) -> pd.DataFrame:
     together = (
         rows.assign(unknown=rows["quantity"].isna())
         .groupby([*KEY, "period_start"], as_index=False)
-        .agg({"quantity_raw": "first", "quantity": "sum", "rule": "max", "unknown": "max"})
+        .agg({"quantity_raw": "first", "quantity": "sum", "rule": "last", "unknown": "max"})
     )
     together.loc[together.pop("unknown"), "quantity"] = np.nan
     return together
