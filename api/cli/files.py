@@ -76,7 +76,11 @@ def tell(report: "LoadReport") -> None:
 @as_of_option("the latest run's")
 @database_option
 def export(what: str, out: Path, as_of: Any, database: str | None) -> None:
-    """Write forecasts, recommendations, prevalence, representation or the backtest of a run to a file."""
+    """Write forecasts, recommendations, prevalence, representation or the backtest of a run to a file.
+
+    CPIC itself calls some results n/a. pandas takes that for a missing value when it reads CSV: pass
+    keep_default_na=False, or export Parquet.
+    """
     if out.suffix not in (".csv", ".parquet"):
         raise click.BadParameter(f"{out.name!r} must end in .csv or .parquet", param_hint="--out")
     from warehouse.exports import export_frame
