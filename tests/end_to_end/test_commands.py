@@ -1,8 +1,9 @@
 """load, run, export: the files that come out, what is said, exit codes, and what wrong usage is told."""
 
+import resource
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -131,6 +132,24 @@ def test_a_mistake_is_told_in_a_sentence_with_its_exit_code(at_a_desk, monkeypat
     assert code == 2 or len(told.err.splitlines()) == 1
 
 
+def test_the_backtest_fits_a_hundred_columns_and_writes_its_pictures(planned, tmp_path):
+    done = subprocess.run(
+        [Path(sys.executable).with_name("pgx-supply"), "backtest", "--pictures", tmp_path / "pictures"],
+        cwd=planned.folder,
+        env=planned.environment() | {"COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    for said in ("Backtest: ", "By segment", "By horizon", "quantile loss", "coverage 95", "genetic adds", "Overrides"):
+        assert said in done.stdout
+    assert "…" not in done.stdout
+    names = {file.name for file in (tmp_path / "pictures").iterdir()}
+    assert names == {"accuracy_by_horizon.svg", "coverage.svg", "value_added.svg"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -154,9 +173,10 @@ def at_a_desk(planned, tmp_path_factory):
 
 
 def test_help_answers_at_once(desk):
+    # processor time: what the clock says on a busy machine is not ours
     took = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert "recommendations" in desk.succeed("--help").stdout
         took.append(time.perf_counter() - began)
     assert min(took) < 0.5  # the others may have shared the machine
