@@ -10,7 +10,7 @@ import pandas as pd
 from forecasting.demand.dependence import common_correlations, step_correlations
 from forecasting.demand.intervals import LEVELS, LogErrors, conformal_quantiles, count_quantiles, quantiles_of
 from forecasting.demand.models import cap
-from forecasting.demand.selection import Model, candidates, rolling_candidates, season_cycle, select_model
+from forecasting.demand.selection import Model, rolling_candidates, season_cycle, select_model
 from forecasting.demand.series import KEY, DemandPanel, sound
 from forecasting.errors import InvalidInput
 from forecasting.terms import QUANTILE_LEVELS, Period
@@ -115,7 +115,7 @@ class OwnForecasts:
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> PanelForecast:
+def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 24) -> PanelForecast:
     """Mean and quantiles of every series of the panel for the `horizon` periods after its last.
 
     The model of a series is gated by its own errors over `origins` rolling origins, and its mean depends on nothing but
@@ -133,13 +133,13 @@ def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 12) -> Pa
     return calibrated(panel, forecast_own(panel, horizon, origins=origins))
 
 
-def forecast_own(panel: DemandPanel, horizon: int, *, origins: int = 12) -> OwnForecasts:
+def forecast_own(panel: DemandPanel, horizon: int, *, origins: int = 24) -> OwnForecasts:
     """The first half of `forecast_panel`, nearly all of its work: parts of a panel may go through it apart."""
     _refuse_unusable(panel, horizon, origins)
     values = panel.values
-    backtest, actual, _ = rolling_candidates(values, horizon, origins, panel.period)
+    future, backtest, actual, _ = rolling_candidates(values, horizon, origins, panel.period)
     model = select_model(values, backtest, actual, panel.period)
-    point = candidates(values, horizon, panel.period).chosen(model)
+    point = future.chosen(model)
     predicted = backtest.chosen(model)
     factor = mean_over_median(np.log1p(actual) - np.log1p(predicted), model)
     # weekly models aim at the mean, log models at the median

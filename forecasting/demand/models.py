@@ -7,6 +7,8 @@ itself.
 Smoothing runs over periods, all series (and a small grid of smoothing weights) at once.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 CAP_RATIO = 3.0
@@ -16,16 +18,11 @@ RECENT_CYCLES = 2
 MINIMUM_CYCLES = 2
 """Fewer complete cycles than this and a season is not told from noise."""
 
-HOLT_WINTERS_GRID = tuple(
-    (level, trend, season, damping)
-    for level in (0.1, 0.25, 0.45)
-    for trend, damping in ((0.05, 0.98), (0.0, 0.9))
-    for season in (0.2, 0.4)
-)
-"""Weights of level, trend (as a share of the level's) and season, and the damping of the trend, tried together."""
-
 LEVEL_WEIGHTS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 THETA_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
+THETA_STARTS_FROM = 4
+"""Periods whose mean smoothing on the raw scale starts at; no forecast from fewer."""
+
 INTERMITTENT_DECAY = 0.9
 SEASON_DECAY = 0.75
 """Weight of a cycle against the next younger one when the seasonal pattern is averaged."""
@@ -76,89 +73,6 @@ def cap(forecast: np.ndarray, values: np.ndarray, cycle: int) -> np.ndarray:
     return np.clip(forecast, 0.0, ceiling[:, None])
 
 
-def damped_holt_winters(values: np.ndarray, horizon: int, *, cycle: int) -> np.ndarray:
-    """Additive Holt-Winters with a damped trend on log1p, the weights with the least one-step error taken per series.
-
-    `cycle` 1 means no season. Series shorter than two cycles (three periods without season) give NaN.
-
-    References
-    ----------
-    Gardner & McKenzie (1985), Management Science 31:1237-1246, doi:10.1287/mnsc.31.10.1237.
-
-    >>> damped_holt_winters(np.tile([1.0, 9.0], (1, 6)), 2, cycle=2).round(6)
-    array([[1., 9.]])
-    """
-    log_values = np.log1p(values)
-    start = first_known(values)
-    known = np.isfinite(values)
-    grid = np.array([point for point in HOLT_WINTERS_GRID if cycle > 1 or point[2] == HOLT_WINTERS_GRID[0][2]])
-    filled = fill_gaps(log_values, cycle)
-    level, trend, season = _initial_state(filled, start, cycle)
-    state = _holt_winters_filter(filled, known, start, grid, (level, trend, season))
-    best = state[0].argmin(axis=0)
-    rows = np.arange(len(values))
-    level, trend, season = state[1][best, rows], state[2][best, rows], state[3][:, best, rows]
-    damping = grid[best, 3]
-    steps = np.cumsum(damping[:, None] ** np.arange(1, horizon + 1), axis=1)
-    phase = (values.shape[1] + np.arange(horizon)) % cycle
-    log_forecast = level[:, None] + trend[:, None] * steps + season[phase].T
-    short = values.shape[1] - start < max(MINIMUM_CYCLES * cycle, 3)
-    return _from_log(np.where(short[:, None], np.nan, log_forecast), values, cycle)
-
-
-def _initial_state(filled: np.ndarray, start: np.ndarray, cycle: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Level, trend [series] and season [phase, series] from the first two cycles of each series."""
-    columns = filled.shape[1]
-    index = np.minimum(start[:, None] + np.arange(2 * cycle), columns - 1)
-    head = np.nan_to_num(np.take_along_axis(filled, index, axis=1)).reshape(len(filled), 2, cycle)
-    means = head.mean(axis=2)
-    trend = (means[:, 1] - means[:, 0]) / cycle if cycle > 1 else np.zeros(len(filled))
-    within = np.arange(cycle) - (cycle - 1) / 2
-    detrended = head - means[:, :, None] - trend[:, None, None] * within
-    season = np.empty((cycle, len(filled)))
-    phases = (start[:, None] + np.arange(cycle)) % cycle
-    season[phases, np.arange(len(filled))[:, None]] = detrended.mean(axis=1)
-    return means[:, 0] - trend * (cycle + 1) / 2, trend, season
-
-
-def _holt_winters_filter(
-    filled: np.ndarray,
-    known: np.ndarray,
-    start: np.ndarray,
-    grid: np.ndarray,
-    initial: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Squared one-step error, level, trend [grid, series] and season [phase, grid, series] after the last period."""
-    cycle = len(initial[2])
-    shape = (len(grid), len(filled))
-    level, trend = (np.broadcast_to(state, shape).copy() for state in initial[:2])
-    season = np.repeat(initial[2][:, None, :], len(grid), axis=1)
-    alpha, beta, gamma, damping = (grid[:, [column]] for column in range(4))
-    gamma = gamma if cycle > 1 else np.zeros_like(gamma)
-    squared = np.zeros(shape)
-    observed = np.ascontiguousarray(filled.T)
-    for column in range(int(start.min(initial=filled.shape[1])), filled.shape[1]):
-        phase = column % cycle
-        drift = damping * trend
-        error = observed[column] - (level + drift + season[phase])
-        scored = known[:, column] & (column >= start + cycle)
-        _blank(error, known[:, column])
-        running = column >= start
-        if not running.all():
-            drift = np.where(running, drift, 0.0)
-            trend = np.where(running, trend, trend / damping)
-        level = level + drift + alpha * error
-        trend = damping * trend + alpha * beta * error
-        season[phase] += gamma * (1 - alpha) * error
-        squared += np.where(scored, error * error, 0.0)
-    return squared, level, trend, season
-
-
-def _blank(error: np.ndarray, known: np.ndarray) -> None:
-    if not known.all():
-        error[:, ~known] = 0.0
-
-
 def seasonal_theta(values: np.ndarray, horizon: int, *, cycle: int, drift_periods: int = 48) -> np.ndarray:
     """Seasonal decomposition on log1p with the Theta method (level plus half the drift) on what is left.
 
@@ -173,18 +87,34 @@ def seasonal_theta(values: np.ndarray, horizon: int, *, cycle: int, drift_period
     >>> seasonal_theta(np.tile([1.0, 9.0], (1, 6)), 2, cycle=2).round(6)
     array([[1., 9.]])
     """
-    log_values = np.log1p(values)
+    return rolling_theta(values, horizon, [values.shape[1]], cycle=cycle, drift_periods=drift_periods)[0]
+
+
+def rolling_theta(
+    values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int, drift_periods: int = 48
+) -> np.ndarray:
+    """`seasonal_theta` of the first so many periods for each of `ends`, [end, series, horizon].
+
+    A season is another one at each end, so that only without season one pass serves all.
+
+    >>> rolling_theta(np.full((1, 9), 4.0), 1, [6, 9], cycle=1).round(6)[:, 0, 0]
+    array([4., 4.])
+    """
+    filled = fill_gaps(np.log1p(values), cycle)
     start = first_known(values)
-    filled = fill_gaps(log_values, cycle)
-    season = _seasonal_pattern(filled, cycle)
-    phases = np.arange(values.shape[1] + horizon) % cycle
-    adjusted = filled - season[:, phases[: values.shape[1]]]
-    level, alpha = smoothed_level(adjusted)
-    drift = _recent_slope(adjusted, drift_periods)
-    steps = np.arange(horizon) + 1 / alpha[:, None]
-    log_forecast = level[:, None] + 0.5 * drift[:, None] * steps + season[:, phases[values.shape[1] :]]
-    short = values.shape[1] - start < max(MINIMUM_CYCLES * cycle, 3)
-    return _from_log(np.where(short[:, None], np.nan, log_forecast), values, cycle)
+    smoothed = smoothed_levels(filled, ends) if cycle == 1 else None
+    forecasts = []
+    for position, end in enumerate(ends):
+        season = _seasonal_pattern(filled[:, :end], cycle)
+        phases = np.arange(end + horizon) % cycle
+        adjusted = filled[:, :end] - season[:, phases[:end]]
+        level, alpha = smoothed_level(adjusted) if smoothed is None else (smoothed[0][position], smoothed[1][position])
+        steps = np.arange(horizon) + 1 / alpha[:, None]
+        drift = recent_slope(adjusted, drift_periods)
+        log_forecast = level[:, None] + 0.5 * drift[:, None] * steps + season[:, phases[end:]]
+        short = end - start < max(MINIMUM_CYCLES * cycle, 3)
+        forecasts.append(from_log(np.where(short[:, None], np.nan, log_forecast), values[:, :end], cycle))
+    return np.stack(forecasts)
 
 
 def _seasonal_pattern(filled: np.ndarray, cycle: int) -> np.ndarray:
@@ -229,12 +159,29 @@ def smoothed_level(
     >>> smoothed_level(np.array([[5.0, 5.0, 5.0]]))[0]
     array([5.])
     """
+    level, alpha = smoothed_levels(filled, [filled.shape[1]], weights, start)
+    return level[0], alpha[0]
+
+
+def smoothed_levels(
+    filled: np.ndarray,
+    ends: Sequence[int],
+    weights: tuple[float, ...] = LEVEL_WEIGHTS,
+    start: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`smoothed_level` of the first so many periods for each of `ends`, [end, series], from one pass over the periods.
+
+    >>> smoothed_levels(np.array([[5.0, 5.0, 7.0, 7.0]]), [2, 4])[0]
+    array([[5.   ],
+           [6.875]])
+    """
     alpha = np.array(weights)[:, None]
     level = np.full((len(weights), len(filled)), np.nan)
     if start is not None:
         level[:] = start
     squared = np.zeros(level.shape)
-    for observed in np.ascontiguousarray(filled.T):
+    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for column, observed in enumerate(np.ascontiguousarray(filled[:, : max(ends)].T), start=1):
         error = observed - level
         known = np.isfinite(error[0])
         if known.all():
@@ -245,15 +192,18 @@ def smoothed_level(
             level = np.where(
                 known, level + alpha * np.where(known, error, 0.0), np.where(np.isnan(level), observed, level)
             )
-    best = squared.argmin(axis=0)
-    return level[best, np.arange(len(filled))], alpha[best, 0]
+        if column in ends:
+            best = squared.argmin(axis=0)
+            found[column] = level[best, np.arange(len(filled))], alpha[best, 0]
+    levels, alphas = zip(*(found[end] for end in ends), strict=True)
+    return np.stack(levels), np.stack(alphas)
 
 
 def theta(values: np.ndarray, horizon: int) -> np.ndarray:
     """The Theta method on the raw scale: a smoothed level and half the slope of the whole history.
 
     It aims at the mean, where log models aim at the median, and may smooth slowly: weekly demand is mostly noise.
-    Fewer than three known periods give NaN.
+    Fewer than `THETA_STARTS_FROM` known periods give NaN.
 
     References
     ----------
@@ -262,17 +212,29 @@ def theta(values: np.ndarray, horizon: int) -> np.ndarray:
     >>> theta(np.tile([2.0, 4.0], (1, 40)), 2).round(1)
     array([[3., 3.]])
     """
-    known = np.isfinite(values).sum(axis=1)
+    return rolling_raw_theta(values, horizon, [values.shape[1]])[0]
+
+
+def rolling_raw_theta(values: np.ndarray, horizon: int, ends: Sequence[int]) -> np.ndarray:
+    """`theta` of the first so many periods for each of `ends`, [end, series, horizon], smoothed in one pass.
+
+    >>> rolling_raw_theta(np.full((1, 9), 4.0), 1, [3, 9])[:, 0, 0]
+    array([nan,  4.])
+    """
     begun = first_known(values)
-    smoothed, alpha = smoothed_level(values, THETA_WEIGHTS, _first_mean(values, begun))
-    age = values.shape[1] - begun
-    started = (1 - (1 - alpha) ** np.maximum(age, 1)) / alpha
-    slope = _recent_slope(values, values.shape[1])
-    forecast = smoothed[:, None] + 0.5 * slope[:, None] * (np.arange(horizon) + started[:, None])
-    return np.where((known >= 3)[:, None], np.maximum(forecast, 0.0), np.nan)
+    known = np.cumsum(np.isfinite(values), axis=1)
+    smoothed, weights = smoothed_levels(values, ends, THETA_WEIGHTS, _first_mean(values, begun))
+    forecasts = []
+    for end, level, alpha in zip(ends, smoothed, weights, strict=True):
+        started = (1 - (1 - alpha) ** np.maximum(end - begun, 1)) / alpha
+        slope = recent_slope(values[:, :end], end)
+        forecast = level[:, None] + 0.5 * slope[:, None] * (np.arange(horizon) + started[:, None])
+        enough = known[:, end - 1] >= THETA_STARTS_FROM
+        forecasts.append(np.where(enough[:, None], np.maximum(forecast, 0.0), np.nan))
+    return np.stack(forecasts)
 
 
-def _first_mean(values: np.ndarray, begun: np.ndarray, periods: int = 4) -> np.ndarray:
+def _first_mean(values: np.ndarray, begun: np.ndarray, periods: int = THETA_STARTS_FROM) -> np.ndarray:
     """Mean of the known among each series' first few periods; NaN without any."""
     index = np.minimum(begun[:, None] + np.arange(periods), values.shape[1] - 1)
     head = np.take_along_axis(values, index, axis=1)
@@ -281,7 +243,7 @@ def _first_mean(values: np.ndarray, begun: np.ndarray, periods: int = 4) -> np.n
     return np.where(known.any(axis=1), mean, np.nan)
 
 
-def _recent_slope(adjusted: np.ndarray, periods: int) -> np.ndarray:
+def recent_slope(adjusted: np.ndarray, periods: int) -> np.ndarray:
     """Least-squares slope per period over the last so many periods."""
     window = min(adjusted.shape[1], periods)
     recent = adjusted[:, -window:]
@@ -312,7 +274,7 @@ def seasonal_naive_growth(values: np.ndarray, horizon: int, *, cycle: int) -> np
     cycles_ahead = 1 + steps // cycle
     log_forecast = filled[:, source] + GROWTH_DAMPING * growth[:, None] * cycles_ahead
     short = columns - first_known(values) < MINIMUM_CYCLES * cycle
-    return _from_log(np.where(short[:, None], np.nan, log_forecast), values, cycle)
+    return from_log(np.where(short[:, None], np.nan, log_forecast), values, cycle)
 
 
 def level(values: np.ndarray, horizon: int, *, cycle: int) -> np.ndarray:
@@ -323,19 +285,30 @@ def level(values: np.ndarray, horizon: int, *, cycle: int) -> np.ndarray:
     >>> level(np.array([[np.nan, 4.0]]), 2, cycle=12).round(6)
     array([[4., 4.]])
     """
-    raw = smoothed_level(values)[0]
-    logged = np.expm1(smoothed_level(np.log1p(values))[0])
-    return cap(np.repeat(((raw + logged) / 2)[:, None], horizon, axis=1), values, cycle)
+    return rolling_level(values, horizon, [values.shape[1]], cycle=cycle)[0]
 
 
-def rate(values: np.ndarray, horizon: int) -> np.ndarray:
-    """Mean demand a period of an intermittent series, flat: mean of `weighted_mean` and smoothing on the raw scale.
+def rolling_level(values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int) -> np.ndarray:
+    """`level` of the first so many periods for each of `ends`, [end, series, horizon], from one pass.
+
+    >>> rolling_level(np.array([[4.0, 4.0, 9.0]]), 1, [2], cycle=1).round(6)
+    array([[[4.]]])
+    """
+    raw = smoothed_levels(values, ends)[0]
+    logged = np.expm1(smoothed_levels(np.log1p(values), ends)[0])
+    flat = np.repeat(((raw + logged) / 2)[:, :, None], horizon, axis=2)
+    return np.stack([cap(flat[position], values[:, :end], cycle) for position, end in enumerate(ends)])
+
+
+def rate(values: np.ndarray, horizon: int, smoothed: np.ndarray | None = None) -> np.ndarray:
+    """Mean demand a period of an intermittent series, flat: mean of `weighted_mean` and smoothing on the raw scale
+    (`smoothed` [series], where it is at hand).
 
     >>> rate(np.array([[0.0, 0.0, 6.0, 0.0, 6.0, 0.0]]), 1).round(2)
     array([[1.83]])
     """
-    smoothed = (weighted_mean(values) + smoothed_level(values)[0]) / 2
-    return np.repeat(smoothed[:, None], horizon, axis=1)
+    smoothed = smoothed_level(values)[0] if smoothed is None else smoothed
+    return np.repeat(((weighted_mean(values) + smoothed) / 2)[:, None], horizon, axis=1)
 
 
 def weighted_mean(values: np.ndarray, decay: float = INTERMITTENT_DECAY) -> np.ndarray:
@@ -360,5 +333,5 @@ def recency_weights(values: np.ndarray, decay: float) -> np.ndarray:
     return np.where(np.isfinite(values), decay**age, 0.0)
 
 
-def _from_log(log_forecast: np.ndarray, values: np.ndarray, cycle: int) -> np.ndarray:
+def from_log(log_forecast: np.ndarray, values: np.ndarray, cycle: int) -> np.ndarray:
     return cap(np.expm1(np.minimum(log_forecast, 700.0)), values, cycle)

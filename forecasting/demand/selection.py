@@ -4,12 +4,13 @@ A gate between two fixed pools, not the best of many: picking the winner of a ba
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
 
 from forecasting.demand import models
+from forecasting.demand.holt_winters import rolling_holt_winters
 from forecasting.demand.yearly import split_yearly
 from forecasting.terms import Period
 
@@ -63,49 +64,80 @@ def season_cycle(period: Period) -> int:
 
 def candidates(values: np.ndarray, horizon: int, period: Period) -> Candidates:
     """Point forecasts [series, horizon] of every pool from values [series, period]."""
-    chunks = [_candidates(values[row : row + CHUNK_ROWS], horizon, period) for row in range(0, len(values), CHUNK_ROWS)]
+    found = candidates_at(values, horizon, period, [values.shape[1]])
+    return Candidates(found.seasonal[:, 0], found.local[:, 0], found.intermittent[:, 0])
+
+
+def candidates_at(values: np.ndarray, horizon: int, period: Period, ends: Sequence[int]) -> Candidates:
+    """Every pool's forecasts [series, end, horizon] from the first so many periods, for each of `ends`."""
+    chunks = [
+        _candidates(values[row : row + CHUNK_ROWS], horizon, period, ends) for row in range(0, len(values), CHUNK_ROWS)
+    ]
     fields = (field.name for field in dataclasses.fields(Candidates))
-    return Candidates(**{name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in fields})
-
-
-def _candidates(values: np.ndarray, horizon: int, period: Period) -> Candidates:
     return Candidates(
-        seasonal=_seasonal(values, horizon, period),
-        local=_pool(values, horizon, 1, period),
-        intermittent=models.rate(values, horizon),
+        **{name: np.concatenate([getattr(part, name) for part in chunks], axis=1).swapaxes(0, 1) for name in fields}
     )
 
 
-def _seasonal(values: np.ndarray, horizon: int, period: Period) -> np.ndarray:
-    cycle = season_cycle(period)
+def _candidates(values: np.ndarray, horizon: int, period: Period, ends: Sequence[int]) -> Candidates:
+    """[end, series, horizon] of some series."""
+    smoothed = models.smoothed_levels(values, ends)[0]
+    return Candidates(
+        seasonal=_seasonal(values, horizon, period, ends),
+        local=_pool(values, horizon, 1, period, ends),
+        intermittent=np.stack(
+            [models.rate(values[:, :end], horizon, level) for end, level in zip(ends, smoothed, strict=True)]
+        ),
+    )
+
+
+def _seasonal(values: np.ndarray, horizon: int, period: Period, ends: Sequence[int]) -> np.ndarray:
     if period in (Period.MONTH, Period.QUARTER):
-        return _pool(values, horizon, cycle, period)
+        return _pool(values, horizon, season_cycle(period), period, ends)
+    return np.stack([_yearly(values[:, :end], horizon, period) for end in ends])
+
+
+def _yearly(values: np.ndarray, horizon: int, period: Period) -> np.ndarray:
+    """The pool's forecast [series, horizon] of what is left of weeks and days without their yearly pattern."""
     adjusted, factor = split_yearly(values, horizon, DAYS_A_YEAR / period.mean_days)
-    forecast = np.maximum((1 + _pool(adjusted, horizon, cycle, period)) * factor - 1, 0.0)
+    pool = _pool(adjusted, horizon, season_cycle(period), period, [values.shape[1]])[0]
+    forecast = np.maximum((1 + pool) * factor - 1, 0.0)
     if period is Period.WEEK:
         forecast[values.shape[1] - models.first_known(values) < models.MINIMUM_CYCLES * period.per_year] = np.nan
     return forecast
 
 
-def _pool(values: np.ndarray, horizon: int, cycle: int, period: Period) -> np.ndarray:
+def _pool(values: np.ndarray, horizon: int, cycle: int, period: Period, ends: Sequence[int]) -> np.ndarray:
     """Median of three models: Holt-Winters, Theta, and seasonal naive with growth (without season the level).
 
-    Weeks are forecast on the raw scale by Theta alone: see `models.theta`.
+    Weeks are forecast on the raw scale by Theta alone: see `models.theta`. Shape [end, series, horizon].
     """
     if period is Period.WEEK:
-        forecast = models.cap(models.theta(values, horizon), values, cycle)
-        return np.where(np.isfinite(forecast), forecast, models.level(values, horizon, cycle=cycle))
+        return _weeks(values, horizon, cycle, ends)
     drift_periods = max(4 * cycle, 2 * min(period.per_year, 52))
-    third: Callable[..., np.ndarray] = models.seasonal_naive_growth if cycle > 1 else models.level
     forecasts = np.stack(
         [
-            models.damped_holt_winters(values, horizon, cycle=cycle),
-            models.seasonal_theta(values, horizon, cycle=cycle, drift_periods=drift_periods),
-            third(values, horizon, cycle=cycle),
+            rolling_holt_winters(values, horizon, ends, cycle=cycle),
+            models.rolling_theta(values, horizon, ends, cycle=cycle, drift_periods=drift_periods),
+            _third(values, horizon, cycle, ends),
         ]
     )
     ordered = np.sort(forecasts, axis=0)
     return np.where(np.isfinite(ordered[2]), ordered[1], ordered[0])
+
+
+def _third(values: np.ndarray, horizon: int, cycle: int, ends: Sequence[int]) -> np.ndarray:
+    if cycle == 1:
+        return models.rolling_level(values, horizon, ends, cycle=cycle)
+    return np.stack([models.seasonal_naive_growth(values[:, :end], horizon, cycle=cycle) for end in ends])
+
+
+def _weeks(values: np.ndarray, horizon: int, cycle: int, ends: Sequence[int]) -> np.ndarray:
+    forecast = models.rolling_raw_theta(values, horizon, ends)
+    capped = np.stack([models.cap(forecast[at], values[:, :end], cycle) for at, end in enumerate(ends)])
+    if np.isfinite(capped).all():
+        return capped
+    return np.where(np.isfinite(capped), capped, models.rolling_level(values, horizon, ends, cycle=cycle))
 
 
 def select_model(values: np.ndarray, backtest: Candidates, actual: np.ndarray, period: Period) -> np.ndarray:
@@ -146,28 +178,21 @@ def origin_cuts(horizon: int, origins: int) -> np.ndarray:
 
 def rolling_candidates(
     values: np.ndarray, horizon: int, origins: int, period: Period
-) -> tuple[Candidates, np.ndarray, np.ndarray]:
-    """Every pool's forecasts from each origin, what was then observed [series, origin, horizon], and the cuts [origin].
+) -> tuple[Candidates, Candidates, np.ndarray, np.ndarray]:
+    """Every pool's forecasts from the end [series, horizon] and from each earlier origin [series, origin, horizon],
+    what was then observed [series, origin, horizon], and the cuts [origin].
 
-    All origins are stacked as if they were more series: each sees its past moved to the right edge, NaN before.
     Errors from fewer than `MINIMUM_HISTORY` known periods are blanked.
     """
     cuts = origin_cuts(horizon, origins)
-    cuts = cuts[cuts < values.shape[1]]
-    series, columns = values.shape
-    past = np.full((len(cuts), series, columns), np.nan)
-    actual = np.full((series, len(cuts), horizon), np.nan)
+    columns = values.shape[1]
+    cuts = cuts[cuts < columns]
+    actual = np.full((len(values), len(cuts), horizon), np.nan)
     for origin, cut in enumerate(cuts):
-        past[origin, :, cut:] = values[:, : columns - cut]
         seen = min(cut, horizon)
         actual[:, origin, :seen] = values[:, columns - cut : columns - cut + seen]
-    actual[(np.isfinite(past).sum(axis=2) < MINIMUM_HISTORY).T] = np.nan
-    if not len(cuts):
-        empty = np.empty((series, 0, horizon))
-        return Candidates(empty, empty, empty), actual, cuts
-    flat = candidates(past.reshape(-1, columns), horizon, period)
-    shape = (len(cuts), series, horizon)
-    stacked = {
-        field.name: getattr(flat, field.name).reshape(shape).transpose(1, 0, 2) for field in dataclasses.fields(flat)
-    }
-    return Candidates(**stacked), actual, cuts
+    known = np.cumsum(np.isfinite(values), axis=1)[:, columns - cuts - 1]
+    actual[known < MINIMUM_HISTORY] = np.nan
+    found = candidates_at(values, horizon, period, [columns, *(columns - cuts).tolist()])
+    pools = (found.seasonal, found.local, found.intermittent)
+    return Candidates(*(pool[:, 0] for pool in pools)), Candidates(*(pool[:, 1:] for pool in pools)), actual, cuts

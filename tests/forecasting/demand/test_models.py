@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from forecasting.demand import models
+from forecasting.demand.holt_winters import damped_holt_winters
 from forecasting.demand.selection import Model, candidates, origin_cuts, rolling_candidates, select_model
 from forecasting.demand.yearly import yearly_pattern
 from forecasting.terms import Period
 
-POOL = [models.damped_holt_winters, models.seasonal_theta, models.seasonal_naive_growth, models.level]
+POOL = [damped_holt_winters, models.seasonal_theta, models.seasonal_naive_growth, models.level]
 quantities = st.one_of(st.just(np.nan), st.floats(0, 1e6))
 
 
@@ -45,7 +46,7 @@ def test_pool__a_late_launch_and_a_short_matrix_are_the_same(model):
 def test_holt_winters__follows_a_growing_season_better_than_the_last_year():
     time = np.arange(96)
     truth = np.exp(4 + 0.01 * time + 0.3 * np.sin(2 * np.pi * time / 12))[None]
-    forecast = models.damped_holt_winters(truth[:, :84], 12, cycle=12)
+    forecast = damped_holt_winters(truth[:, :84], 12, cycle=12)
     assert np.abs(forecast / truth[:, 84:] - 1).max() < 0.05
     assert np.abs(truth[:, 72:84] / truth[:, 84:] - 1).min() > 0.1
 
@@ -91,13 +92,15 @@ def test_origin_cuts__are_distinct_and_hide_at_least_one_period(horizon, origins
 
 def test_rolling_candidates__are_the_forecasts_of_the_cut_history():
     values = np.random.default_rng(5).poisson(30, (3, 50)).astype(float)
-    backtest, actual, cuts = rolling_candidates(values, 6, 8, Period.MONTH)
+    future, backtest, actual, cuts = rolling_candidates(values, 6, 8, Period.MONTH)
     for origin, cut in enumerate(cuts):
         alone = candidates(values[:, :-cut], 6, Period.MONTH)
         np.testing.assert_allclose(backtest.local[:, origin], alone.local, rtol=1e-9)
         np.testing.assert_allclose(backtest.seasonal[:, origin], alone.seasonal, rtol=1e-9)
+        np.testing.assert_allclose(backtest.intermittent[:, origin], alone.intermittent, rtol=1e-9)
         seen = values[:, -cut:][:, :6]
         np.testing.assert_array_equal(actual[:, origin, : seen.shape[1]], seen)
+    np.testing.assert_array_equal(future.seasonal, candidates(values, 6, Period.MONTH).seasonal)
 
 
 def test_gate__tells_season_from_none_and_rare_demand_from_both():
@@ -105,7 +108,7 @@ def test_gate__tells_season_from_none_and_rare_demand_from_both():
     seasonal = 100 * np.exp(0.5 * np.sin(2 * np.pi * time / 12))
     wandering = 100 * np.exp(np.cumsum(generator.normal(0, 0.3, (20, 84)), axis=1))
     values = np.concatenate([generator.poisson(seasonal, (20, 84)), wandering, generator.poisson(0.3, (20, 84))])
-    backtest, actual, _ = rolling_candidates(values, 6, 12, Period.MONTH)
+    _, backtest, actual, _ = rolling_candidates(values, 6, 12, Period.MONTH)
     names = select_model(values, backtest, actual, Period.MONTH).reshape(3, 20)
     assert (names[0] == Model.SEASONAL).all()
     assert (names[1] == Model.LOCAL).mean() > 0.7
