@@ -18,13 +18,15 @@ COLUMNS = {
     "reason stockout_probability_before stockout_probability_after expected_waste days_on_hand_before "
     "days_on_hand_after status",
     "prevalence": "facility_id gene result_type result mean low high effective_n",
+    "representation": "facility_id drug gene biogeographic_group share_served effective_n basis alleles_not_tested "
+    "untested_share share_moved share_moved_low share_moved_high packs_per_week thin",
     "backtest": "stage segment horizon metric value value_added series origins",
 }
 
 
 @pytest.fixture(scope="module")
 def exported(planned):
-    """The four exports of the planned network as CSV, by name."""
+    """The exports of the planned network as CSV, by name."""
     return {what: planned.export(what) for what in COLUMNS}
 
 
