@@ -1,0 +1,142 @@
+"""Every operation of the API by everybody who can ask: allowed or refused as documented, and no other site's row."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from api import auth
+from tests.api.conftest import ARGON2_FOR_TESTS, NOW, PASSWORD, hidden_token
+from warehouse.engine import writing
+
+ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
+DECIDERS = ROLES[1:]
+AUDITORS = ROLES[2:]
+EVERY_SCOPE = auth.SCOPES
+NOBODY = ()
+
+MAY = {
+    # operation: (roles, scopes of a key)
+    "GET /v1/recommendations": (ROLES, ("recommendations:read",)),
+    "GET /v1/recommendations/{recommendation_id}": (ROLES, ("recommendations:read",)),
+    "POST /v1/recommendations/{recommendation_id}/decision": (DECIDERS, NOBODY),
+    "POST /v1/order-exports": (DECIDERS, ("orders:write",)),
+    "GET /v1/order-exports/{export_id}": (ROLES, ("orders:read", "orders:write")),
+    "GET /v1/orders": (ROLES, ("orders:read", "orders:write")),
+    "GET /v1/orders/{order_number}": (ROLES, ("orders:read", "orders:write")),
+    "GET /v1/orders/{order_number}/document": (ROLES, ("orders:read", "orders:write")),
+    "POST /v1/orders/{order_number}/acknowledgement": (DECIDERS, ("orders:write",)),
+    "POST /v1/x12-acknowledgements": (DECIDERS, ("orders:write",)),
+    "GET /v1/decisions": (ROLES, ("recommendations:read",)),
+    "GET /v1/audit-events": (AUDITORS, ("audit:read",)),
+    "GET /v1/forecasts": (ROLES, ("forecasts:read",)),
+    "GET /v1/prevalence": (ROLES, ("forecasts:read",)),
+    "GET /v1/facilities": (ROLES, EVERY_SCOPE),
+    "GET /v1/products": (ROLES, EVERY_SCOPE),
+    "GET /v1/session": (ROLES, NOBODY),
+    "POST /v1/stock-snapshots": (NOBODY, ("stock:write",)),
+    "POST /v1/dispensing": (NOBODY, ("dispensing:write",)),
+    "POST /v1/open-orders": (NOBODY, ("open_orders:write",)),
+    "POST /v1/receipts": (NOBODY, ("receipts:write",)),
+    "GET /healthz": None,
+    "GET /readyz": None,
+}
+"""None = anybody, signed in or not."""
+
+SOUTH = {"recommendation_id": "rec-05", "export_id": "exp-00000001", "order_number": "PGX00000001"}
+PUSHED = {"facility_id": "south", "product_id": "warfarin-1", "quantity": 1, "counted_at": "2026-11-23"}
+BODIES = {
+    "decision": {"kind": "approve", "version": 1},
+    "order-exports": {"recommendation_id": ["rec-05"]},
+    "acknowledgement": {"lines": [{"line_number": 1, "status": "accepted"}]},
+}
+
+
+def operations(app):
+    return [f"{verb.upper()} {path}" for path, verbs in app.openapi()["paths"].items() for verb in verbs]
+
+
+def ask(caller, operation, headers=None):
+    """The answer to a well-formed call about the south site."""
+    verb, path = operation.split(" ")
+    address = path.format(**SOUTH)
+    if verb == "GET":
+        return caller.get(address, headers=headers)
+    headers = {"Idempotency-Key": "one", "X-CSRF-Token": getattr(caller, "csrf_token", "")} | (headers or {})
+    if "x12" in path:
+        return caller.post(address, content="ISA", headers=headers | {"Content-Type": "application/edi-x12"})
+    body = next((body for name, body in BODIES.items() if address.endswith(name)), {"rows": [PUSHED]})
+    return caller.post(address, json=body, headers=headers)
+
+
+@pytest.fixture
+def ordered(app, key):
+    """An app in whose database one south line is ordered."""
+    client = TestClient(app, base_url="http://localhost")
+    headers = key("orders:write") | {"Idempotency-Key": "made-before"}
+    made = client.post("/v1/order-exports", json={"supplier_id": ["alpha"]}, headers=headers)
+    assert [line["facility_id"] for one in made.json()["orders"] for line in one["lines"]] == ["south"]
+    return app
+
+
+@pytest.fixture
+def person(ordered, database, monkeypatch):
+    """A function: a browser of a person of that role and those sites."""
+    monkeypatch.setattr(auth, "_HASHER", ARGON2_FOR_TESTS)
+
+    def make(role, sites=None):
+        name = f"{role}-{'all' if sites is None else '-'.join(sites)}"
+        with writing(database) as connection:
+            auth.create_user(
+                connection, name=name, display_name=name, role=role, password=PASSWORD, facility_ids=sites, now=NOW
+            )
+        browser = TestClient(ordered, base_url="http://localhost", follow_redirects=False)
+        token = hidden_token(browser.get("/sign-in").text)
+        browser.post("/sign-in", data={"name": name, "password": PASSWORD, "csrf_token": token})
+        browser.csrf_token = browser.get("/v1/session").json()["csrf_token"]
+        return browser
+
+    return make
+
+
+def test_the_matrix_names_every_operation(app):
+    assert set(operations(app)) == set(MAY)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_person_of_a_role_may_what_is_documented(person, role):
+    browser = person(role)
+    for operation, may in MAY.items():
+        status = ask(browser, operation).status_code
+        assert (status in (401, 403)) == (may is not None and role not in may[0]), (operation, status)
+
+
+@pytest.mark.parametrize("scope", auth.SCOPES)
+def test_a_key_with_a_scope_may_what_is_documented(ordered, key, scope):
+    client, headers = TestClient(ordered, base_url="http://localhost"), key(scope)
+    for operation, may in MAY.items():
+        status = ask(client, operation, headers).status_code
+        assert (status in (401, 403)) == (may is not None and scope not in may[1]), (operation, status)
+
+
+def test_nobody_is_let_in_without_a_key_or_session(ordered):
+    client = TestClient(ordered, base_url="http://localhost")
+    for operation, may in MAY.items():
+        assert (ask(client, operation).status_code == 401) == (may is not None), operation
+
+
+def test_who_is_bound_to_another_site_sees_and_changes_nothing_of_this_one(person, ordered, key):
+    callers = [(person(role, ["north"]), None) for role in ROLES]
+    callers.append((TestClient(ordered, base_url="http://localhost"), key(*auth.SCOPES, sites=["north"])))
+    for caller, headers in callers:
+        for operation, may in MAY.items():
+            answer = ask(caller, operation, headers)
+            if may is None or answer.status_code in (401, 403, 422):
+                continue
+            if "{" in operation or operation == "POST /v1/order-exports":
+                assert answer.status_code in (404, 409), (operation, answer.status_code)
+                continue
+            assert answer.status_code == 200, operation
+            body = answer.json()
+            assert body.get("accepted", 0) == 0, operation
+            items = body.get("items", [])
+            assert not [one for one in items if one.get("facility_id", "north") not in ("north", None)], operation
+            assert operation != "GET /v1/orders" or items == []
