@@ -67,7 +67,10 @@ def _fuzz_one(schema, operation, mode, cases):
     def ask(case):
         nonlocal count
         count += 1
-        case.call_and_validate(headers=schema.headers, excluded_checks=excluded)
+        response = case.call(headers=schema.headers)
+        # a body over the limit is refused before anybody reads what else is wrong with it
+        too_large = [negative_data_rejection] if response.status_code == 413 else []
+        case.validate_response(response, headers=schema.headers, excluded_checks=[*excluded, *too_large])
 
     with contextlib.suppress(Unsatisfiable):  # nothing can be wrong with a request that takes nothing
         ask()
