@@ -101,7 +101,10 @@ def _acting(therapy: TherapyAtSite, site: str, known: pd.DataFrame, run: Plannin
     labels = [label.split(GROUP_SEPARATOR) for label in therapy.groups]
     index = pd.MultiIndex.from_tuples([(site, *first, to or first[0]) for *first, to in labels])
     found = known.reindex(index).fillna({"strength": 1.0, "delay_days": 0.0, "spread": 0.0})
-    delay = found["delay_days"].to_numpy() / DELAY_DAYS
+    # guidance that ended has no tail in what is to come, and what takes its place at the origin acts at once
+    ended = (therapy.exposure_planned == 0).all(axis=0) & (therapy.exposure_at_origin == 0)
+    begins = therapy.exposure_at_origin != therapy.exposure_history[-1]
+    delay = np.where(ended | begins, 0.0, found["delay_days"].to_numpy() / DELAY_DAYS)
     acts = with_effect(therapy, found["strength"].to_numpy(), delay, run.period.mean_days)
     doubt = {name: _doubt(name, len(therapy.probability), run.seed) for name in set(therapy.groups)}
     scores = np.stack([doubt[name] for name in therapy.groups], axis=1)

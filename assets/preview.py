@@ -2,7 +2,7 @@
 
 Everything is read from the newest run and computed in memory: no table is written. The stored baseline forecast is
 brought from the guidance in force to usual care and on to the planned exposure under the guidance that is compared, so
-that two releases differ only by their cause. The forecast is not fitted again.
+that two releases differ only by their cause. The forecast is not fitted again, and advice is taken to act in full.
 """
 
 import dataclasses

@@ -91,7 +91,8 @@ def test_the_preview_said_what_the_run_then_plans(planned: Any, activated: Any) 
         for one in (planned, activated)
     ]
     assert {"clopidogrel-75", "ticagrelor-90"} <= set(told.index)
-    assert weekly[0].to_numpy() == pytest.approx(told["units_per_week_before"].to_numpy(), rel=1e-6)
+    # the preview takes advice to act in full, the run as strongly as it was learned to
+    assert weekly[0].to_numpy() == pytest.approx(told["units_per_week_before"].to_numpy(), rel=1e-3)
     # the run fits its models again, to a history that was brought to the new guidance
     change = (told["units_per_week_after"] - told["units_per_week_before"]).to_numpy()
     assert (weekly[1] - weekly[0]).to_numpy() == pytest.approx(change, rel=0.1)
