@@ -148,7 +148,9 @@ def _table(name: str, stored: pd.DataFrame | None) -> pd.DataFrame:
     columns = list(COLUMNS[name])
     if stored is None or stored.empty:
         return pd.DataFrame({column: pd.Series(dtype=float if column in NUMBERS else object) for column in columns})
-    return pd.DataFrame({column: _values(stored[column], column in NUMBERS) for column in columns})
+    # a release stored before a column was added, or by a publisher who has no such column, has it blank
+    held = stored.reindex(columns=columns)
+    return pd.DataFrame({column: _values(held[column], column in NUMBERS) for column in columns})
 
 
 def _values(values: pd.Series, number: bool) -> pd.Series:

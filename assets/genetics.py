@@ -9,7 +9,8 @@ from assets.content import Era, Knowledge
 from assets.run import PlanningRun
 from forecasting.errors import MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
-from forecasting.pharmacogenomics.guidance import joint_lookup_keys
+from forecasting.pharmacogenomics.genes import gene_model
+from forecasting.pharmacogenomics.guidance import joint_lookup_keys, linked_genes
 from forecasting.pharmacogenomics.prevalence import PrevalencePosterior, draw_lookup_keys
 from forecasting.population import TherapyAtSite, stable_seed
 from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, by_target, with_effect
@@ -179,15 +180,16 @@ def _mean_and_draws(posterior: PrevalencePosterior, gene: str, run: PlanningRun)
 
 
 def _keys_of_site(drawn: Keys, place: int) -> Keys:
-    """Key frequencies [1, 1 + draw, key] of one site; genes without a posterior there are left out.
+    """Key frequencies [1, 1 + draw, key] of one site; genes and keys without a posterior there are left out.
 
     Each gene also gets the key "No Result" with frequency 1: such a row speaks of everybody who lacks that test.
     """
     keys: Keys = {}
     for gene, (frequencies, names) in drawn.items():
-        own = frequencies[place]
-        if not np.isnan(own).any():
-            keys[gene] = (np.concatenate([own, np.ones((len(own), 1))], axis=1)[None], (*names, NO_RESULT))
+        known = ~np.isnan(frequencies[place]).any(axis=0)
+        if known.any():
+            own = np.concatenate([frequencies[place][:, known], np.ones((len(frequencies[place]), 1))], axis=1)
+            keys[gene] = (own[None], (*(name for name, yes in zip(names, known, strict=True) if yes), NO_RESULT))
     return keys
 
 
@@ -199,12 +201,29 @@ def _usable(
     unknown = []
     for drug in sorted(set(drugs)):
         rows = guidance[guidance["drug"] == drug]
-        missing = sorted((set(rows["gene_1"]) | set(rows["gene_2"])) - {""} - set(keys))
+        together = linked_genes(content, rows)
+        if together:
+            text = f"{drug}: {' and '.join(together)} are linked and cannot be multiplied; planned without genetics"
+            unknown.append((site, drug, "linked_genes", text))
+            continue
+        missing = unknown_genes(content, rows, keys)
         if missing:
             text = f"{drug}: the prevalence of {', '.join(missing)} is unknown at {site}; planned without genetics"
             unknown.append((site, drug, "prevalence_unknown", text))
     blocked = {drug for _, drug, _, _ in unknown}
     return moves[~drugs.isin(blocked)], unknown
+
+
+def unknown_genes(content: ReferenceContent, rows: pd.DataFrame, keys: Keys) -> list[str]:
+    """Genes of the rows without frequencies at the site; of a gene of carriers, alleles that the rows name."""
+    missing = set()
+    for number in (1, 2):
+        for gene, of_gene in rows[~rows[f"gene_{number}"].isin(["", None])].groupby(f"gene_{number}"):
+            test_of = gene_model(content, str(gene)).test_of_key
+            names = keys[str(gene)][1] if gene in keys else ()
+            wanted = {test_of[key] for key in of_gene[f"lookup_key_{number}"] if key in test_of} or {""}
+            missing |= {f"{gene}{allele}" for allele in wanted - {test_of.get(name) for name in names}}
+    return sorted(missing)
 
 
 def _therapy(

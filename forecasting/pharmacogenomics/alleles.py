@@ -21,6 +21,48 @@ def parse_diplotype(text: str) -> tuple[str, str]:
     return first, second
 
 
+def allele_pair(text: str, alleles: Iterable[str], *, one_copy: bool = False) -> tuple[str, ...]:
+    """The two alleles of `A/B`, or the one of `A` where people can have a single copy.
+
+    Names may hold a stroke themselves: where the alleles are known, the text is cut between two of them.
+
+    >>> allele_pair("B (reference)/Telti/Kobe", ["B (reference)", "Telti/Kobe"])
+    ('B (reference)', 'Telti/Kobe')
+    >>> allele_pair("Telti/Kobe", ["B (reference)", "Telti/Kobe"], one_copy=True)
+    ('Telti/Kobe',)
+    """
+    known, whole = set(alleles), text.strip()
+    if one_copy and (whole in known or "/" not in whole):
+        return (whole,)
+    parts = whole.split("/")
+    for cut in range(1, len(parts)):
+        pair = "/".join(parts[:cut]).strip(), "/".join(parts[cut:]).strip()
+        if known.issuperset(pair):
+            first, second = sorted(pair)
+            return first, second
+    return parse_diplotype(text)
+
+
+def split_alleles(texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """The alleles of each text of a table that holds single copies and pairs, when the names are not known yet.
+
+    A text that cannot be cut into two names of the table is a name itself.
+
+    >>> split_alleles(["Telti/Kobe", "A", "A/Telti/Kobe"])
+    [('Telti/Kobe',), ('A',), ('A', 'Telti/Kobe')]
+    """
+    names: set[str] = set()
+    found: dict[str, tuple[str, ...]] = {}
+    for text in sorted(texts, key=lambda text: text.count("/")):
+        parts = text.split("/")
+        cuts = (("/".join(parts[:i]).strip(), "/".join(parts[i:]).strip()) for i in range(1, len(parts)))
+        pair = next((cut for cut in cuts if names.issuperset(cut)), None)
+        found[text] = pair or (text.strip(),)
+        if pair is None:
+            names.add(text.strip())
+    return [found[text] for text in texts]
+
+
 def reference_allele(gene: str, alleles: Iterable[str]) -> str:
     """The allele that is reported when nothing else was found: `*1`, `Reference`, or `rs... reference (base)`.
 

@@ -14,23 +14,28 @@ from forecasting.errors import InvalidInput
 
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "allele_frequency": (
-            *("gene", "allele", "biogeographic_group", "frequency", "n_subjects", "source", "version"),
+        "gene": (
+            *("gene", "inheritance", "counting", "reference", "location", "linkage_block", "left_out_alleles"),
+            *("no_frequency", "source", "version", "pmid"),
         ),
-        "allele_function": ("gene", "allele", "clinical_function", "activity_value", "source", "version"),
+        "allele_frequency": (
+            *("gene", "allele", "biogeographic_group", "frequency", "n_subjects", "source", "version", "pmid"),
+        ),
+        "allele_function": ("gene", "allele", "clinical_function", "activity_value", "source", "version", "pmid"),
         "phenotype_rule": (
             *("gene", "function_1", "function_2", "activity_score_low", "activity_score_high"),
-            *("phenotype", "lookup_key", "source", "version"),
+            *("phenotype", "lookup_key", "source", "version", "pmid"),
         ),
         "diplotypes": ("gene", "diplotype", "activity_score", "phenotype", "lookup_key"),
         "guidance": (
             *("recommendation_id", "source", "guideline_id", "version", "year", "pmid", "drug", "population"),
             *("gene_1", "lookup_key_1", "gene_2", "lookup_key_2", "action", "dose_factor_low", "dose_factor_high"),
             *("dose_cap_mg_per_day", "absolute_dose_mg_per_day", "applies_to", "alternatives", "strength"),
+            *("fallback", "acted_share", "acted_basis", "table_date"),
         ),
         "population_share": ("drug", "population", "share", "basis"),
         "usual_daily_dose": ("drug", "usual_daily_dose_mg", "atc", "rxcui", "basis", "source"),
-        "default_alternative": ("drug", "population", "alternative_drug", "share", "basis"),
+        "default_alternative": ("drug", "population", "alternative_drug", "share", "therapy", "basis"),
         "group_effective_size": ("gene", "biogeographic_group", "effective_size", "source"),
     }
 )
@@ -40,6 +45,7 @@ NUMBERS = frozenset(
     {
         *("frequency", "n_subjects", "activity_score_low", "activity_score_high", "share", "usual_daily_dose_mg"),
         *("dose_factor_low", "dose_factor_high", "dose_cap_mg_per_day", "absolute_dose_mg_per_day", "effective_size"),
+        "acted_share",
     }
 )
 """Columns that hold numbers (missing: NaN); all others hold text."""
@@ -52,6 +58,7 @@ class ReferenceContent:
     `diplotypes` holds a publisher's own diplotype table when one was loaded; for its genes it replaces the rules.
     """
 
+    gene: pd.DataFrame
     allele_frequency: pd.DataFrame
     allele_function: pd.DataFrame
     phenotype_rule: pd.DataFrame
@@ -75,7 +82,7 @@ def builtin_content() -> ReferenceContent:
 
     >>> content = builtin_content()
     >>> sorted(content.allele_function["gene"].unique())[:3]
-    ['ABCG2', 'CYP2B6', 'CYP2C19']
+    ['ABCG2', 'CACNA1S', 'CFTR']
     """
     folder = resources.files("forecasting.pharmacogenomics") / "tables"
     tables = {table: _read(folder / f"{table}.csv") for table in COLUMNS if table not in ("guidance", "diplotypes")}

@@ -8,14 +8,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.errors import InvalidInput
-from forecasting.pharmacogenomics.alleles import parse_diplotype
+from forecasting.pharmacogenomics.alleles import allele_pair
 from forecasting.pharmacogenomics.ancestry import GROUPS, WHOLE_SITE
+from forecasting.pharmacogenomics.carriers import carriers_as_copies
 from forecasting.pharmacogenomics.genes import GeneModel
+from forecasting.pharmacogenomics.traits import Counting
 from forecasting.terms import ALL_GROUPS, ResultType
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Problems = list[tuple[str, str]]
+
+SINGLE = -1
+"""In place of the second allele of somebody with one copy of the gene."""
 
 PREFERENCE = (ResultType.DIPLOTYPE, ResultType.ALLELE, ResultType.LOOKUP_KEY, ResultType.PHENOTYPE)
 """Of several descriptions of the same people only the one that says most is used."""
@@ -30,11 +35,12 @@ TOO_MANY = "counts left out: they add up to more than the people tested, or are 
 class Evidence:
     """Counts of one gene over sites, one entry per row R; rows of the same people make one of B panels.
 
-    `kind` [R] a `ResultType`; `first`, `second` [R] indices of alleles (allele rows: the same twice) or, in `first`, of
-    the lookup key or phenotype; `count` [R] people, or copies for allele rows, NaN if suppressed; `trials` [R] people
-    or copies looked at; `panel` [R] index of the panel. `panel_site` [B] index of the site, `panel_group` [B] of the
-    biogeographic group, `WHOLE_SITE` where people of all groups were counted together. `called` [S, A] index of the
-    allele that the site's assay reports for each allele; `assayed` [S] whether it was said or seen what a site tests.
+    `kind` [R] a `ResultType`; `first`, `second` [R] indices of alleles (allele rows: the same twice; somebody with one
+    copy: the second is `SINGLE`) or, in `first`, of the lookup key or phenotype; `count` [R] people, or copies for
+    allele rows, NaN if suppressed; `trials` [R] people or copies looked at; `panel` [R] index of the panel.
+    `panel_site` [B] index of the site, `panel_group` [B] of the biogeographic group, `WHOLE_SITE` where people of all
+    groups were counted together. `called` [S, A] index of the allele that the site's assay reports for each allele;
+    `assayed` [S] whether it was said or seen what a site tests.
     """
 
     facility_ids: tuple[str, ...]
@@ -83,6 +89,7 @@ def collect(
     problems: Problems = []
     site_of = {facility: i for i, facility in enumerate(facility_ids)}
     rows = _rows_of(model.gene, site_of, genotype_counts)
+    rows = carriers_as_copies(model, rows) if model.traits.counting is Counting.CARRIERS else rows
     rows = _of_best_type(rows, problems)
     rows = _of_groups(rows, shares, problems)
     rows = _with_indices(model, rows, problems)
@@ -166,7 +173,7 @@ def _with_indices(model: GeneModel, rows: pd.DataFrame, problems: Problems) -> p
         names = ", ".join(sorted({str(result) for result in results}))
         problems.append((str(facility), f"results left out, not in the reference content: {names}"))
     found, rows = pairs[number[known]], rows[known]
-    copies = np.where(rows["result_type"] == ResultType.ALLELE.value, 2.0, 1.0)
+    copies = np.where(rows["result_type"] == ResultType.ALLELE.value, model.copies_per_person, 1.0)
     return rows.assign(first=found[:, 0], second=found[:, 1], trials=rows["tested"] * copies)
 
 
@@ -179,10 +186,14 @@ def _indices(model: GeneModel, kind: ResultType, result: str) -> tuple[int, int]
         return (model.keys.index(result), 0) if result in model.keys else UNKNOWN
     if kind is ResultType.PHENOTYPE:
         return (model.phenotypes.index(result), 0) if result in model.phenotypes else UNKNOWN
-    names = parse_diplotype(result) if kind is ResultType.DIPLOTYPE else (result.strip(), result.strip())
+    one_copy = model.share_with_one_copy > 0
+    names = allele_pair(result, model.alleles, one_copy=one_copy) if kind is ResultType.DIPLOTYPE else (result.strip(),)
     if not set(names) <= set(model.alleles):
         return UNKNOWN
-    return model.index_of(names[0]), model.index_of(names[1])
+    first = model.index_of(names[0])
+    if len(names) == 2:
+        return first, model.index_of(names[1])
+    return first, SINGLE if kind is ResultType.DIPLOTYPE else first
 
 
 def _not_too_many(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
@@ -217,7 +228,8 @@ def _called(
     listed = _listed(model, site_of, assays, tested, problems)
     by_allele = rows["result_type"].isin([ResultType.ALLELE.value, ResultType.DIPLOTYPE.value])
     for column in ("first", "second"):
-        tested[rows.loc[by_allele, "site"].astype(np.intp), rows.loc[by_allele, column].astype(np.intp)] = True
+        named = rows[by_allele & (rows[column] != SINGLE)]
+        tested[named["site"].astype(np.intp), named[column].astype(np.intp)] = True
     counted = np.zeros(len(site_of), dtype=bool)
     counted[rows["site"].astype(np.intp)] = True
     facilities = list(site_of)

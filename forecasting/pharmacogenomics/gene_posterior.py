@@ -61,7 +61,20 @@ class GenePosterior:
         # NumPy draws and multiplies outside Python's lock
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(of_site, range(len(self.facility_ids))))
+        keys[np.broadcast_to(self.untested[:, None], keys.shape)] = np.nan
         return keys
+
+    @functools.cached_property
+    def untested(self) -> NDArray[np.bool_]:
+        """Carrier keys of alleles that nothing is known of at a site, [S, K]: neither published nor tested there."""
+        model = self.model
+        known = self.sums(self.state.mean) > 0
+        tested = [known[:, model.index_of(allele)] if allele else known.any(axis=1) for allele in self._allele_of_key]
+        return ~np.stack(tested, axis=1)
+
+    @property
+    def _allele_of_key(self) -> list[str]:
+        return [self.model.test_of_key[key] for key in self.model.keys]
 
     def draw_groups(self, draws: int, seed: int) -> Floats:
         """The same per stratum, [N, draws, K]: lookup key frequencies among the people of each group of each site."""
@@ -92,7 +105,7 @@ class GenePosterior:
 
     def mean_keys(self) -> Floats:
         """Posterior mean of the lookup key frequencies among the people served, [S, K]."""
-        return self.of_sites(self.group_mean_keys())
+        return np.where(self.untested, np.nan, self.of_sites(self.group_mean_keys()))
 
     def of_sites(self, values: Floats) -> Floats:
         """Sum over the groups of each site by their shares: [N, ...] -> [S, ...]."""

@@ -1,43 +1,46 @@
-"""One gene's road from allele frequencies to lookup keys: Hardy-Weinberg, activity score, phenotype, key."""
+"""One gene's road from allele frequencies to lookup keys: copies per person, Hardy-Weinberg, phenotype, key."""
 
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.errors import MissingContent
-from forecasting.pharmacogenomics.alleles import parse_diplotype, reference_allele
+from forecasting.errors import InvalidInput, MissingContent
+from forecasting.pharmacogenomics.alleles import allele_pair, reference_allele
 from forecasting.pharmacogenomics.content import ReferenceContent
+from forecasting.pharmacogenomics.phenotypes import Outcome, Outcomes, carrier_keys, is_score, outcomes_of, score_of
+from forecasting.pharmacogenomics.traits import Counting, GeneTraits, gene_traits
 
-NO_SCORE = "n/a"
-AT_LEAST = "\u2265"
-BY_SCORE = "activity_score"
-"""In place of a lookup key in a rule: the activity score itself is the key."""
+SHARE_MALE = 0.5
+"""Share of males among a drug's patients where nobody states it."""
 
 Floats = NDArray[np.float64]
-Outcome = tuple[str, str]
-"""Phenotype and lookup key of a pair of alleles."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GeneModel:
-    """A gene's alleles and the lookup key of each pair of them.
+    """A gene's alleles and the lookup keys of who carries which.
 
-    `class_of_allele` [A] puts alleles with the same keys in one class; `key_of_classes` [C, C] holds the index into
-    `keys` of each pair of classes. All arithmetic runs over the few classes.
+    `class_of_allele` [A] puts alleles with the same keys in one class; all arithmetic runs over the few classes.
+    `pair_keys` [C, C, K] and `one_keys` [C, K] hold 1 for the keys of a pair of classes, and of the single copy of
+    somebody who has only one. `test_of_key` says which allele a carrier key is about; keys of one test exclude each
+    other ("" for all keys of any other gene).
     """
 
     gene: str
+    traits: GeneTraits
     alleles: tuple[str, ...]
     reference: str
     keys: tuple[str, ...]
     phenotype_of_key: dict[str, str]
+    test_of_key: dict[str, str]
     class_of_allele: NDArray[np.intp]
-    key_of_classes: NDArray[np.intp]
+    pair_keys: Floats
+    one_keys: Floats
+    share_male: float
 
     @property
     def phenotypes(self) -> tuple[str, ...]:
@@ -45,27 +48,85 @@ class GeneModel:
         return tuple(dict.fromkeys(self.phenotype_of_key[key] for key in self.keys))
 
     @property
+    def share_with_one_copy(self) -> float:
+        """Share of people with a single copy of the gene: males for an X-linked gene, everybody for a mitochondrial."""
+        return self.traits.share_with_one_copy(self.share_male)
+
+    @property
+    def copies_per_person(self) -> float:
+        """Mean number of copies that a person has."""
+        return 2.0 - self.share_with_one_copy
+
+    @property
     def phenotype_of_classes(self) -> NDArray[np.intp]:
-        """Index into `phenotypes` of each pair of classes, shape [C, C]."""
-        index = [self.phenotypes.index(self.phenotype_of_key[key]) for key in self.keys]
-        return np.asarray(index)[self.key_of_classes]
+        """Index into `phenotypes` of each pair of classes, shape [C, C]; a gene of carriers has no single one."""
+        if self.traits.counting is Counting.CARRIERS:
+            raise InvalidInput(f"{self.gene}: a pair of alleles has one status for each test, not one phenotype")
+        return np.argmax(self.pair_keys @ self._key_phenotypes, axis=-1)
 
     @functools.cached_property
     def key_weights(self) -> Floats:
         """Share of the people with each pair of classes who have each lookup key, [C, C, K]: what all arithmetic over
-        people goes through."""
-        return np.eye(len(self.keys))[self.key_of_classes]
+        people goes through. Somebody with a single copy counts as half of either class of a random pair."""
+        one = self.share_with_one_copy
+        return (1 - one) * self.pair_keys + one * (self.one_keys[:, None, :] + self.one_keys[None, :, :]) / 2
 
     @functools.cached_property
     def phenotype_weights(self) -> Floats:
         """The same per phenotype, [C, C, P]."""
-        into = np.array([[self.phenotype_of_key[key] == name for name in self.phenotypes] for key in self.keys])
-        return self.key_weights @ into.astype(float)
+        return self.key_weights @ self._key_phenotypes
 
-    def key_of(self, diplotype: str) -> str:
-        """Lookup key of one diplotype, whichever way it is written."""
-        first, second = (self.class_of_allele[self.index_of(allele)] for allele in parse_diplotype(diplotype))
-        return self.keys[self.key_of_classes[first, second]]
+    @functools.cached_property
+    def _key_phenotypes(self) -> Floats:
+        names = self.phenotypes
+        return np.array([[float(self.phenotype_of_key[key] == name) for name in names] for key in self.keys])
+
+    def key_of(self, result: str) -> str:
+        """Lookup key of one diplotype, whichever way it is written, or of a single copy where people have one."""
+        keys = self.keys_of(result)
+        if len(keys) != 1:
+            raise InvalidInput(f"{self.gene} {result} has one key for each test: {', '.join(keys)}")
+        return keys[0]
+
+    def keys_of(self, result: str) -> tuple[str, ...]:
+        """All lookup keys of a diplotype or single copy: one for each test of a gene of carriers, else one."""
+        names = allele_pair(result, self.alleles, one_copy=self.share_with_one_copy > 0)
+        carried = [self.class_of_allele[self.index_of(name)] for name in names]
+        hits = self.one_keys[carried[0]] if len(carried) == 1 else self.pair_keys[carried[0], carried[1]]
+        return tuple(key for key, hit in zip(self.keys, hits, strict=True) if hit)
+
+    def key_of_variants(self, variants: Iterable[str]) -> str:
+        """Lookup key of somebody in whom these variants were found without phase: the two that matter most count.
+
+        The two lowest activity values as CPIC counts DPYD; where no values are defined, those that differ from the
+        reference. Only for genes whose alleles are variants.
+
+        >>> from forecasting.pharmacogenomics.content import builtin_content
+        >>> dpyd = gene_model(builtin_content(), "DPYD")
+        >>> dpyd.key_of_variants(["c.85T>C (*9A)", "c.1129-5923C>G, c.1236G>A (HapB3)", "c.1905+1G>A (*2A)"])
+        '0.5'
+        """
+        if self.traits.counting is not Counting.VARIANTS:
+            raise InvalidInput(f"{self.gene}: alleles are whole haplotypes, of which a person has one a copy")
+        found = [*variants, self.reference, self.reference]
+        return self.key_of("/".join(sorted(found, key=self._weight_of)[:2]))
+
+    def _weight_of(self, allele: str) -> tuple[float, bool]:
+        own = self.key_of(f"{allele}/{allele}")
+        return (score_of(own)[0] if is_score(own) else math.inf), self._like_reference(allele)
+
+    def _like_reference(self, allele: str) -> bool:
+        return bool(self.class_of_allele[self.index_of(allele)] == self.class_of_allele[self.index_of(self.reference)])
+
+    def counts_beside_reference(self, allele: str) -> bool:
+        """Whether an allele's published frequency is taken out of the reference's.
+
+        Variants that act like the reference lie beside other variants, so nothing follows from their frequency; alleles
+        that the gene's traits leave out are counted under another name already.
+        """
+        if allele in self.traits.left_out:
+            return False
+        return self.traits.counting is not Counting.VARIANTS or not self._like_reference(allele)
 
     def index_of(self, allele: str) -> int:
         """Position of an allele; an unknown one raises `MissingContent`."""
@@ -79,7 +140,7 @@ class GeneModel:
 
     def class_frequencies(self, frequencies: Floats) -> Floats:
         """Summed allele frequencies per class: [..., A] -> [..., C]. NaN (not reported) adds nothing."""
-        member = np.eye(len(self.key_of_classes))[self.class_of_allele]
+        member = np.eye(len(self.pair_keys))[self.class_of_allele]
         return np.nan_to_num(frequencies) @ member
 
     def lookup_key_frequencies(self, frequencies: Floats) -> Floats:
@@ -88,18 +149,18 @@ class GeneModel:
         An allele without a frequency (NaN) adds nothing and nothing is rescaled, as CPIC computes its tables.
         """
         classes = self.class_frequencies(frequencies)
-        return sum_pairs(classes[..., :, None] * classes[..., None, :], self.key_weights)
+        one = self.share_with_one_copy
+        pairs = sum_pairs(classes[..., :, None] * classes[..., None, :], self.pair_keys)
+        return (1 - one) * pairs + one * (classes @ self.one_keys)
 
     def phenotype_frequencies(self, frequencies: Floats) -> Floats:
         """Share of people per phenotype, in the order of `phenotypes`: [..., A] -> [..., P]."""
-        keys = self.lookup_key_frequencies(frequencies)
-        into = np.array([[self.phenotype_of_key[key] == name for name in self.phenotypes] for key in self.keys])
-        return keys @ into.astype(float)
+        return self.lookup_key_frequencies(frequencies) @ self._key_phenotypes
 
 
 def sum_pairs(pairs: Floats, weights: Floats) -> Floats:
     """Sum a table over pairs into results by their weights [C, C, N]: [..., C, C] -> [..., N]."""
-    return pairs.reshape(*pairs.shape[:-2], -1) @ weights.reshape(-1, weights.shape[-1])
+    return pairs.reshape(*pairs.shape[:-2], pairs.shape[-1] ** 2) @ weights.reshape(-1, weights.shape[-1])
 
 
 def diplotype_frequencies(frequencies: Floats) -> Floats:
@@ -116,121 +177,74 @@ def diplotype_frequencies(frequencies: Floats) -> Floats:
 
 
 @functools.lru_cache(maxsize=256)
-def gene_model(content: ReferenceContent, gene: str) -> GeneModel:
+def gene_model(content: ReferenceContent, gene: str, share_male: float = SHARE_MALE) -> GeneModel:
     """The gene's model from content. A loaded diplotype table of the gene wins over functions and rules.
 
-    A gene without either raises `MissingContent`.
+    `share_male` matters for X-linked genes alone. A gene without alleles raises `MissingContent`.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> gene_model(builtin_content(), "CYP2D6").key_of("*1x2/*4")
     '2.0'
+    >>> gene_model(builtin_content(), "HLA-B").keys_of("*57:01/other")
+    ('*15:02 negative', '*57:01 positive', '*58:01 negative')
     """
-    table = content.diplotypes[content.diplotypes["gene"] == gene]
-    functions = content.allele_function[content.allele_function["gene"] == gene]
-    if not len(table) and not len(functions):
-        raise MissingContent(f"no alleles of {gene} in the reference content")
-    if len(table):
-        alleles, outcomes, pair_outcome = _from_table(gene, table)
-    else:
-        rules = content.phenotype_rule[content.phenotype_rule["gene"] == gene]
-        alleles, outcomes, pair_outcome = _from_rules(gene, functions, rules)
-    return _collapsed(gene, alleles, outcomes, pair_outcome)
+    if not 0 <= share_male <= 1:
+        raise InvalidInput(f"the share of males must lie between 0 and 1, not {share_male}")
+    traits = gene_traits(content, gene)
+    if traits.counting is Counting.CARRIERS:
+        return _carrier_model(content, traits, share_male)
+    return _collapsed(traits, outcomes_of(content, traits), share_male)
 
 
-def _collapsed(gene: str, alleles: list[str], outcomes: list[Outcome], pair_outcome: NDArray[np.intp]) -> GeneModel:
-    order = sorted(range(len(outcomes)), key=lambda i: _key_order(outcomes[i][1], i))
-    rank = np.argsort(np.asarray(order))
-    _, first, class_of = np.unique(pair_outcome, axis=0, return_index=True, return_inverse=True)
+def _carrier_model(content: ReferenceContent, traits: GeneTraits, share_male: float) -> GeneModel:
+    alleles = content.allele_function.loc[content.allele_function["gene"] == traits.gene, "allele"].tolist()
+    if not alleles:
+        raise MissingContent(f"no alleles of {traits.gene} in the reference content")
+    reference = traits.reference or reference_allele(traits.gene, alleles)
+    tests = carrier_keys(traits, alleles, reference)
+    carried = np.eye(len(alleles))
+    has = np.maximum(carried[:, None, :], carried[None, :, :])  # [A, A, A]: does the pair hold the allele
+    place = [alleles.index(allele) for allele, _ in tests]
+    positive = np.array([key.endswith("positive") for _, (_, key) in tests])
+    pair_keys = np.where(positive, has[..., place], 1 - has[..., place])
     return GeneModel(
-        gene=gene,
+        gene=traits.gene,
+        traits=traits,
         alleles=tuple(alleles),
-        reference=reference_allele(gene, alleles),
-        keys=tuple(outcomes[i][1] for i in order),
-        phenotype_of_key={outcomes[i][1]: outcomes[i][0] for i in order},
-        class_of_allele=class_of.reshape(-1),
-        key_of_classes=rank[pair_outcome[np.ix_(first, first)]],
+        reference=reference,
+        keys=tuple(key for _, (_, key) in tests),
+        phenotype_of_key={key: phenotype for _, (phenotype, key) in tests},
+        test_of_key={key: allele for allele, (_, key) in tests},
+        class_of_allele=np.arange(len(alleles)),
+        pair_keys=pair_keys,
+        one_keys=np.where(positive, carried[:, place], 1 - carried[:, place]),
+        share_male=share_male,
     )
 
 
-def _key_order(key: str, position: int) -> tuple[float, int, int]:
+def _collapsed(traits: GeneTraits, found: Outcomes, share_male: float) -> GeneModel:
+    order = sorted(range(len(found.outcomes)), key=lambda i: _key_order(found.outcomes[i], i))
+    behaviour = np.concatenate([found.of_pair, found.of_one[:, None]], axis=1)
+    _, first, class_of = np.unique(behaviour, axis=0, return_index=True, return_inverse=True)
+    keys = tuple(dict.fromkeys(found.outcomes[i][1] for i in order))
+    key_of = np.array([keys.index(key) for _, key in found.outcomes])
+    one_hot = np.concatenate([np.eye(len(keys))[key_of], np.zeros((1, len(keys)))])  # -1: cannot occur
+    return GeneModel(
+        gene=traits.gene,
+        traits=traits,
+        alleles=found.alleles,
+        reference=traits.reference or reference_allele(traits.gene, found.alleles),
+        keys=keys,
+        phenotype_of_key={found.outcomes[i][1]: found.outcomes[i][0] for i in order},
+        test_of_key=dict.fromkeys(keys, ""),
+        class_of_allele=class_of.reshape(-1),
+        pair_keys=one_hot[found.of_pair[np.ix_(first, first)]],
+        one_keys=one_hot[found.of_one[first]],
+        share_male=share_male,
+    )
+
+
+def _key_order(outcome: Outcome, position: int) -> tuple[float, int, int]:
     """Activity scores by size, an open score after the exact one; other keys as they come, after the scores."""
-    score, open_ended = score_of(key) if _is_score(key) else (math.inf, False)
+    score, open_ended = score_of(outcome[1]) if is_score(outcome[1]) else (math.inf, False)
     return score, int(open_ended), position
-
-
-def _from_table(gene: str, table: pd.DataFrame) -> tuple[list[str], list[Outcome], NDArray[np.intp]]:
-    pairs = [parse_diplotype(text) for text in table["diplotype"]]
-    alleles = list(dict.fromkeys(allele for pair in pairs for allele in pair))
-    found = list(zip(table["phenotype"], table["lookup_key"], strict=True))
-    outcomes = list(dict.fromkeys(found))
-    position = {allele: i for i, allele in enumerate(alleles)}
-    number = {outcome: i for i, outcome in enumerate(outcomes)}
-    matrix = np.full((len(alleles), len(alleles)), -1)
-    for (first, second), outcome in zip(pairs, found, strict=True):
-        i, j = position[first], position[second]
-        matrix[i, j] = matrix[j, i] = number[outcome]
-    if (matrix < 0).any():
-        i, j = np.argwhere(matrix < 0)[0]
-        raise MissingContent(f"the diplotype table of {gene} lacks {alleles[i]}/{alleles[j]}")
-    return alleles, outcomes, matrix
-
-
-def _from_rules(
-    gene: str, functions: pd.DataFrame, rules: pd.DataFrame
-) -> tuple[list[str], list[Outcome], NDArray[np.intp]]:
-    states = list(zip(functions["clinical_function"], functions["activity_value"].fillna(""), strict=True))
-    kinds = list(dict.fromkeys(states))
-    by_score = bool((rules["lookup_key"] == BY_SCORE).any())
-    rule_of = _score_outcome if by_score else _function_outcome
-    found = [[rule_of(gene, one, other, rules) for other in kinds] for one in kinds]
-    outcomes = list(dict.fromkeys(outcome for row in found for outcome in row))
-    small = np.array([[outcomes.index(outcome) for outcome in row] for row in found])
-    kind = np.array([kinds.index(state) for state in states])
-    return functions["allele"].tolist(), outcomes, small[np.ix_(kind, kind)]
-
-
-def _function_outcome(gene: str, one: Outcome, other: Outcome, rules: pd.DataFrame) -> Outcome:
-    first, second = sorted((one[0], other[0]))
-    hit = rules[(rules["function_1"] == first) & (rules["function_2"] == second)]
-    if len(hit) != 1:
-        raise MissingContent(f"{gene} has {len(hit)} phenotype rules for {first} with {second}, needs one")
-    return hit["phenotype"].iloc[0], hit["lookup_key"].iloc[0]
-
-
-def _score_outcome(gene: str, one: Outcome, other: Outcome, rules: pd.DataFrame) -> Outcome:
-    score = activity_score([one[1], other[1]])
-    if score == NO_SCORE:
-        hit = rules[rules["lookup_key"] == NO_SCORE]
-    else:
-        value, _ = score_of(score)
-        above = rules["activity_score_low"] <= value
-        hit = rules[above & (rules["activity_score_high"].fillna(math.inf) >= value)]
-    if len(hit) != 1:
-        raise MissingContent(f"{gene} has {len(hit)} phenotype rules for an activity score of {score}, needs one")
-    return hit["phenotype"].iloc[0], score
-
-
-def activity_score(values: Sequence[str]) -> str:
-    """Sum of activity values in CPIC's writing; "n/a" if one is "n/a", open-ended if one is.
-
-    >>> activity_score(["1.0", "0.25"]), activity_score(["\u22653.0", "0.0"]), activity_score(["1.0", "n/a"])
-    ('1.25', '≥3.0', 'n/a')
-    """
-    if NO_SCORE in values:
-        return NO_SCORE
-    parts = [score_of(value) for value in values]
-    mark = AT_LEAST if any(open_ended for _, open_ended in parts) else ""
-    return f"{mark}{math.fsum(value for value, _ in parts)}"
-
-
-def score_of(text: str) -> tuple[float, bool]:
-    """Number of an activity value or score, and whether it is open-ended.
-
-    >>> score_of("\u22653.25")
-    (3.25, True)
-    """
-    return float(text.removeprefix(AT_LEAST)), text.startswith(AT_LEAST)
-
-
-def _is_score(key: str) -> bool:
-    return key.removeprefix(AT_LEAST).replace(".", "", 1).isdigit()

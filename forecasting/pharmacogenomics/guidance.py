@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
-
-LINKED = frozenset({"CYP2C9", "CYP2C19"})
-"""Neighbours on chromosome 10 whose alleles travel together: their frequencies must not be multiplied."""
+from forecasting.pharmacogenomics.genes import GeneModel, gene_model
+from forecasting.pharmacogenomics.traits import linked
 
 Floats = NDArray[np.float64]
+Keys = Mapping[str, tuple[Floats, Sequence[str]]]
+
+
+class LinkedGenes(InvalidInput):
+    """Guidance that needs the joint frequencies of genes whose alleles travel together."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,14 +57,21 @@ def key_actions(content: ReferenceContent, drug: str, population: str | None = N
     return rows.assign(gene_2=second, lookup_key_2=rows["lookup_key_2"].fillna(""), rule=rule).reset_index(drop=True)
 
 
-def joint_lookup_keys(
-    content: ReferenceContent, drug: str, population: str, keys: Mapping[str, tuple[Floats, Sequence[str]]]
-) -> GuidanceProbabilities:
+def linked_genes(content: ReferenceContent, rows: pd.DataFrame) -> tuple[str, ...]:
+    """Genes that a row of guidance multiplies although they are linked: () where all is well."""
+    for first, second in dict.fromkeys(zip(rows["gene_1"], rows["gene_2"].fillna(""), strict=True)):
+        if together := linked(content, {str(first), str(second)} - {""}):
+            return together
+    return ()
+
+
+def joint_lookup_keys(content: ReferenceContent, drug: str, population: str, keys: Keys) -> GuidanceProbabilities:
     """Probability of each guidance row among fully tested patients, per site and draw.
 
-    `keys`: gene -> (frequencies [S, D, K], names of the K lookup keys), as `draw_lookup_keys` returns them. Genes on
-    different chromosomes are independent; a drug whose rules use both CYP2C9 and CYP2C19 raises `InvalidInput`, a gene
-    without frequencies `MissingContent`.
+    `keys`: gene -> (frequencies [S, D, K], names of the K lookup keys), as `draw_lookup_keys` returns them. A row may
+    also be keyed by a phenotype: it then speaks of every key of that phenotype. Genes that are not linked are
+    independent; a rule that would multiply linked ones (CYP2C9 with CYP2C19, HLA-A with HLA-B) raises `LinkedGenes`, a
+    gene without frequencies `MissingContent`.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> vkorc1 = (np.array([[[0.4, 0.45, 0.15]]]), ["-1639 GG", "-1639 AG", "-1639 AA"])
@@ -71,36 +82,52 @@ def joint_lookup_keys(
     """
     rows = key_actions(content, drug, population)
     genes = (set(rows["gene_1"]) | set(rows["gene_2"])) - {""}
-    if genes >= LINKED:
-        raise InvalidInput(f"{drug}: CYP2C9 and CYP2C19 are linked, their frequencies cannot be multiplied")
+    if together := linked_genes(content, rows):
+        raise LinkedGenes(f"{drug}: {' and '.join(together)} are linked, their frequencies cannot be multiplied")
     missing = sorted(genes - set(keys))
     if missing:
         raise MissingContent(f"{drug} needs the lookup key frequencies of {', '.join(missing)}")
-    first = _probability_of(rows["gene_1"], rows["lookup_key_1"], keys)
-    probability = first * _probability_of(rows["gene_2"], rows["lookup_key_2"], keys)
+    models = {gene: gene_model(content, gene) for gene in sorted(genes)}
+    first = _probability_of(rows["gene_1"], rows["lookup_key_1"], keys, models)
+    probability = first * _probability_of(rows["gene_2"], rows["lookup_key_2"], keys, models)
     rules = tuple(dict.fromkeys(rows["rule"]))
     covered = np.stack([probability[..., (rows["rule"] == rule).to_numpy()].sum(axis=-1) for rule in rules], axis=-1)
-    whole = np.stack([_whole(rule, keys) for rule in rules], axis=-1)
+    whole = np.stack([_whole(rows[rows["rule"] == rule], keys, models) for rule in rules], axis=-1)
     return GuidanceProbabilities(rows, rules, probability, np.maximum(whole - covered, 0.0))
 
 
-def _probability_of(
-    genes: pd.Series, lookup_keys: pd.Series, keys: Mapping[str, tuple[Floats, Sequence[str]]]
-) -> Floats:
+def _probability_of(genes: pd.Series, lookup_keys: pd.Series, keys: Keys, models: Mapping[str, GeneModel]) -> Floats:
     """Frequency [S, D, R] of each row's key; 1 where a row has no such gene, 0 for keys that nobody tested has."""
-    columns = [_column(gene, key, keys) for gene, key in zip(genes, lookup_keys, strict=True)]
+    columns = [_column(gene, key, keys, models) for gene, key in zip(genes, lookup_keys, strict=True)]
     return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
 
-def _column(gene: str, key: str, keys: Mapping[str, tuple[Floats, Sequence[str]]]) -> Floats:
+def _column(gene: str, key: str, keys: Keys, models: Mapping[str, GeneModel]) -> Floats:
     if gene == "":
         return np.ones((1, 1))
     frequencies, names = keys[gene]
+    meant = _meant(models[gene], key, names)
+    return frequencies[..., meant].sum(axis=-1)
+
+
+def _meant(model: GeneModel, key: str, names: Sequence[str]) -> list[int]:
+    """Positions of the keys that a row's key speaks of: itself, or all keys of a phenotype of that name."""
     if key in names:
-        return frequencies[..., list(names).index(key)]
-    return np.zeros_like(frequencies[..., 0])
+        return [list(names).index(key)]
+    return [i for i, name in enumerate(names) if model.phenotype_of_key.get(name) == key]
 
 
-def _whole(rule: str, keys: Mapping[str, tuple[Floats, Sequence[str]]]) -> Floats:
-    sums = [keys[gene][0].sum(axis=-1) for gene in rule.split("+")]
+def _whole(rows: pd.DataFrame, keys: Keys, models: Mapping[str, GeneModel]) -> Floats:
+    """Share of the tested whom a rule's genes sort, [S, D]; of a gene of carriers, by the tests that it names."""
+    sums = []
+    for number in (1, 2):
+        for gene, of_gene in rows[rows[f"gene_{number}"] != ""].groupby(f"gene_{number}"):
+            sums.append(_sorted_share(str(gene), set(of_gene[f"lookup_key_{number}"]), keys, models[str(gene)]))
     return np.prod(np.stack(np.broadcast_arrays(*sums)), axis=0)
+
+
+def _sorted_share(gene: str, named: set[str], keys: Keys, model: GeneModel) -> Floats:
+    frequencies, names = keys[gene]
+    tests = {model.test_of_key[key] for key in named if key in model.test_of_key} or {""}
+    of_tests = [model.test_of_key.get(name, None) in tests for name in names]
+    return frequencies[..., of_tests].sum(axis=-1) / len(tests)

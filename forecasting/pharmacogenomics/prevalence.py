@@ -89,7 +89,7 @@ def posterior(
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> ancestry = pd.DataFrame({"facility_id": ["A"], "biogeographic_group": ["East Asian"], "share": [1.0]})
     >>> rows = posterior(builtin_content(), ["A"], ["CYP2C19"], ancestry=ancestry).frame
-    >>> float(rows.set_index("result").loc["Poor Metabolizer", "mean"].round(2))
+    >>> float(rows.set_index("result").loc["Poor Metabolizer", "mean"].iloc[0].round(2))
     0.14
     """
     facility_ids = tuple(facility_ids)

@@ -38,7 +38,7 @@ def _result_rows(gene: GenePosterior) -> list[pd.DataFrame]:
     ):
         values = draws if into is None else draws @ into
         low, high = np.quantile(values, INTERVAL, axis=1)
-        site, result = (index.ravel() for index in np.indices(low.shape))
+        site, result = np.nonzero(~np.isnan(low))
         mean = means if into is None else means @ into
         cells = {"mean": mean[site, result], "low": low[site, result], "high": high[site, result]}
         cells |= {"effective_n": people[site], "share_counts": counts[site]}

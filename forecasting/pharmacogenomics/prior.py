@@ -20,6 +20,7 @@ Ints = NDArray[np.intp]
 UNINFORMED_PEOPLE = 1.0
 """Weight of the published frequencies of all groups where a site's own counts have to decide."""
 
+ONLY_COUNTS = "only the site's own counts of the alleles that it tests say anything"
 LEFT_OUT = "no ancestry shares, so no published frequencies apply: gene left out"
 COUNTS_DECIDE = "no ancestry shares: all groups in equal parts weigh as one person, the site's own counts decide"
 
@@ -55,17 +56,18 @@ def prior(
     Groups without any frequency of the gene are left out, the site's other groups stand in, all weights shrink by the
     share left out, and a problem says so. Only where a site counted people of such a group by themselves, or where no
     group of a site has frequencies and the site counted, do all published groups in equal parts stand in, worth
-    `UNINFORMED_PEOPLE`, so that the counts decide; that too is a problem.
+    `UNINFORMED_PEOPLE`, so that the counts decide; that too is a problem. For a gene without any published frequencies
+    the alleles that the site tests stand in, in equal parts, and of the others nothing is known.
     """
     table, sizes, reported, problems = _group_table(content, model)
     counted = _counted_groups(evidence, len(facility_ids))
     known = shares > 0
     own = known & (reported | counted[:, :-1])
     covered = np.where(own, shares, 0.0).sum(axis=1)
-    alone = (covered <= 0) & counted.any(axis=1) & reported.any()
-    problems += _gaps(facility_ids, shares, own, reported, alone)
+    alone = (covered <= 0) & counted.any(axis=1)
+    problems += _gaps(model, facility_ids, shares, own, reported, alone)
     site, group = np.nonzero(np.column_stack([own, alone]))
-    anybody = table[reported].mean(axis=0) if reported.any() else np.zeros(table.shape[1])
+    anybody = table[reported].mean(axis=0) if reported.any() else _tested_in_equal_parts(evidence.called)[site]
     whole = group == len(GROUPS)
     named = np.where(whole, 0, group)
     informed = ~whole & reported[named]
@@ -80,6 +82,11 @@ def prior(
     )
 
 
+def _tested_in_equal_parts(called: NDArray[np.intp]) -> Floats:
+    tested = (called == np.arange(called.shape[1])).astype(float)
+    return tested / tested.sum(axis=1, keepdims=True)
+
+
 def _counted_groups(evidence: Evidence, sites: int) -> NDArray[np.bool_]:
     """Which groups each site counted by themselves, [S, 10]; the last column: without regard to groups."""
     counted = np.zeros((sites, len(GROUPS) + 1), dtype=bool)
@@ -88,6 +95,7 @@ def _counted_groups(evidence: Evidence, sites: int) -> NDArray[np.bool_]:
 
 
 def _gaps(
+    model: GeneModel,
     facility_ids: Sequence[str],
     shares: Floats,
     own: NDArray[np.bool_],
@@ -101,6 +109,10 @@ def _gaps(
         facility = facility_ids[int(i)]
         if not (shares[i] > 0).any():
             problems.append((facility, COUNTS_DECIDE if alone[i] else LEFT_OUT))
+            continue
+        if not reported.any():
+            why = model.traits.no_frequency or "no frequencies are published"
+            problems.append((facility, f"{why}: {ONLY_COUNTS if alone[i] or own[i].any() else 'gene left out'}"))
             continue
         absent = ", ".join(GROUPS[g] for g in np.flatnonzero(missing[i]))
         effect = "the other groups stand in at less weight"
@@ -124,6 +136,7 @@ def _group_table(
         names = ", ".join(sorted(set(rows.loc[~known, "allele"])))
         problems.append((ALL_FACILITIES, f"alleles of unknown function count as reference: {names}"))
     rows = rows[known & rows["frequency"].notna()]
+    rows = rows[rows["allele"].map(model.counts_beside_reference).astype(bool)]
     group = np.array([GROUPS.index(name) for name in rows["biogeographic_group"]], dtype=np.intp)
     allele = np.array([model.index_of(name) for name in rows["allele"]], dtype=np.intp)
     table = np.zeros((len(GROUPS), len(model.alleles)))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.pharmacogenomics.censoring import fill_suppressed
-from forecasting.pharmacogenomics.evidence import Evidence, Floats, Ints
+from forecasting.pharmacogenomics.evidence import SINGLE, Evidence, Floats, Ints
 from forecasting.pharmacogenomics.genes import GeneModel, sum_pairs
 from forecasting.pharmacogenomics.links import Links, links, outcome_weights, summed
 from forecasting.pharmacogenomics.prior import Prior
@@ -94,9 +94,10 @@ def chances(model: GeneModel, mean: Floats, evidence: Evidence, linked: Links) -
     first, second = evidence.first[row], evidence.second[row]
     chance = np.empty(len(row))
     alleles, direct = evidence.of(ResultType.ALLELE)[row], evidence.of(ResultType.ALLELE, ResultType.DIPLOTYPE)[row]
-    times = np.where(first[direct] == second[direct], 1.0, 2.0)
+    single, copy = second[direct] == SINGLE, model.share_with_one_copy
+    times = np.where(first[direct] == second[direct], 1.0, 2.0) * (1 - copy)
     one, other = mean[stratum[direct], first[direct]], mean[stratum[direct], second[direct]]
-    chance[direct] = np.where(alleles[direct], one, times * one * other)
+    chance[direct] = np.where(alleles[direct], one, np.where(single, copy * one, times * one * other))
     classes = model.class_frequencies(mean)
     for kind in (ResultType.LOOKUP_KEY, ResultType.PHENOTYPE):
         rows = evidence.of(kind)[row]
@@ -209,7 +210,8 @@ def _copies(model: GeneModel, mean: Floats, evidence: Evidence, linked: Links, e
     row, stratum = linked.row, linked.stratum
     alleles, pairs = evidence.of(ResultType.ALLELE)[row], evidence.of(ResultType.DIPLOTYPE)[row]
     copies = np.zeros_like(mean)
-    for rows, allele in ((alleles | pairs, evidence.first), (pairs, evidence.second)):
+    whole = pairs & (evidence.second[row] != SINGLE)
+    for rows, allele in ((alleles | pairs, evidence.first), (whole, evidence.second)):
         np.add.at(copies, (stratum[rows], allele[row[rows]]), expected[rows])
     classes = model.class_frequencies(mean)
     for kind in (ResultType.LOOKUP_KEY, ResultType.PHENOTYPE):
@@ -222,6 +224,6 @@ def _copies(model: GeneModel, mean: Floats, evidence: Evidence, linked: Links, e
         chance = sum_pairs(classes[:, :, None] * classes[:, None, :], weights)
         ratio = np.divide(seen, chance, out=np.zeros_like(seen), where=chance > 0)
         pull = (weights.reshape(-1, weights.shape[-1]) @ ratio.T).reshape(*weights.shape[:2], -1)
-        per_class = 2 * np.einsum("ijn,nj->ni", pull, classes)
+        per_class = model.copies_per_person * np.einsum("ijn,nj->ni", pull, classes)
         copies += per_class[:, model.class_of_allele] * mean
     return copies

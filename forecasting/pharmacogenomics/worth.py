@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.pharmacogenomics.evidence import Evidence
+from forecasting.pharmacogenomics.evidence import SINGLE, Evidence
 from forecasting.pharmacogenomics.genes import GeneModel, sum_pairs
 from forecasting.pharmacogenomics.links import Links, outcome_weights, summed
 from forecasting.pharmacogenomics.prior import Prior
@@ -161,7 +161,8 @@ def _stated(
 ) -> tuple[Floats, Floats]:
     """Share of each result's people whose count is stated, [B', O] (1 where nobody has it), and people counted [B']."""
     rows = np.flatnonzero(evidence.of(kind))
-    first, second = evidence.first[rows], evidence.second[rows]
+    first = evidence.first[rows]
+    second = np.where(evidence.second[rows] == SINGLE, first, evidence.second[rows])
     result = first
     if kind in (ResultType.ALLELE, ResultType.DIPLOTYPE):
         pair = _observed(model, kind)[model.class_of_allele[first], model.class_of_allele[second]]
@@ -171,7 +172,7 @@ def _stated(
     everybody = np.bincount(at, count[rows], size).reshape(-1, results)
     seen = np.bincount(at, np.nan_to_num(evidence.count[rows]), size).reshape(-1, results)
     share = np.divide(seen, everybody, out=np.ones_like(seen), where=everybody > 0)
-    copies = 2.0 if kind is ResultType.ALLELE else 1.0
+    copies = model.copies_per_person if kind is ResultType.ALLELE else 1.0
     return share, everybody.sum(axis=1) / copies
 
 

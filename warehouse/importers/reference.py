@@ -14,6 +14,7 @@ from warehouse.schema import Base
 from warehouse.store import insert, read
 
 TABLE_OF_KIND = {
+    "gene": "genes",
     "allele_frequency": "allele_frequencies",
     "allele_function": "allele_functions",
     "phenotype_rule": "phenotype_rules",

@@ -13,6 +13,7 @@ from warehouse.schema.base import Base, column
 from warehouse.schema.rules import AtLeast, AtMost, NotBlank, OneOf
 
 CONTENT_KINDS = (
+    "gene",
     "allele_frequency",
     "allele_function",
     "phenotype_rule",
@@ -47,6 +48,37 @@ def _release() -> Mapped[str]:
     return column(sa.String, "Release.", refers="content_releases.release_id", primary_key=True)
 
 
+def _pmid() -> Mapped[str | None]:
+    return column(sa.String, "PubMed id, or 'none: ' and the reason.")
+
+
+class Gene(Base):
+    """What is declared of a gene: how many copies people have, what its alleles are, what it is linked to."""
+
+    __tablename__ = "genes"
+
+    release_id: Mapped[str] = _release()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    inheritance: Mapped[str] = column(
+        sa.String, "Copies of a person.", OneOf(("autosomal", "x_linked", "mitochondrial"))
+    )
+    counting: Mapped[str] = column(
+        sa.String,
+        "haplotypes (exclude each other on a copy), variants (do not), carriers (each allele is a test of its own).",
+        OneOf(("haplotypes", "variants", "carriers")),
+    )
+    reference: Mapped[str | None] = column(sa.String, "Allele that takes what is left; blank = told by its name.")
+    location: Mapped[str | None] = column(sa.String, "Place on the chromosome.")
+    linkage_block: Mapped[str | None] = column(sa.String, "Genes of one block must not be multiplied.")
+    left_out_alleles: Mapped[str | None] = column(
+        sa.String, "Alleles counted under another name already, separated by ';'."
+    )
+    no_frequency: Mapped[str | None] = column(sa.String, "Why no frequency is built in.")
+    source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
+    version: Mapped[str] = column(sa.String, "Date.", NotBlank())
+    pmid: Mapped[str | None] = _pmid()
+
+
 class AlleleFrequency(Base):
     """Published allele frequency by gene and biogeographic group; an absent row is not reported, not zero."""
 
@@ -62,6 +94,7 @@ class AlleleFrequency(Base):
     n_subjects: Mapped[float | None] = column(sa.Float, "People studied.", AtLeast(0), unit="people")
     source: Mapped[str] = column(sa.String, "Where the figure is from.", NotBlank())
     version: Mapped[str] = column(sa.String, "Table date or version.", NotBlank())
+    pmid: Mapped[str | None] = _pmid()
 
 
 class AlleleFunction(Base):
@@ -76,6 +109,7 @@ class AlleleFunction(Base):
     activity_value: Mapped[str | None] = column(sa.String, "Activity value as published; n/a or blank = none defined.")
     source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
     version: Mapped[str] = column(sa.String, "Version.", NotBlank())
+    pmid: Mapped[str | None] = _pmid()
 
 
 class DiplotypePhenotype(Base):
@@ -119,6 +153,19 @@ class Guidance(Base):
     )
     alternatives: Mapped[str | None] = column(sa.String, "Drugs the guideline names, separated by ';'.")
     strength: Mapped[str] = column(sa.String, "Strength of the recommendation.", OneOf.of(Strength))
+    fallback: Mapped[str | None] = column(
+        sa.String, "What the guideline asks for where no alternative can be used: an action and its numbers."
+    )
+    acted_share: Mapped[float | None] = column(
+        sa.Float,
+        "Planning assumption: share of the row's patients for whom it is acted on, of those for whom a strong row "
+        "would be; blank = all.",
+        AtLeast(0),
+        AtMost(1),
+        unit="share",
+    )
+    acted_basis: Mapped[str | None] = column(sa.String, "What acted_share rests on.")
+    table_date: Mapped[str | None] = column(sa.String, "Date of the publisher's table that the row was taken from.")
 
 
 class PublishedRecommendation(Base):
@@ -172,7 +219,9 @@ class UsualDailyDose(Base):
 
     release_id: Mapped[str] = _release()
     drug: Mapped[str] = column(sa.String, "Ingredient.", NotBlank(), primary_key=True)
-    usual_daily_dose_mg: Mapped[float] = column(sa.Float, "Usual daily dose.", AtLeast(0), unit="mg per day")
+    usual_daily_dose_mg: Mapped[float | None] = column(
+        sa.Float, "Usual daily dose; blank where none is defined, basis says why.", AtLeast(0), unit="mg per day"
+    )
     atc: Mapped[str | None] = column(sa.String, "ATC code.")
     rxcui: Mapped[str | None] = column(sa.String, "RxNorm ingredient.")
     basis: Mapped[str] = column(sa.String, "What it rests on.", NotBlank())
@@ -189,6 +238,7 @@ class DefaultAlternative(Base):
     population: Mapped[str] = column(sa.String, "Population, '*' = any.", NotBlank(), primary_key=True)
     alternative_drug: Mapped[str] = column(sa.String, "Drug that replaces it.", NotBlank(), primary_key=True)
     share: Mapped[float] = column(sa.Float, "Share of those who move.", AtLeast(0), AtMost(1), unit="share")
+    therapy: Mapped[str | None] = column(sa.String, "What both drugs are given for.")
     basis: Mapped[str] = column(sa.String, "What it rests on.", NotBlank())
 
 

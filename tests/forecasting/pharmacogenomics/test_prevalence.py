@@ -68,7 +68,9 @@ def test_every_result_type_sums_to_one_at_every_site(content):
     state = posterior(content, ["A"], genes, ancestry=EUROPEAN)
     sums = state.frame.groupby(["facility_id", "gene", "result_type"])["mean"].sum()
     assert sums.to_numpy() == pytest.approx(1, abs=1e-9)
-    rows = state.frame[state.frame["mean"] > 1e-3]
+    # of what hardly anybody, or nearly everybody, has, an equal-tailed interval need not hold the mean
+    spread = state.frame["mean"] * (1 - state.frame["mean"]) * state.frame["effective_n"]
+    rows = state.frame[spread > 0.1]
     assert (rows["low"] <= rows["mean"]).all()
     assert (rows["mean"] <= rows["high"]).all()
 

@@ -35,12 +35,11 @@ def test_allele_functions_are_those_published(content, published):
     ours = content.allele_function.set_index(keys)
     theirs = published("alleles/allele_function.csv").set_index(keys)
     added = ours.index.difference(theirs.index)
-    assert {gene for gene, _ in added} == {"CYP2D6"}
-    assert all("+" in allele for _, allele in added), "only tandem arrangements are added from the diplotype table"
+    assert {gene for gene, _ in added} == {"CYP2D6", "CYP4F2", "HLA-A", "HLA-B"}, "no function table, or tandems"
+    assert all("+" in allele for gene, allele in added if gene == "CYP2D6"), "tandems are in the diplotype table"
     same = ours.drop(added)
     columns = ["clinical_function", "activity_value"]
     assert same[columns].equals(theirs.loc[same.index, columns])
-    assert set(ours.index.get_level_values("gene")) <= set(theirs.index.get_level_values("gene"))
 
 
 def test_groups_frequencies_and_shares_are_in_range(content):
@@ -109,6 +108,8 @@ def test_effective_sizes_are_recomputed_from_the_published_studies(content, publ
         frequency=studies["frequency"].astype(float), n_subjects=studies["n_subjects"].astype(float)
     )
     function = content.allele_function.set_index(["gene", "allele"])["clinical_function"]
+    studies = studies.assign(allele=studies["allele"].str.replace("\u201a", ","))
+    studies = studies[~((studies["gene"] == "UGT1A1") & (studies["allele"] == "*80"))]
     normal = pd.MultiIndex.from_frame(studies[["gene", "allele"]]).map(function.to_dict()) == "Normal function"
     inferred = (studies["allele"] == "*1") | studies["allele"].str.contains("eference")
     studies = studies[~inferred & ~((studies["gene"] == "DPYD") & normal)]
