@@ -32,6 +32,7 @@ class Case:
     edges: Floats
     demand: DemandDraws
     orders: pd.DataFrame
+    use_source: dict[tuple[str, str], str]
     situation: Situation
 
 
@@ -54,6 +55,7 @@ def read_case(
     period_starts: Sequence[dt.date],
     as_of: dt.date,
     lots: pd.DataFrame,
+    since: pd.DataFrame | None,
     open_orders: pd.DataFrame,
     lead_times: pd.DataFrame,
     draws_seed: int,
@@ -71,6 +73,7 @@ def read_case(
         as_of=as_of,
         new_order_day=settings.new_order_day,
         protection_days=settings.protection_days,
+        mean_days=settings.lead_time_mean_days,
         overdue_order_days=defaults.overdue_order_days,
     )
     seeds = [f"{draws_seed}|{facility}|{product}" for facility, product in keys]
@@ -84,10 +87,16 @@ def read_case(
         edges=period_edges(period, period_starts, as_of),
         demand=demand,
         orders=orders,
+        use_source={} if since is None else _use_source(since),
         situation=Situation(
             settings=settings,
-            lots=read_lots(keys, lots, as_of),
-            supply=supply_from(orders, settings.pack_size),
+            lots=read_lots(keys, lots, as_of, since),
+            supply=supply_from(orders, settings.pack_size, means, sds, seeds),
             lead_time_days=draw_lead_times(means, sds, draws, seeds),
         ),
     )
+
+
+def _use_source(since: pd.DataFrame) -> dict[tuple[str, str], str]:
+    rows = zip(since["facility_id"], since["product_id"], since["use_source"], strict=True)
+    return {(str(facility), str(product)): str(source) for facility, product, source in rows}

@@ -26,6 +26,7 @@ STATED_WEIGHT = 5.0
 COLUMNS = ["product_id", "supplier_id", "mean_days", "sd_days", "observations", "source"]
 
 Floats = npt.NDArray[np.float64]
+Seeds = npt.NDArray[np.uint64]
 
 
 def lead_times(receipts: pd.DataFrame, suppliers: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
@@ -94,7 +95,35 @@ def draw_lead_times(mean: Floats, sd: Floats, draws: int, seed_keys: Sequence[st
     distinct, which = np.unique(np.column_stack([mean, sd]), axis=0, return_inverse=True)
     levels = (np.arange(draws) + 0.5) / draws
     quantiles = _gamma_quantiles(distinct[:, 0], distinct[:, 1], levels)[which.reshape(-1)]
-    return np.take_along_axis(quantiles, np.argsort(_hashed(seed_keys, draws), axis=1, kind="stable"), axis=1)
+    return np.take_along_axis(quantiles, shuffled(key_seeds(seed_keys), draws), axis=1)
+
+
+def draw_arrivals(mean: Floats, sd: Floats, elapsed: Floats, draws: int, seeds: Seeds) -> Floats:
+    """Days from today until orders arrive that are `elapsed` days old and have not come yet [order, draw].
+
+    The lead time is a gamma with `mean` and `sd` [order], given that it is longer than `elapsed`: an order that is late
+    already comes later than one that is not. NaN where it should have come with near certainty, or has no spread.
+
+    >>> draw_arrivals(np.array([8.0]), np.array([0.0]), np.array([3.0]), 2, np.array([1], dtype=np.uint64))
+    array([[5., 5.]])
+    """
+    rows = np.column_stack([mean, sd, elapsed])
+    distinct, which = np.unique(rows, axis=0, return_inverse=True)
+    levels = (np.arange(draws) + 0.5) / draws
+    left = np.repeat((distinct[:, 0] - distinct[:, 2])[:, None], draws, axis=1)
+    left[(distinct[:, 1] == 0) & (left[:, 0] < 0)] = np.nan
+    varies = np.flatnonzero((distinct[:, 1] > 0) & (distinct[:, 0] > 0))
+    m, s, age = (distinct[varies, column] for column in range(3))
+    shape, scale = (m / s) ** 2, s**2 / m
+    tail = stats.gamma.sf(np.maximum(age, 0.0) / scale, shape)
+    with np.errstate(invalid="ignore"):
+        later = stats.gamma.isf((1 - levels) * tail[:, None], shape[:, None]) * scale[:, None] - age[:, None]
+    left[varies] = np.where(tail[:, None] < LEAST_TAIL, np.nan, np.maximum(later, 0.0))
+    return np.take_along_axis(left[which.reshape(-1)], shuffled(seeds, draws), axis=1)
+
+
+LEAST_TAIL = 1e-6
+"""A lead time longer than the order's age is given up as impossible below this probability."""
 
 
 def _gamma_quantiles(mean: Floats, sd: Floats, levels: Floats) -> Floats:
@@ -105,14 +134,22 @@ def _gamma_quantiles(mean: Floats, sd: Floats, levels: Floats) -> Floats:
     return quantiles
 
 
-def _hashed(keys: Sequence[str], draws: int) -> npt.NDArray[np.uint64]:
-    """Pseudo-random integers [key, draw] that depend on the key and the draw alone.
+def key_seeds(keys: Sequence[str]) -> Seeds:
+    """A number per key that depends on the key alone."""
+    digests = (hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys)
+    return np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64)
+
+
+def shuffled(seeds: Seeds, draws: int) -> npt.NDArray[np.intp]:
+    """A permutation of the draws for each seed [seed, draw]."""
+    return np.argsort(_hashed(seeds, draws), axis=1, kind="stable")
+
+
+def _hashed(seeds: Seeds, draws: int) -> Seeds:
+    """Pseudo-random integers [seed, draw] that depend on the seed and the draw alone.
 
     Steele, Lea & Flood (2014), "Fast splittable pseudorandom number generators", doi:10.1145/2714064.2660195.
     """
-    seeds = np.array(
-        [int.from_bytes(hashlib.blake2b(k.encode(), digest_size=8).digest(), "big") for k in keys], dtype=np.uint64
-    )
     state = seeds[:, None] + np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -191,6 +191,9 @@ class Stock(Base):
     status: Mapped[str] = column(
         sa.String, "Whether it may be used.", OneOf.of(StockStatus), default=StockStatus.AVAILABLE.value
     )
+    committed: Mapped[float | None] = column(
+        sa.Float, "Of the quantity, promised to someone else; blank = nothing.", AtLeast(0), unit="dose units"
+    )
 
 
 class OpenOrder(Base):
