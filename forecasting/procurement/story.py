@@ -8,7 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 from forecasting.procurement.explanation import VERSION, Calculation, Document
-from forecasting.procurement.packs import MILLIONTHS, ROUNDING_RULE, ROUNDING_VERSION, THOUSANDTHS, from_thousandths
+from forecasting.procurement.packs import (
+    LIMIT_RULE,
+    MILLIONTHS,
+    ROUNDING_RULE,
+    ROUNDING_VERSION,
+    THOUSANDTHS,
+    from_thousandths,
+)
 from forecasting.procurement.plan import NO_LIMIT
 from forecasting.procurement.supply import SUPPLY_RULE_VERSION
 from forecasting.terms import Reason, TargetKind
@@ -16,6 +23,12 @@ from forecasting.terms import Reason, TargetKind
 DOSE_UNITS = "dose units"
 HISTORY_RULE = "history_periods_"
 """Begins the name of an input that counts the periods a cleaning rule touched."""
+RULES = {
+    "rounding": f"{ROUNDING_RULE}/{ROUNDING_VERSION}",
+    "rounding_of_limits": f"{LIMIT_RULE}/{ROUNDING_VERSION}",
+    "open_orders": str(SUPPLY_RULE_VERSION),
+}
+"""Name and version of every rule that a document was made by."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +87,7 @@ def tell(line: Line) -> Document:
         "version": VERSION,
         "as_of": line.as_of.isoformat(),
         "context": line.context,
-        "rules": {"rounding": f"{ROUNDING_RULE}/{ROUNDING_VERSION}", "open_orders": f"{SUPPLY_RULE_VERSION}"},
+        "rules": RULES,
         "item": line.item,
         "dates": {name: day.isoformat() if day else None for name, day in line.dates.items()},
         "inputs": sums.inputs,
