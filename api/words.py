@@ -89,6 +89,7 @@ NAMES = {
     "lead_time_mean_days": "Lead time, mean",
     "lead_time_sd_days": "Lead time, standard deviation",
     "review_days": "Until the next order",
+    "closed_days": "Wait for closed days of the supplier",
     "protection_days": "Protection interval",
     "history_demand": "Use so far, over the protection interval",
     "baseline_demand": "Baseline forecast",

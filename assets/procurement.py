@@ -34,8 +34,14 @@ RECENT_PERIODS = 13
 
 
 @table_asset(LeadTime, group=PROCUREMENT)
-def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFrame, products: pd.DataFrame) -> Staged:
-    """Lead time per product, learned from receipts that were known at the origin."""
+def lead_times(
+    runs: pd.DataFrame,
+    receipts: pd.DataFrame,
+    suppliers: pd.DataFrame,
+    products: pd.DataFrame,
+    open_orders: pd.DataFrame,
+) -> Staged:
+    """Lead time per product, learned from receipts and open orders that were known at the origin."""
     run = PlanningRun.from_frame(runs)
     as_of = pd.Timestamp(run.as_of)
     known = receipts[receipts["received_at"] <= as_of]
@@ -47,7 +53,8 @@ def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFra
     if receipts.empty and suppliers.empty:
         message = "suppliers and receipts are missing: lead times are assumed, and said so on every line"
         problems.append((None, None, "input_missing", message))
-    frame = learn_lead_times(known[~backwards], suppliers, products)
+    waiting = open_orders[open_orders["ordered_at"] <= as_of]
+    frame = learn_lead_times(known[~backwards], suppliers, products, waiting, run.as_of)
     return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
 
 
@@ -193,8 +200,8 @@ def _items(
 ) -> pd.DataFrame:
     chosen = products.set_index("product_id").loc[list(product_ids)].reset_index()
     chosen = chosen.assign(facility_id=facility_id)
-    calendar = suppliers.set_index("supplier_id")["order_weekdays"]
-    return with_policies(chosen.assign(order_weekdays=chosen["supplier_id"].map(calendar)), policies)
+    calendar = suppliers.set_index("supplier_id")[["order_weekdays", "order_cutoff", "closed_dates"]]
+    return with_policies(chosen.join(calendar, on="supplier_id"), policies)
 
 
 def _history_rules(warehouse: Warehouse, run: PlanningRun) -> dict[tuple[str, str], dict[str, int]]:

@@ -15,7 +15,7 @@ from forecasting.procurement.outlook import Outlook
 from forecasting.procurement.packs import Integers
 from forecasting.procurement.plan import Plan, Situation
 from forecasting.procurement.policy import PolicyDefaults
-from forecasting.procurement.settings import complete_items, order_days_of, read_settings
+from forecasting.procurement.settings import complete_items, open_days, order_days_of, read_settings
 from forecasting.procurement.stock import read_lots
 from forecasting.procurement.supply import read_open_orders, supply_from
 from forecasting.terms import Period
@@ -67,6 +67,12 @@ def read_case(
     days = order_days_of(items, as_of)
     settings = read_settings(items, days, as_of)
     keys = pd.MultiIndex.from_frame(items[["facility_id", "product_id"]])
+    seeds = [f"{draws_seed}|{facility}|{product}" for facility, product in keys]
+    means, sds = settings.lead_time_mean_days, settings.lead_time_sd_days
+    lead_time = draw_lead_times(means, sds, demand.final.shape[2], seeds)
+    arrival, closed_days = open_days(items, settings.wait_days[:, None] + lead_time, as_of)
+    next_arrival, later = open_days(items, arrival + settings.review_days[:, None], as_of)
+    settings = dataclasses.replace(settings, closed_days=closed_days + later)
     orders = read_open_orders(
         keys,
         open_orders,
@@ -76,9 +82,6 @@ def read_case(
         mean_days=settings.lead_time_mean_days,
         overdue_order_days=defaults.overdue_order_days,
     )
-    seeds = [f"{draws_seed}|{facility}|{product}" for facility, product in keys]
-    draws = demand.final.shape[2]
-    means, sds = settings.lead_time_mean_days, settings.lead_time_sd_days
     return Case(
         as_of=as_of,
         context=context or {},
@@ -92,7 +95,8 @@ def read_case(
             settings=settings,
             lots=read_lots(keys, lots, as_of, since),
             supply=supply_from(orders, settings.pack_size, means, sds, seeds),
-            lead_time_days=draw_lead_times(means, sds, draws, seeds),
+            arrival=arrival,
+            next_arrival=next_arrival,
         ),
     )
 

@@ -1,9 +1,10 @@
 """Lead times: what receipts and suppliers say about the days from order to arrival, and draws of it.
 
-Receipts are shrunk to what the supplier states, and never to zero when nothing is known: the default is named, long,
-and marked "assumed".
+A product's receipts are shrunk to those of its supplier, these to what the supplier states, and never to zero when
+nothing is known: the default is named, long, and marked "assumed".
 """
 
+import datetime as dt
 import hashlib
 from collections.abc import Sequence
 
@@ -21,7 +22,10 @@ ASSUMED_COEFFICIENT_OF_VARIATION = 0.4
 """Standard deviation over mean where no one states the spread."""
 
 STATED_WEIGHT = 5.0
-"""The stated lead time counts as much as this many receipts."""
+"""The supplier's other receipts, and the stated lead time, count as much as this many receipts."""
+
+LOST_AFTER_DAYS = 30
+CENSORED_ROUNDS = 40
 
 COLUMNS = ["product_id", "supplier_id", "mean_days", "sd_days", "observations", "source"]
 
@@ -29,32 +33,44 @@ Floats = npt.NDArray[np.float64]
 Seeds = npt.NDArray[np.uint64]
 
 
-def lead_times(receipts: pd.DataFrame, suppliers: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+def lead_times(
+    receipts: pd.DataFrame,
+    suppliers: pd.DataFrame,
+    products: pd.DataFrame,
+    open_orders: pd.DataFrame | None = None,
+    as_of: dt.date | None = None,
+) -> pd.DataFrame:
     """Mean and standard deviation of the lead time per product, one row a product.
 
     `receipts`: order_id, product_id, ordered_at, received_at. `suppliers`: supplier_id, lead_time_days,
-    lead_time_sd_days. `products`: product_id, supplier_id (blank if unknown). Returns `COLUMNS`; `source` is "receipts"
-    if any receipt was used, "supplier" if only the stated time, else "assumed". Moments are those of the mixture of
-    `observations` receipts and `STATED_WEIGHT` pseudo-receipts with the stated mean and spread.
+    lead_time_sd_days. `products`: product_id, supplier_id (blank if unknown). `open_orders`: product_id, ordered_at and
+    expected_at of what had not come on `as_of`. Returns `COLUMNS`; `source` says what was used: "receipts" of the
+    product, else "supplier_receipts" (its supplier's other products), else "supplier" (the stated time), else
+    "assumed".
+
+    A product's receipts are mixed with `STATED_WEIGHT` pseudo-receipts that have the moments of its supplier's other
+    receipts, and those with as many of the stated moments. An order that is still open counts as longer than its age
+    (Dempster, Laird & Rubin 1977, JRSS B 39:1-38): leaving it out would teach that late orders do not exist. One that
+    is overdue by more than `LOST_AFTER_DAYS` is taken as lost and teaches nothing.
 
     Raises `InvalidInput` for a receipt before its order.
     """
     frame = products[["product_id", "supplier_id"]].merge(_stated(suppliers), on="supplier_id", how="left")
-    frame = frame.merge(_observed(receipts), on="product_id", how="left").fillna({"observations": 0})
+    own = _sums(_observed(receipts), frame["product_id"])
+    others = own.groupby(frame["supplier_id"]).transform("sum").fillna(0.0) - own
     stated = frame["stated_mean"].notna().to_numpy()
-    prior_mean = frame["stated_mean"].fillna(DEFAULT_LEAD_TIME_DAYS).to_numpy(float)
-    prior_sd = frame["stated_sd"].fillna(pd.Series(prior_mean * ASSUMED_COEFFICIENT_OF_VARIATION)).to_numpy(float)
-    count = frame["observations"].to_numpy(float)
-    share = count / (count + STATED_WEIGHT)
-    observed_mean = np.where(count > 0, frame["observed_mean"].to_numpy(float), prior_mean)
-    observed_variance = np.where(count > 0, frame["observed_variance"].to_numpy(float), 0.0)
-    within = share * observed_variance + (1 - share) * prior_sd**2
-    between = share * (1 - share) * (observed_mean - prior_mean) ** 2
-    frame["mean_days"] = share * observed_mean + (1 - share) * prior_mean
-    frame["sd_days"] = np.sqrt(within + between)
-    frame["observations"] = count.astype(np.int64)
-    frame["source"] = np.select([count > 0, stated], ["receipts", "supplier"], "assumed")
+    mean = frame["stated_mean"].fillna(DEFAULT_LEAD_TIME_DAYS).to_numpy(float)
+    sd = frame["stated_sd"].fillna(pd.Series(mean * ASSUMED_COEFFICIENT_OF_VARIATION)).to_numpy(float)
+    of_supplier = _mixed(others.to_numpy(), (mean, sd))
+    waiting = _still_open(open_orders, as_of, frame["product_id"])
+    frame["mean_days"], frame["sd_days"] = _with_open_orders(own.to_numpy(), of_supplier, waiting)
+    frame["observations"] = own["count"].to_numpy().astype(np.int64)
+    known = [(own["count"] > 0).to_numpy(), (others["count"] > 0).to_numpy(), stated]
+    frame["source"] = np.select(known, ["receipts", "supplier_receipts", "supplier"], "assumed")
     return frame[COLUMNS]
+
+
+Moments = tuple[Floats, Floats]
 
 
 def _stated(suppliers: pd.DataFrame) -> pd.DataFrame:
@@ -72,10 +88,61 @@ def _observed(receipts: pd.DataFrame) -> pd.DataFrame:
     if (days < 0).any():
         first = receipts.loc[days < 0].iloc[0]
         raise InvalidInput(f"order {first['order_id']} was received {first['received_at']}, before it was ordered")
-    known = pd.DataFrame({"product_id": receipts["product_id"], "days": days}).dropna(subset="days")
-    grouped = known.groupby("product_id")["days"]
-    moments = pd.DataFrame({"observed_mean": grouped.mean(), "observed_variance": grouped.var(ddof=0)})
-    return moments.assign(observations=grouped.size()).reset_index()
+    return pd.DataFrame({"product_id": receipts["product_id"], "days": days}).dropna(subset="days")
+
+
+def _sums(observed: pd.DataFrame, product_ids: pd.Series) -> pd.DataFrame:
+    """Count, sum and sum of squares of the lead times of each product."""
+    powers = pd.DataFrame({"count": 1.0, "sum": observed["days"], "squares": observed["days"] ** 2})
+    totals = powers.groupby(observed["product_id"]).sum()
+    return totals.reindex(product_ids).fillna(0.0).reset_index(drop=True)
+
+
+def _mixed(sums: Floats, prior: Moments) -> Moments:
+    """Mean and standard deviation of what was seen mixed with `STATED_WEIGHT` cases of the prior's moments."""
+    mean, sd = prior
+    count = sums[:, 0] + STATED_WEIGHT
+    first = (sums[:, 1] + STATED_WEIGHT * mean) / count
+    second = (sums[:, 2] + STATED_WEIGHT * (sd**2 + mean**2)) / count
+    return first, np.sqrt(np.maximum(second - first**2, 0.0))
+
+
+def _still_open(
+    open_orders: pd.DataFrame | None, as_of: dt.date | None, product_ids: pd.Series
+) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Product rows and ages in days of the orders that are still waited for."""
+    if open_orders is None or as_of is None or open_orders.empty:
+        return np.zeros(0, dtype=np.intp), np.zeros(0)
+    today = pd.Timestamp(as_of)
+    lost = pd.to_datetime(open_orders["expected_at"]) < today - pd.Timedelta(days=LOST_AFTER_DAYS)
+    age = (today - pd.to_datetime(open_orders["ordered_at"])).dt.total_seconds().to_numpy(dtype=float) / 86_400
+    row = pd.Index(product_ids).get_indexer(pd.Index(open_orders["product_id"]))
+    kept = (row >= 0) & (age > 0) & ~lost.to_numpy()
+    return row[kept], age[kept]
+
+
+def _with_open_orders(sums: Floats, prior: Moments, waiting: tuple[npt.NDArray[np.intp], Floats]) -> Moments:
+    """The mixture with each open order at the moments of a gamma above its age, until they settle."""
+    mean, sd = _mixed(sums, prior)
+    row, age = waiting
+    for _ in range(CENSORED_ROUNDS if len(row) else 0):
+        imputed = np.zeros_like(sums)
+        np.add.at(imputed, row, _moments_above(mean[row], sd[row], age))
+        mean, sd = _mixed(sums + imputed, prior)
+    return mean, sd
+
+
+def _moments_above(mean: Floats, sd: Floats, age: Floats) -> Floats:
+    """1, mean and mean square of lead times above their age [order, 3]; where that is all but impossible, the age."""
+    mean, sd = np.maximum(mean, 1e-9), np.maximum(sd, 1e-9)
+    shape, scale = (mean / sd) ** 2, sd**2 / mean
+    at = age / scale
+    tail = stats.gamma.sf(at, shape)
+    possible = tail > LEAST_TAIL
+    safe = np.where(possible, tail, 1.0)
+    first = np.where(possible, mean * stats.gamma.sf(at, shape + 1) / safe, age)
+    second = np.where(possible, (mean**2 + sd**2) * stats.gamma.sf(at, shape + 2) / safe, age**2)
+    return np.column_stack([np.ones_like(age), first, second])
 
 
 def draw_lead_times(mean: Floats, sd: Floats, draws: int, seed_keys: Sequence[str]) -> Floats:

@@ -49,6 +49,8 @@ STORED_ITEM = [
     "target_kind",
     "max_on_hand_days",
     "order_weekdays",
+    "order_cutoff",
+    "closed_dates",
     "policy_source",
 ]
 
@@ -122,7 +124,7 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
 
 
 _STOCK = ("booked", "received", "used", "committed", "expired", "on_hand")
-_TIMES = ("wait_days", "lead_time_mean_days", "lead_time_sd_days", "review_days")
+_TIMES = ("wait_days", "lead_time_mean_days", "lead_time_sd_days", "review_days", "closed_days")
 
 
 def _thousandths(quantity: np.ndarray) -> Integers:

@@ -86,5 +86,5 @@ def _expected_waste(demand: CumulativeDemand, situation: Situation, ordered: Int
     last_day = np.hstack([lots.last_day, supply.arrival_day + shelf, settings.new_order_day[:, None] + shelf])
     order = np.argsort(last_day, axis=1, kind="stable")
     quantity, last_day = np.take_along_axis(quantity, order, axis=1), np.take_along_axis(last_day, order, axis=1)
-    used = usable_stock(quantity, last_day, demand, np.full_like(situation.lead_time_days, np.inf))
+    used = usable_stock(quantity, last_day, demand, np.full_like(situation.arrival, np.inf))
     return (quantity.sum(axis=1)[:, None] - used).mean(axis=1) / THOUSANDTHS

@@ -100,7 +100,8 @@ def _order_sentence(document: Document, values: dict[str, Decimal], units: str) 
     cost = "the price is not known"
     if "cost" in values:
         cost = f"cost {shown(values['cost'], 2)} {item['currency'] or 'currency units'}"
-    by = document["dates"]["order_by"]
+    cutoff = item.get("order_cutoff")
+    by = f"{document['dates']['order_by']}{f' {cutoff}' if cutoff else ''}"
     return f"Order {_packs(values['packs'])} ({shown(values['quantity'])} {units}) of {what} by {by}; {cost}."
 
 
@@ -198,6 +199,8 @@ def unsupported_numbers(text: str, document: Document) -> list[str]:
     dates = {document["as_of"], *document["dates"].values()}
     wrong = [date for date in _DATE.findall(text) if date not in dates]
     text = _DATE.sub(" ", text)
+    if cutoff := document["item"].get("order_cutoff"):
+        text = re.sub(rf"(?<![\d:]){re.escape(str(cutoff))}(?![\d:])", " ", text)
     plain, percent = _supported(document)
     for found in _NUMBER.finditer(text):
         after = text[found.end() :].lstrip()

@@ -16,27 +16,22 @@ NO_LIMIT = np.iinfo(np.int64).max
 
 @dataclasses.dataclass(frozen=True)
 class Situation:
-    """What an order answers to, item by item: settings, stock, supply, and draws of the lead time [item, draw]."""
+    """What an order answers to, item by item: settings, stock, supply, and two days drawn.
+
+    `arrival` and `next_arrival` [item, draw]: days from today until an order of the next order day arrives, and until
+    the order after it does.
+    """
 
     settings: Settings
     lots: Lots
     supply: Supply
-    lead_time_days: Floats
+    arrival: Floats
+    next_arrival: Floats
 
     def take(self, rows: slice | Integers) -> "Situation":
         """The same for some items only."""
         settings, lots, supply = take(self.settings, rows), take(self.lots, rows), take(self.supply, rows)
-        return Situation(settings, lots, supply, self.lead_time_days[rows])
-
-    @property
-    def arrival(self) -> Floats:
-        """Days from today until an order of the next order day arrives [item, draw]."""
-        return self.settings.wait_days[:, None] + self.lead_time_days
-
-    @property
-    def next_arrival(self) -> Floats:
-        """Days from today until the order after it arrives [item, draw]."""
-        return self.arrival + self.settings.review_days[:, None]
+        return Situation(settings, lots, supply, self.arrival[rows], self.next_arrival[rows])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +78,7 @@ def plan_orders(demand: CumulativeDemand, situation: Situation) -> Plan:
 
 def _late(situation: Situation, supply: Supply) -> Integers:
     """Counted open orders that come only after the order that follows this one [item, draw]."""
-    late = np.zeros(situation.lead_time_days.shape, dtype=np.int64)
+    late = np.zeros(situation.arrival.shape, dtype=np.int64)
     end = situation.next_arrival
     for order, days in enumerate(supply.arrivals(situation.arrival)):
         late = late + np.where(days >= end, supply.quantity[:, order, None], 0)

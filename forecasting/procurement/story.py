@@ -112,7 +112,12 @@ def _demand(sums: Calculation, line: Line) -> None:
     sums.given("lead_time_mean_days", line.days["lead_time_mean_days"], "days", lead_time)
     sums.given("lead_time_sd_days", line.days["lead_time_sd_days"], "days", lead_time)
     sums.given("review_days", line.days["review_days"], "days", "order calendar and policy")
-    sums.step("protection_days", "sum", ["wait_days", "lead_time_mean_days", "review_days"], "days")
+    days = ["wait_days", "lead_time_mean_days", "review_days"]
+    if line.days["closed_days"]:
+        days.append(
+            sums.given("closed_days", line.days["closed_days"], "days", "days the supplier is closed, on average")
+        )
+    sums.step("protection_days", "sum", days, "days")
     sums.step("history_demand", "product", ["history_mean_per_day", "protection_days"], DOSE_UNITS)
     sums.given("baseline_demand", from_thousandths(line.baseline), DOSE_UNITS, "baseline forecast")
     sums.step("change_since_history", "difference", ["baseline_demand", "history_demand"], DOSE_UNITS)

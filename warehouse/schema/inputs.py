@@ -120,6 +120,12 @@ class Supplier(Base):
     order_weekdays: Mapped[str | None] = column(
         sa.String, "Days orders are taken, e.g. 'Mon;Thu'; blank = every working day."
     )
+    order_cutoff: Mapped[str | None] = column(
+        sa.String, "Time of day until which orders are taken, e.g. '14:30'; blank = the whole day."
+    )
+    closed_dates: Mapped[str | None] = column(
+        sa.String, "Days without orders or deliveries, e.g. '2026-12-25;2026-12-26'."
+    )
     minimum_order_value: Mapped[Decimal | None] = column(
         ExactDecimal, "Smallest order value accepted.", AtLeast(0), unit="currency"
     )
