@@ -96,7 +96,7 @@ def read_lots(keys: pd.MultiIndex, lots: pd.DataFrame, as_of: dt.date, since: pd
         expired=expired,
         blocked=total(quantity, ~available),
         quantity=left,
-        last_day=last_day,
+        last_day=np.maximum(last_day, 0.0),
         count_age_days=age_days,
     )
 
