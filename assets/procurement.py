@@ -21,6 +21,8 @@ from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, DemandDraws
 from forecasting.procurement.lead_time import lead_times as learn_lead_times
 from forecasting.procurement.paragraph import render_paragraph
 from forecasting.procurement.recommend import Recommendations, recommend
+from forecasting.procurement.since_count import since_count
+from forecasting.procurement.supply import COLUMNS as ORDER_COLUMNS
 from warehouse.engine import writing
 from warehouse.publication import LINES, ordered_lines, publish
 from warehouse.releases import releases_at
@@ -32,8 +34,14 @@ RECENT_PERIODS = 13
 
 
 @table_asset(LeadTime, group=PROCUREMENT)
-def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFrame, products: pd.DataFrame) -> Staged:
-    """Lead time per product, learned from receipts that were known at the origin."""
+def lead_times(
+    runs: pd.DataFrame,
+    receipts: pd.DataFrame,
+    suppliers: pd.DataFrame,
+    products: pd.DataFrame,
+    open_orders: pd.DataFrame,
+) -> Staged:
+    """Lead time per product, learned from receipts and open orders that were known at the origin."""
     run = PlanningRun.from_frame(runs)
     as_of = pd.Timestamp(run.as_of)
     known = receipts[receipts["received_at"] <= as_of]
@@ -45,7 +53,8 @@ def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFra
     if receipts.empty and suppliers.empty:
         message = "suppliers and receipts are missing: lead times are assumed, and said so on every line"
         problems.append((None, None, "input_missing", message))
-    frame = learn_lead_times(known[~backwards], suppliers, products)
+    waiting = open_orders[open_orders["ordered_at"] <= as_of]
+    frame = learn_lead_times(known[~backwards], suppliers, products, waiting, run.as_of)
     return Staged(frame.assign(as_of=run.as_of), problems_frame(problems))
 
 
@@ -71,6 +80,8 @@ def lead_times(runs: pd.DataFrame, receipts: pd.DataFrame, suppliers: pd.DataFra
             "suppliers",
             "stock",
             "open_orders",
+            "receipts",
+            "clean_demand",
             "policies",
         )
     },
@@ -90,6 +101,8 @@ def recommendations(
     suppliers: pd.DataFrame,
     stock: pd.DataFrame,
     open_orders: pd.DataFrame,
+    receipts: pd.DataFrame,
+    clean_demand: pd.DataFrame,
     policies: pd.DataFrame,
 ) -> dg.MaterializeResult[Any]:
     """Lines to order, published beside what people decided before; undecided older lines are superseded."""
@@ -103,6 +116,7 @@ def recommendations(
     orders = _on_order(warehouse, run, open_orders, lead_times)
     history = _history_per_day(reference_demand, run)
     touched = _history_rules(warehouse, run)
+    since = _since_count(run, lots, clean_demand, receipts, products)
     found = []
     for facility_id, rows in baseline_forecasts.groupby("facility_id"):
         site = str(facility_id)
@@ -116,6 +130,7 @@ def recommendations(
                 period_starts=[start.date() for start in demand.starts],
                 as_of=run.as_of,
                 lots=lots[lots["facility_id"] == site],
+                since=since[since["facility_id"] == site],
                 open_orders=orders[orders["facility_id"] == site],
                 lead_times=lead_times,
                 draws_seed=run.seed,
@@ -137,6 +152,17 @@ def _latest_count(stock: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
     return known[known["counted_at"] == newest]
 
 
+def _since_count(
+    run: PlanningRun, lots: pd.DataFrame, clean: pd.DataFrame, receipts: pd.DataFrame, products: pd.DataFrame
+) -> pd.DataFrame:
+    """What left and entered each shelf since its count; the file's own quantity wins over the cleaned one."""
+    history = clean.assign(quantity=clean["quantity_raw"].fillna(clean["quantity"]))
+    pack_size = products.set_index("product_id")["pack_size"].astype(float)
+    arrived = receipts.assign(quantity=receipts["packs"].astype(float) * receipts["product_id"].map(pack_size))
+    known = arrived[arrived["received_at"] <= pd.Timestamp(run.as_of)]
+    return since_count(lots, history, known, _history_per_day(clean, run), period=run.period, as_of=run.as_of)
+
+
 def _on_order(
     warehouse: Warehouse, run: PlanningRun, open_orders: pd.DataFrame, lead_times: pd.DataFrame
 ) -> pd.DataFrame:
@@ -147,16 +173,16 @@ def _on_order(
     # an inventory system may hand an exported line back as the open order it became
     decided = decided[~decided["recommendation_id"].isin(set(known["order_id"]))]
     days = decided["product_id"].map(lead_times.set_index("product_id")["mean_days"]).fillna(0.0)
-    expected = decided["order_by"] + pd.to_timedelta(np.ceil(days.astype(float)), unit="D")
+    expected = decided["order_by"] + pd.to_timedelta(days.astype(float), unit="D")
     sent = decided["status"].isin(["exported", "acknowledged"])
     lines = decided.assign(
+        ordered_at=decided["order_by"],
         expected_at=expected,
         kind=np.where(sent, "exported recommendation", "approved recommendation"),
         id=decided["recommendation_id"],
     )
-    columns = ["facility_id", "product_id", "packs", "expected_at", "kind", "id"]
-    orders = known.assign(kind="open order", id=known["order_id"])[columns]
-    return pd.concat([orders, lines[columns]], ignore_index=True) if len(lines) else orders
+    orders = known.assign(kind="open order", id=known["order_id"])[ORDER_COLUMNS]
+    return pd.concat([orders, lines[ORDER_COLUMNS]], ignore_index=True) if len(lines) else orders
 
 
 def _history_per_day(reference: pd.DataFrame, run: PlanningRun) -> pd.Series:
@@ -174,8 +200,8 @@ def _items(
 ) -> pd.DataFrame:
     chosen = products.set_index("product_id").loc[list(product_ids)].reset_index()
     chosen = chosen.assign(facility_id=facility_id)
-    calendar = suppliers.set_index("supplier_id")["order_weekdays"]
-    return with_policies(chosen.assign(order_weekdays=chosen["supplier_id"].map(calendar)), policies)
+    calendar = suppliers.set_index("supplier_id")[["order_weekdays", "order_cutoff", "closed_dates"]]
+    return with_policies(chosen.join(calendar, on="supplier_id"), policies)
 
 
 def _history_rules(warehouse: Warehouse, run: PlanningRun) -> dict[tuple[str, str], dict[str, int]]:

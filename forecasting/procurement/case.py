@@ -15,7 +15,7 @@ from forecasting.procurement.outlook import Outlook
 from forecasting.procurement.packs import Integers
 from forecasting.procurement.plan import Plan, Situation
 from forecasting.procurement.policy import PolicyDefaults
-from forecasting.procurement.settings import complete_items, order_days_of, read_settings
+from forecasting.procurement.settings import complete_items, open_days, order_days_of, read_settings
 from forecasting.procurement.stock import read_lots
 from forecasting.procurement.supply import read_open_orders, supply_from
 from forecasting.terms import Period
@@ -32,6 +32,7 @@ class Case:
     edges: Floats
     demand: DemandDraws
     orders: pd.DataFrame
+    use_source: dict[tuple[str, str], str]
     situation: Situation
 
 
@@ -54,6 +55,7 @@ def read_case(
     period_starts: Sequence[dt.date],
     as_of: dt.date,
     lots: pd.DataFrame,
+    since: pd.DataFrame | None,
     open_orders: pd.DataFrame,
     lead_times: pd.DataFrame,
     draws_seed: int,
@@ -65,17 +67,21 @@ def read_case(
     days = order_days_of(items, as_of)
     settings = read_settings(items, days, as_of)
     keys = pd.MultiIndex.from_frame(items[["facility_id", "product_id"]])
+    seeds = [f"{draws_seed}|{facility}|{product}" for facility, product in keys]
+    means, sds = settings.lead_time_mean_days, settings.lead_time_sd_days
+    lead_time = draw_lead_times(means, sds, demand.final.shape[2], seeds)
+    arrival, closed_days = open_days(items, settings.wait_days[:, None] + lead_time, as_of)
+    next_arrival, later = open_days(items, arrival + settings.review_days[:, None], as_of)
+    settings = dataclasses.replace(settings, closed_days=closed_days + later)
     orders = read_open_orders(
         keys,
         open_orders,
         as_of=as_of,
         new_order_day=settings.new_order_day,
         protection_days=settings.protection_days,
+        mean_days=settings.lead_time_mean_days,
         overdue_order_days=defaults.overdue_order_days,
     )
-    seeds = [f"{draws_seed}|{facility}|{product}" for facility, product in keys]
-    draws = demand.final.shape[2]
-    means, sds = settings.lead_time_mean_days, settings.lead_time_sd_days
     return Case(
         as_of=as_of,
         context=context or {},
@@ -84,10 +90,17 @@ def read_case(
         edges=period_edges(period, period_starts, as_of),
         demand=demand,
         orders=orders,
+        use_source={} if since is None else _use_source(since),
         situation=Situation(
             settings=settings,
-            lots=read_lots(keys, lots, as_of),
-            supply=supply_from(orders, settings.pack_size),
-            lead_time_days=draw_lead_times(means, sds, draws, seeds),
+            lots=read_lots(keys, lots, as_of, since),
+            supply=supply_from(orders, settings.pack_size, means, sds, seeds),
+            arrival=arrival,
+            next_arrival=next_arrival,
         ),
     )
+
+
+def _use_source(since: pd.DataFrame) -> dict[tuple[str, str], str]:
+    rows = zip(since["facility_id"], since["product_id"], since["use_source"], strict=True)
+    return {(str(facility), str(product)): str(source) for facility, product, source in rows}

@@ -22,7 +22,7 @@ from fractions import Fraction
 from typing import Any
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import THOUSANDTHS, PackRule, packs_for, packs_within
+from forecasting.procurement.packs import THOUSANDTHS, PackRule, packs_for, packs_within, require_acceptable
 
 VERSION = 1
 
@@ -151,8 +151,8 @@ class Calculation:
 def recompute(document: Document) -> dict[str, Any]:
     """Packs (int), quantity (Decimal dose units), cost (Decimal or None) and level, from the document alone.
 
-    Raises `InvalidInput` for another version, an unknown operation or name, and wherever a stored value is not what its
-    step gives.
+    Raises `InvalidInput` for another version, an unknown operation or name, wherever a stored value is not what its
+    step gives, and for packs that break the minimum or multiple that the document states.
     """
     if document.get("version") != VERSION:
         raise InvalidInput(f"explanation version {document.get('version')!r} is not known; this is {VERSION}")
@@ -165,9 +165,11 @@ def recompute(document: Document) -> dict[str, Any]:
             "cost": Decimal(as_text(values["cost"])) if "cost" in values else None,
             "order_up_to_level": Decimal(as_text(values["order_up_to_level"])),
         }
+        rule = _rule(*(values[name] for name in ("pack_size", "minimum_order_packs", "order_multiple_packs")))
         stored = {name: result[name] for name in ("packs", "quantity", "cost")}
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InvalidInput(f"explanation cannot be recomputed: {error!r}") from error
+    require_acceptable(int(values["packs"]), rule)
     for name, text in stored.items():
         if (None if text is None else Decimal(str(text))) != found[name]:
             raise InvalidInput(f"explanation: stored {name} {text} is not the recomputed {found[name]}")

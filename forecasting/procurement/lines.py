@@ -49,6 +49,8 @@ STORED_ITEM = [
     "target_kind",
     "max_on_hand_days",
     "order_weekdays",
+    "order_cutoff",
+    "closed_dates",
     "policy_source",
 ]
 
@@ -73,8 +75,10 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
     parts = _genetic_parts(case, ordered, final - baseline)
     until_arrival = np.sort(ordered.plan.until_arrival, axis=1)
     until_next = np.sort(ordered.plan.until_next_arrival, axis=1)
-    lost_first = np.sort(ordered.plan.until_arrival + ordered.plan.lost_until_arrival, axis=1)
-    lost_next = np.sort(ordered.plan.until_next_arrival + ordered.plan.lost_until_next_arrival, axis=1)
+    lost_first = ordered.plan.until_arrival + ordered.plan.lost_until_arrival
+    lost_next = ordered.plan.until_next_arrival + ordered.plan.lost_until_next_arrival
+    late_first, late_next = np.sort(lost_first + ordered.plan.late), np.sort(lost_next + ordered.plan.late)
+    lost_first, lost_next = np.sort(lost_first), np.sort(lost_next)
     items = case.items.iloc[ordered.rows]
     orders = _orders_by_item(case.orders[case.orders["item"].isin(ordered.rows)])
     prices = price_known(items)
@@ -88,6 +92,9 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
             item=stored[place],
             dates=_dates(case, row, told["days_on_hand_before"][0]),
             days={name: _days(getattr(settings, name)[row]) for name in _TIMES},
+            use_source=case.use_source.get(
+                (items["facility_id"].iloc[place], items["product_id"].iloc[place]), "nothing"
+            ),
             count_age_days=None if np.isnan(lots.count_age_days[row]) else int(lots.count_age_days[row]),
             history_rules=demand.history_rules[row] if demand.history_rules else {},
             history_mean_per_day=as_decimal(demand.history_mean_per_day[row]).quantize(_HISTORY_STEP),
@@ -97,10 +104,14 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
             until_next_arrival=until_next[place].tolist(),
             with_expiry_until_arrival=lost_first[place].tolist(),
             with_expiry_until_next_arrival=lost_next[place].tolist(),
+            with_late_until_arrival=late_first[place].tolist(),
+            with_late_until_next_arrival=late_next[place].tolist(),
+            late=bool(ordered.plan.late[place].any()),
             target=int(settings.target[row]),
             level=int(plan.level[place]),
-            on_hand=int(lots.on_hand[row]),
+            stock={name: int(getattr(lots, name)[row]) for name in _STOCK},
             usable=int(plan.usable[place]),
+            in_time=int(plan.in_time[place]),
             orders=orders.get(row, []),
             pack_size=int(settings.pack_size[row]),
             storage_level=int(plan.storage_level[place]),
@@ -112,7 +123,8 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
         )
 
 
-_TIMES = ("wait_days", "lead_time_mean_days", "lead_time_sd_days", "review_days")
+_STOCK = ("booked", "received", "used", "committed", "expired", "on_hand")
+_TIMES = ("wait_days", "lead_time_mean_days", "lead_time_sd_days", "review_days", "closed_days")
 
 
 def _thousandths(quantity: np.ndarray) -> Integers:

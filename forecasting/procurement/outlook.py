@@ -8,7 +8,6 @@ from forecasting.procurement.interval import CumulativeDemand, Floats
 from forecasting.procurement.packs import THOUSANDTHS, Integers
 from forecasting.procurement.plan import Plan, Situation
 from forecasting.procurement.stock import usable_stock
-from forecasting.procurement.supply import Supply
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +37,11 @@ def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlo
     arrival, next_arrival = situation.arrival, situation.next_arrival
     usable = situation.lots.on_hand[:, None] - plan.lost_until_next_arrival
     nothing = np.zeros_like(ordered)
-    short_before = _largest_shortage(demand, usable, supply, arrival, next_arrival, nothing)
-    short_after = _largest_shortage(demand, usable, supply, arrival, next_arrival, ordered)
-    position = usable + supply.total[:, None]
+    moments = arrival, next_arrival
+    coming = list(zip(supply.arrivals(arrival), supply.quantity.T, strict=True))
+    short_before = _largest_shortage(demand, usable, coming, moments, nothing)
+    short_after = _largest_shortage(demand, usable, coming, moments, ordered)
+    position = usable + supply.total[:, None] - plan.late
     daily = plan.until_next_arrival.mean(axis=1) / next_arrival.mean(axis=1)
     unmet = np.maximum(short_before, 0).mean(axis=1)
     return Outlook(
@@ -54,16 +55,19 @@ def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlo
 
 
 def _largest_shortage(
-    demand: CumulativeDemand, usable: Integers, supply: Supply, arrival: Floats, end: Floats, ordered: Integers
+    demand: CumulativeDemand,
+    usable: Integers,
+    coming: list[tuple[Floats, Integers]],
+    moments: tuple[Floats, Floats],
+    ordered: Integers,
 ) -> Integers:
     """Demand above supply at its worst [item, draw] in the time the order bridges: before deliveries, at the end."""
-    deliveries = [supply.arrival_day[:, order, None] for order in range(supply.quantity.shape[1])]
-    moments = [np.where(delivery > arrival, np.minimum(delivery, end), end) for delivery in deliveries]
+    arrival, end = moments
     worst = np.full(end.shape, np.iinfo(np.int64).min)
-    for moment in [*moments, end]:
+    for moment in [*(np.where(day > arrival, np.minimum(day, end), end) for day, _ in coming), end]:
         there = usable + ordered
-        for order, delivery in enumerate(deliveries):
-            there = there + np.where(delivery < moment, supply.quantity[:, order, None], 0)
+        for day, quantity in coming:
+            there = there + np.where(day < moment, quantity[:, None], 0)
         worst = np.maximum(worst, demand.thousandths_over(moment) - there)
     return worst
 
@@ -82,5 +86,5 @@ def _expected_waste(demand: CumulativeDemand, situation: Situation, ordered: Int
     last_day = np.hstack([lots.last_day, supply.arrival_day + shelf, settings.new_order_day[:, None] + shelf])
     order = np.argsort(last_day, axis=1, kind="stable")
     quantity, last_day = np.take_along_axis(quantity, order, axis=1), np.take_along_axis(last_day, order, axis=1)
-    used = usable_stock(quantity, last_day, demand, np.full_like(situation.lead_time_days, np.inf))
+    used = usable_stock(quantity, last_day, demand, np.full_like(situation.arrival, np.inf))
     return (quantity.sum(axis=1)[:, None] - used).mean(axis=1) / THOUSANDTHS

@@ -1,8 +1,9 @@
 """Exact conversions between milligrams, dose units and packs. No float ever becomes an order.
 
-The rounding rule is called "at_least", version 1: the smallest number of packs that holds the quantity asked, is not
-below the minimum order and is a whole multiple of the order multiple. Nothing asked gives no packs, whatever the
-minimum.
+What is needed is rounded by the rule "at_least", version 1: the smallest number of packs that holds the quantity asked,
+is not below the minimum order and is a whole multiple of the order multiple. Nothing asked gives no packs, whatever the
+minimum. What a limit leaves room for is rounded by "at_most", version 1: the most packs that hold no more than the
+room and keep minimum and multiple, else none. After every later step `require_acceptable` tests the packs again.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from forecasting.errors import InvalidInput
 
 ROUNDING_RULE = "at_least"
+LIMIT_RULE = "at_most"
 ROUNDING_VERSION = 1
 
 THOUSANDTHS = 1000
@@ -110,6 +112,26 @@ def packs_within_thousandths(
     """
     packs = quantity // (pack_size * multiple) * multiple
     return np.where((quantity > 0) & (packs >= minimum), packs, 0)
+
+
+def acceptable(packs: Integers, minimum: Integers, multiple: Integers) -> npt.NDArray[np.bool_]:
+    """Whether the supplier takes so many packs [item]: none at all, or the minimum and a whole multiple.
+
+    >>> acceptable(np.array([0, 2, 4, 5]), np.array([3] * 4), np.array([2] * 4))
+    array([ True, False,  True, False])
+    """
+    return (packs == 0) | ((packs > 0) & (packs >= minimum) & (packs % multiple == 0))
+
+
+def require_acceptable(packs: int, rule: PackRule) -> None:
+    """Raise `InvalidInput`, with the rule that is broken, for packs that the supplier would not take.
+
+    >>> require_acceptable(4, PackRule(Decimal(28), minimum_order_packs=3, order_multiple_packs=2))
+    """
+    if packs < 0 or 0 < packs < rule.minimum_order_packs:
+        raise InvalidInput(f"{packs} packs are below the minimum order of {rule.minimum_order_packs}")
+    if packs % rule.order_multiple_packs:
+        raise InvalidInput(f"{packs} packs are no multiple of {rule.order_multiple_packs}")
 
 
 def as_decimal(value: object) -> Decimal:

@@ -100,7 +100,8 @@ def _order_sentence(document: Document, values: dict[str, Decimal], units: str) 
     cost = "the price is not known"
     if "cost" in values:
         cost = f"cost {shown(values['cost'], 2)} {item['currency'] or 'currency units'}"
-    by = document["dates"]["order_by"]
+    cutoff = item.get("order_cutoff")
+    by = f"{document['dates']['order_by']}{f' {cutoff}' if cutoff else ''}"
     return f"Order {_packs(values['packs'])} ({shown(values['quantity'])} {units}) of {what} by {by}; {cost}."
 
 
@@ -152,18 +153,31 @@ def _level_sentence(document: Document, values: dict[str, Decimal], units: str) 
 
 
 def _supply_sentence(document: Document, values: dict[str, Decimal], units: str) -> str:
-    age = next(entry["age_days"] for entry in document["inputs"] if entry["name"] == "stock_on_hand")
+    age = next(entry["age_days"] for entry in document["inputs"] if entry["name"] == "stock_counted")
     counted = (
-        "with no date of the count" if age is None else f"counted {_days(Decimal(age))} ago" if age else "counted today"
+        "counted on an unknown day"
+        if age is None
+        else f"counted {_days(Decimal(age))} ago"
+        if age > 0
+        else "counted today"
     )
-    have = f"Of {shown(values['stock_on_hand'])} {units} on hand, {counted}, {shown(values['usable_stock'])} {units}"
-    coming = f"{_packs(values['open_order_packs'])} ({shown(values['open_order_quantity'])} {units}) on order"
+    have = f"Of {shown(values['stock_counted'])} {units} {counted}, {shown(values['usable_stock'])} {units}"
+    coming = f"of {_packs(values['open_order_packs'])} on order {shown(values['open_orders_in_time'])} {units}"
     need = f"{shown(values['quantity_needed'])} {units}, or {_packs(values['packs_needed'])}, are needed"
     pack = f"(a pack holds {shown(values['pack_size'])} {units})"
     limit = ""
     if values["packs"] < values["packs_needed"]:
         limit = f"; the limit on days on hand leaves room for {_packs(values['packs'])}"
-    return f"{have} can be used, and {coming} will come in time, so {need} {pack}{limit}."
+    return f"{have} can be used{_since_count(values, units)}, and {coming} count as in time, so {need} {pack}{limit}."
+
+
+def _since_count(values: dict[str, Decimal], units: str) -> str:
+    """What was taken from the count, if anything."""
+    words = {"used_since_count": "used since", "stock_committed": "committed", "stock_expired": "expired"}
+    parts = [f"{shown(values[name])} {text}" for name, text in words.items() if name in values]
+    if "received_since_count" in values:
+        parts.insert(0, f"{shown(values['received_since_count'])} received since")
+    return f" ({', '.join(parts)}; all in {units})" if parts else ""
 
 
 def _risk_sentence(values: dict[str, Decimal]) -> str:
@@ -185,6 +199,8 @@ def unsupported_numbers(text: str, document: Document) -> list[str]:
     dates = {document["as_of"], *document["dates"].values()}
     wrong = [date for date in _DATE.findall(text) if date not in dates]
     text = _DATE.sub(" ", text)
+    if cutoff := document["item"].get("order_cutoff"):
+        text = re.sub(rf"(?<![\d:]){re.escape(str(cutoff))}(?![\d:])", " ", text)
     plain, percent = _supported(document)
     for found in _NUMBER.finditer(text):
         after = text[found.end() :].lstrip()

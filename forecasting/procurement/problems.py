@@ -47,6 +47,8 @@ def find_problems(
     facts = items.assign(
         age=lots.count_age_days,
         expired=[str(from_thousandths(value)) for value in lots.expired],
+        beyond=[str(from_thousandths(value)) for value in lots.use_beyond_stock],
+        committed=[str(from_thousandths(value)) for value in lots.committed],
         blocked=[str(from_thousandths(value)) for value in lots.blocked],
         protection=np.round(protection_days, 1),
         packs=packs,
@@ -76,6 +78,13 @@ def _item_findings(
         _Finding("stock_count_undated", check, lots.counted & np.isnan(lots.count_age_days), "the count has no date"),
         _Finding("stock_count_in_future", check, lots.count_age_days < 0, "the count is dated after the run"),
         _Finding("stock_expired", check, lots.expired > 0, "{expired} dose units on the books have expired"),
+        _Finding(
+            "stock_used_up_since_count",
+            check,
+            lots.use_beyond_stock > 0,
+            "use since the count exceeds what was counted and received by {beyond} dose units: count again",
+        ),
+        _Finding("stock_committed", check, lots.committed > 0, "{committed} dose units are committed to others"),
         _Finding("stock_blocked", check, lots.blocked > 0, "{blocked} dose units are quarantined or recalled"),
         _Finding("lead_time_assumed", check, assumed, "no lead time is known: {mean_days:.0f} days are assumed"),
         _Finding("price_unknown", check, ~price_known(items), "the pack price is not known: the cost is left blank"),

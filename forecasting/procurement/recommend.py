@@ -48,11 +48,13 @@ def recommend(
     draws_seed: int,
     defaults: PolicyDefaults | None = None,
     context: dict[str, Any] | None = None,
+    since: pd.DataFrame | None = None,
 ) -> Recommendations:
     """Orders to place on each item's next order day, with their calculations, and findings.
 
     `items`: one row a facility and product (`settings.ITEM_COLUMNS`; blank settings take `defaults`), in the order of
-    the rows of `demand`. `lots`: rows as in the `stock` file. `open_orders`: `supply.COLUMNS`, with approved and
+    the rows of `demand`. `lots`: rows as in the `stock` file; `since`: what moved after the count, as
+    `since_count.since_count` gives. `open_orders`: `supply.COLUMNS`, with approved and
     exported recommendations among them. `lead_times`: as `lead_time.lead_times` gives. `context` (JSON) is stored with
     every line: releases, models. Raises `InvalidInput` with the item and rule named.
     """
@@ -60,7 +62,7 @@ def recommend(
         raise InvalidInput(f"{len(items)} items do not fit {len(demand.final)} rows of demand")
     defaults = defaults or PolicyDefaults()
     case = read_case(
-        items, demand, period, period_starts, as_of, lots, open_orders, lead_times, draws_seed, defaults, context
+        items, demand, period, period_starts, as_of, lots, since, open_orders, lead_times, draws_seed, defaults, context
     )
     blocks = [slice(first, first + BLOCK) for first in range(0, len(items), BLOCK)]
     needed, packs = np.zeros(len(items), dtype=np.int64), np.zeros(len(items), dtype=np.int64)
@@ -130,5 +132,5 @@ def _packs_without_genetic_shift(case: Case, rows: Integers, packs: Integers, si
 
 def _packs_without_expiry(plan: Plan, situation: Situation) -> Integers:
     """The orders if nothing had expired or would expire before it is used."""
-    there = situation.lots.on_hand + situation.lots.expired + situation.supply.total
+    there = situation.lots.on_hand + situation.lots.expired + plan.in_time
     return packs_for_thousandths(plan.level - there, *situation.settings.pack_rule)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.calendar import OrderDays, order_days
+from forecasting.procurement.calendar import OrderDays, days_to_open, order_days, parse_closed_dates
 from forecasting.procurement.interval import Floats
 from forecasting.procurement.lead_time import ASSUMED_COEFFICIENT_OF_VARIATION, DEFAULT_LEAD_TIME_DAYS
 from forecasting.procurement.packs import Integers, PackRule, as_decimal, to_thousandths
@@ -38,6 +38,8 @@ ITEM_COLUMNS = [
     "review_period_days",
     "max_on_hand_days",
     "order_weekdays",
+    "order_cutoff",
+    "closed_dates",
     "policy_source",
 ]
 
@@ -59,6 +61,7 @@ class Settings:
     review_days: Floats
     lead_time_mean_days: Floats
     lead_time_sd_days: Floats
+    closed_days: Floats
 
     @property
     def pack_rule(self) -> tuple[Integers, Integers, Integers]:
@@ -67,8 +70,8 @@ class Settings:
 
     @property
     def new_order_day(self) -> Floats:
-        """Days from today until an order of the next order day arrives, on average."""
-        return self.wait_days + self.lead_time_mean_days
+        """Days from today until an order of the next order day arrives, on average; closed days wait."""
+        return self.wait_days + self.lead_time_mean_days + self.closed_days
 
     @property
     def protection_days(self) -> Floats:
@@ -126,12 +129,30 @@ def read_settings(items: pd.DataFrame, days: list[OrderDays], as_of: dt.date) ->
         review_days=np.array([day.review_days for day in days], dtype=float),
         lead_time_mean_days=_floats(items["mean_days"]),
         lead_time_sd_days=_floats(items["sd_days"]),
+        closed_days=np.zeros(len(items)),
     )
 
 
 def order_days_of(items: pd.DataFrame, as_of: dt.date) -> list[OrderDays]:
     """Each item's next order day and the one after it."""
-    return _each(items, lambda row: order_days(as_of, _text(row["order_weekdays"]), _whole(row["review_period_days"])))
+    words = ("order_weekdays", "closed_dates", "order_cutoff")
+
+    def read(row: dict[str, Any]) -> OrderDays:
+        weekdays, closed, cutoff = (_text(row[word]) for word in words)
+        return order_days(as_of, weekdays, _whole(row["review_period_days"]), closed, cutoff)
+
+    return _each(items, read)
+
+
+def open_days(items: pd.DataFrame, days: Floats, as_of: dt.date) -> tuple[Floats, Floats]:
+    """`days` [item, draw] moved off their suppliers' closed days, and by how much on average [item]."""
+    moved = days
+    given = items["closed_dates"].astype(object).where(items["closed_dates"].notna(), "")
+    for words in sorted(set(given) - {""}):
+        rows = np.flatnonzero((given == words).to_numpy())
+        moved = moved.copy()
+        moved[rows] = days_to_open(parse_closed_dates(words), as_of, days[rows])
+    return moved, (moved - days).mean(axis=1)
 
 
 def _each(items: pd.DataFrame, read: Callable[[dict[str, Any]], Any]) -> list[Any]:

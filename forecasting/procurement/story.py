@@ -8,7 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 from forecasting.procurement.explanation import VERSION, Calculation, Document
-from forecasting.procurement.packs import MILLIONTHS, ROUNDING_RULE, ROUNDING_VERSION, THOUSANDTHS, from_thousandths
+from forecasting.procurement.packs import (
+    LIMIT_RULE,
+    MILLIONTHS,
+    ROUNDING_RULE,
+    ROUNDING_VERSION,
+    THOUSANDTHS,
+    from_thousandths,
+)
 from forecasting.procurement.plan import NO_LIMIT
 from forecasting.procurement.supply import SUPPLY_RULE_VERSION
 from forecasting.terms import Reason, TargetKind
@@ -16,6 +23,12 @@ from forecasting.terms import Reason, TargetKind
 DOSE_UNITS = "dose units"
 HISTORY_RULE = "history_periods_"
 """Begins the name of an input that counts the periods a cleaning rule touched."""
+RULES = {
+    "rounding": f"{ROUNDING_RULE}/{ROUNDING_VERSION}",
+    "rounding_of_limits": f"{LIMIT_RULE}/{ROUNDING_VERSION}",
+    "open_orders": str(SUPPLY_RULE_VERSION),
+}
+"""Name and version of every rule that a document was made by."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +57,15 @@ class Line:
     until_next_arrival: list[int]
     with_expiry_until_arrival: list[int]
     with_expiry_until_next_arrival: list[int]
+    with_late_until_arrival: list[int]
+    with_late_until_next_arrival: list[int]
+    late: bool
     target: int
     level: int
-    on_hand: int
+    stock: dict[str, int]
+    use_source: str
     usable: int
+    in_time: int
     orders: list[dict[str, Any]]
     pack_size: int
     storage_level: int
@@ -69,7 +87,7 @@ def tell(line: Line) -> Document:
         "version": VERSION,
         "as_of": line.as_of.isoformat(),
         "context": line.context,
-        "rules": {"rounding": f"{ROUNDING_RULE}/{ROUNDING_VERSION}", "open_orders": f"{SUPPLY_RULE_VERSION}"},
+        "rules": RULES,
         "item": line.item,
         "dates": {name: day.isoformat() if day else None for name, day in line.dates.items()},
         "inputs": sums.inputs,
@@ -94,7 +112,12 @@ def _demand(sums: Calculation, line: Line) -> None:
     sums.given("lead_time_mean_days", line.days["lead_time_mean_days"], "days", lead_time)
     sums.given("lead_time_sd_days", line.days["lead_time_sd_days"], "days", lead_time)
     sums.given("review_days", line.days["review_days"], "days", "order calendar and policy")
-    sums.step("protection_days", "sum", ["wait_days", "lead_time_mean_days", "review_days"], "days")
+    days = ["wait_days", "lead_time_mean_days", "review_days"]
+    if line.days["closed_days"]:
+        days.append(
+            sums.given("closed_days", line.days["closed_days"], "days", "days the supplier is closed, on average")
+        )
+    sums.step("protection_days", "sum", days, "days")
     sums.step("history_demand", "product", ["history_mean_per_day", "protection_days"], DOSE_UNITS)
     sums.given("baseline_demand", from_thousandths(line.baseline), DOSE_UNITS, "baseline forecast")
     sums.step("change_since_history", "difference", ["baseline_demand", "history_demand"], DOSE_UNITS)
@@ -121,8 +144,7 @@ def _level(sums: Calculation, line: Line) -> None:
 
 
 def _supply(sums: Calculation, line: Line) -> None:
-    age = line.count_age_days
-    sums.given("stock_on_hand", from_thousandths(line.on_hand), DOSE_UNITS, "stock count", age_days=age)
+    _on_hand(sums, line)
     lost = []
     if line.with_expiry_until_next_arrival != line.until_next_arrival:
         lost = [_expiry(sums, line)]
@@ -135,19 +157,56 @@ def _supply(sums: Calculation, line: Line) -> None:
     sums.step("open_order_packs", "sum", names, "packs")
     sums.given("pack_size", from_thousandths(line.pack_size), "dose units per pack", "product")
     sums.step("open_order_quantity", "product", ["open_order_packs", "pack_size"], DOSE_UNITS)
+    late = [_lateness(sums, line, "level_with_expiry" if lost else "order_up_to_level")] if line.late else []
+    sums.step("open_orders_in_time", "difference", ["open_order_quantity", *late], DOSE_UNITS)
+
+
+def _on_hand(sums: Calculation, line: Line) -> None:
+    """The count, what moved since it, and what of it cannot be used."""
+    stock = {name: from_thousandths(value) for name, value in line.stock.items()}
+    counted = sums.given("stock_counted", stock["booked"], DOSE_UNITS, "stock count", age_days=line.count_age_days)
+    there = [counted]
+    if stock["received"]:
+        there.append(sums.given("received_since_count", stock["received"], DOSE_UNITS, "receipts since the count"))
+    sums.step("stock_there", "sum", there, DOSE_UNITS)
+    sources = {
+        "used": ("used_since_count", line.use_source),
+        "committed": ("stock_committed", "committed in the stock count"),
+        "expired": ("stock_expired", "expiry dates"),
+    }
+    less = [sums.given(name, stock[key], DOSE_UNITS, source) for key, (name, source) in sources.items() if stock[key]]
+    sums.step("stock_on_hand", "difference", ["stock_there", *less], DOSE_UNITS)
 
 
 def _expiry(sums: Calculation, line: Line) -> str:
     """What stock that expires unused adds to the level: the level for demand and losses, less that for demand."""
+    samples = line.with_expiry_until_arrival, line.with_expiry_until_next_arrival
+    level = Fraction(line.level + line.stock["on_hand"] - line.usable, THOUSANDTHS)
+    _level_with(sums, line, "expiry", samples, level)
+    return sums.step("expires_unused", "difference", ["level_with_expiry", "order_up_to_level"], DOSE_UNITS)
+
+
+def _lateness(sums: Calculation, line: Line, before: str) -> str:
+    """What open orders that come too late in some draws add to the level."""
+    ordered = sums.value("open_order_quantity") * THOUSANDTHS
+    raised = sums.value(before) * THOUSANDTHS + ordered - line.in_time
+    samples = line.with_late_until_arrival, line.with_late_until_next_arrival
+    _level_with(sums, line, "late_orders", samples, Fraction(raised, THOUSANDTHS))
+    return sums.step("late_orders", "difference", ["level_with_late_orders", before], DOSE_UNITS)
+
+
+def _level_with(
+    sums: Calculation, line: Line, what: str, samples: tuple[list[int], list[int]], level: Fraction
+) -> None:
+    """The level for demand and what is lost beside it; the target speaks of demand alone."""
+    first, second = samples
     operation = f"order_up_to_{line.item['target_kind']}"
-    operands = [sums.sample("demand_and_expiry_until_next_arrival", line.with_expiry_until_next_arrival)]
+    operands = [sums.sample(f"demand_and_{what}_until_next_arrival", second)]
     if operation == "order_up_to_fill_rate":
         operation = "order_up_to_fill_rate_with_expiry"
-        operands.insert(0, sums.sample("demand_and_expiry_until_arrival", line.with_expiry_until_arrival))
+        operands.insert(0, sums.sample(f"demand_and_{what}_until_arrival", first))
         operands += ["demand_until_arrival", "demand_until_next_arrival"]
-    level = Fraction(line.level + line.on_hand - line.usable, THOUSANDTHS)
-    sums.step("level_with_expiry", operation, [*operands, "target"], DOSE_UNITS, known=level)
-    return sums.step("expires_unused", "difference", ["level_with_expiry", "order_up_to_level"], DOSE_UNITS)
+    sums.step(f"level_with_{what}", operation, [*operands, "target"], DOSE_UNITS, known=level)
 
 
 def _about(order: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +220,7 @@ def _packs(sums: Calculation, line: Line) -> None:
         sums.given("minimum_order_packs", minimum, "packs", "product"),
         sums.given("order_multiple_packs", multiple, "packs", "product"),
     ]
-    supply = ["usable_stock", "open_order_quantity"]
+    supply = ["usable_stock", "open_orders_in_time"]
     sums.step("net_need", "difference", ["order_up_to_level", *supply], DOSE_UNITS)
     sums.step("quantity_needed", "positive_part", ["net_need"], DOSE_UNITS)
     sums.step("packs_needed", "round_up_to_packs", ["quantity_needed", *rule], "packs")

@@ -1,13 +1,16 @@
 """Supply on its way: which open orders count, and when they arrive.
 
-Rule, version 1: an order counts if it is expected before the protection interval ends. One that was expected in the
-past, or that has no date, counts as arriving when a new order would, and is reported; once it is overdue for longer
-than a stated number of days it no longer counts, so that a lost order cannot hide a stock-out for ever. The same id
-counts once.
+Rule, version 2: an order counts if it is expected before the protection interval ends, and then in each draw in which
+it arrives before that. How long it still takes is the supplier's lead time scaled to the expected day, given that it
+has not come yet; where a draw has the next order slow, open orders are as slow, so that orders do not overtake each
+other. An order that has no date, or should have come with near certainty, arrives when a new order would, and is
+reported; once it is overdue for longer than a stated number of days it no longer counts, so that a lost order cannot
+hide a stock-out for ever. The same id counts once.
 """
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -15,11 +18,13 @@ import pandas as pd
 
 from forecasting.errors import InvalidInput
 from forecasting.procurement.interval import Floats
+from forecasting.procurement.lead_time import Seeds, draw_arrivals, key_seeds
 from forecasting.procurement.packs import Integers
-from forecasting.procurement.stock import pad
+from forecasting.procurement.stock import places_of
 
-SUPPLY_RULE_VERSION = 1
-COLUMNS = ["facility_id", "product_id", "packs", "expected_at", "kind", "id"]
+SUPPLY_RULE_VERSION = 2
+COLUMNS = ["facility_id", "product_id", "packs", "ordered_at", "expected_at", "kind", "id"]
+"""`ordered_at` may be blank: then the order is as old as its expected day less the mean lead time."""
 
 
 class SupplyRule(StrEnum):
@@ -38,11 +43,33 @@ COUNTED = (SupplyRule.IN_TIME.value, SupplyRule.OVERDUE.value, SupplyRule.NO_DAT
 
 @dataclasses.dataclass(frozen=True)
 class Supply:
-    """Counted supply per item, in thousandths of a dose unit: in all, and by day of arrival [item, order]."""
+    """Counted supply per item, in thousandths of a dose unit: in all, and by expected day of arrival [item, order].
+
+    `expected_lead_days` is the time from order to expected day (NaN: arrives like a new order), `elapsed_days` how much
+    of it is over, `variation` the standard deviation of lead times over their mean, `seed` [item] that of the item's
+    lead times.
+    """
 
     total: Integers
     quantity: Integers
     arrival_day: Floats
+    expected_lead_days: Floats
+    elapsed_days: Floats
+    variation: Floats
+    seed: Seeds
+
+    def arrivals(self, new_order: Floats) -> list[Floats]:
+        """Per order, the day of arrival of each draw [item, draw]; `new_order` is that of an order placed next."""
+        draws, found = new_order.shape[1], []
+        for order in range(self.quantity.shape[1]):
+            there = self.quantity[:, order] > 0
+            days = np.full(new_order.shape, np.inf)
+            lead, elapsed = self.expected_lead_days[there, order], self.elapsed_days[there, order]
+            spread = lead * self.variation[there, order]
+            drawn = draw_arrivals(lead, spread, elapsed, draws, self.seed[there])
+            days[there] = np.where(np.isnan(drawn), new_order[there], drawn)
+            found.append(days)
+        return found
 
 
 def read_open_orders(
@@ -52,12 +79,15 @@ def read_open_orders(
     as_of: dt.date,
     new_order_day: Floats,
     protection_days: Floats,
+    mean_days: Floats,
     overdue_order_days: int,
 ) -> pd.DataFrame:
     """Open orders of the items `keys`, judged: `COLUMNS` with `item`, `arrival_day`, `rule` and `counted` added.
 
-    `new_order_day` and `protection_days` [item]: days from today until a new order would arrive, and until the next
-    one after it. Raises `InvalidInput` for packs that are no whole number, or negative.
+    `new_order_day` and `protection_days` [item]: days from today until a new order would arrive, and until the next one
+    after it; `mean_days` [item] of the lead time. Also added are `elapsed_days` since the order and
+    `expected_lead_days` from the order to its expected day (NaN if unknown). Raises `InvalidInput` for packs that are
+    no whole number, or negative.
     """
     orders = open_orders.reindex(columns=COLUMNS).reset_index(drop=True)
     orders["item"] = keys.get_indexer(pd.MultiIndex.from_frame(orders[["facility_id", "product_id"]]))
@@ -66,8 +96,7 @@ def read_open_orders(
     if not np.all((packs >= 0) & (packs == np.floor(packs))):
         raise InvalidInput("packs of an open order must be a whole number, 0 or more")
     item = orders["item"].to_numpy()
-    expected = (pd.to_datetime(orders["expected_at"]).dt.normalize() - pd.Timestamp(as_of)).dt.days
-    day = expected.to_numpy(dtype=float, na_value=np.nan)
+    day = _days_from(orders["expected_at"], as_of)
     conditions = {
         SupplyRule.REPEATED: orders.duplicated(["item", "id"]).to_numpy() & orders["id"].notna().to_numpy(),
         SupplyRule.NO_DATE: np.isnan(day),
@@ -80,13 +109,46 @@ def read_open_orders(
     orders["counted"] = orders["rule"].isin(COUNTED)
     orders["packs"] = packs.astype(np.int64)
     orders["arrival_day"] = np.where(orders["rule"].isin(COUNTED[1:]), new_order_day[item], day)
+    age = -_days_from(orders["ordered_at"], as_of)
+    elapsed = np.where(np.isnan(age), np.maximum(mean_days[item] - day, 0.0), age)
+    orders["elapsed_days"] = np.nan_to_num(elapsed)
+    orders["expected_lead_days"] = np.where(day + elapsed > 0, day + elapsed, np.nan)
     return orders.reset_index(drop=True)
 
 
-def supply_from(orders: pd.DataFrame, pack_size: Integers) -> Supply:
-    """What the counted orders bring, per item; `pack_size` [item] in thousandths of a dose unit."""
+def _days_from(moments: pd.Series, as_of: dt.date) -> Floats:
+    days = (pd.to_datetime(moments) - pd.Timestamp(as_of)).dt.total_seconds() / 86_400
+    return np.asarray(days, dtype=np.float64)
+
+
+def supply_from(
+    orders: pd.DataFrame, pack_size: Integers, mean_days: Floats, sd_days: Floats, seed_keys: Sequence[str]
+) -> Supply:
+    """What the counted orders bring, per item.
+
+    `pack_size` [item] in thousandths of a dose unit; `mean_days` and `sd_days` [item] of the lead time, and
+    the `seed_keys` [item] of its draws.
+    """
     counted = orders[orders["counted"]]
     item = counted["item"].to_numpy(dtype=np.intp)
     quantity = counted["packs"].to_numpy(dtype=np.int64) * pack_size[item]
-    by_day, day = pad(item, len(pack_size), counted["arrival_day"].to_numpy(dtype=float), quantity)
-    return Supply(by_day.sum(axis=1), by_day, day)
+    day = counted["arrival_day"].to_numpy(dtype=float)
+    rows, places, width = places_of(item, day, quantity)
+    at = item[rows], places
+
+    def spread(values: np.ndarray, empty: float, dtype: type = np.float64) -> np.ndarray:
+        padded: np.ndarray = np.full((len(pack_size), width), empty, dtype=dtype)
+        padded[at] = values[rows]
+        return padded
+
+    variation = np.divide(sd_days, mean_days, out=np.zeros_like(sd_days), where=mean_days > 0)
+    quantities = spread(quantity, 0, np.int64)
+    return Supply(
+        total=quantities.sum(axis=1),
+        quantity=quantities,
+        arrival_day=spread(day, np.inf),
+        expected_lead_days=spread(counted["expected_lead_days"].to_numpy(dtype=float), np.nan),
+        elapsed_days=spread(counted["elapsed_days"].to_numpy(dtype=float), 0.0),
+        variation=spread(variation[item], 0.0),
+        seed=key_seeds(seed_keys),
+    )

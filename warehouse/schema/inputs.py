@@ -123,6 +123,12 @@ class Supplier(Base):
     order_weekdays: Mapped[str | None] = column(
         sa.String, "Days orders are taken, e.g. 'Mon;Thu'; blank = every working day."
     )
+    order_cutoff: Mapped[str | None] = column(
+        sa.String, "Time of day until which orders are taken, e.g. '14:30'; blank = the whole day."
+    )
+    closed_dates: Mapped[str | None] = column(
+        sa.String, "Days without orders or deliveries, e.g. '2026-12-25;2026-12-26'."
+    )
     minimum_order_value: Mapped[Decimal | None] = column(
         ExactDecimal, "Smallest order value accepted.", AtLeast(0), unit="currency"
     )
@@ -193,6 +199,9 @@ class Stock(Base):
     expiry_date: Mapped[dt.date | None] = column(sa.Date, "Last day it may be used; blank = unknown.")
     status: Mapped[str] = column(
         sa.String, "Whether it may be used.", OneOf.of(StockStatus), default=StockStatus.AVAILABLE.value
+    )
+    committed: Mapped[float | None] = column(
+        sa.Float, "Of the quantity, promised to someone else; blank = nothing.", AtLeast(0), unit="dose units"
     )
 
 

@@ -314,7 +314,9 @@ class LeadTime(Base):
     sd_days: Mapped[float] = column(sa.Float, "Standard deviation.", AtLeast(0), unit="days")
     observations: Mapped[int] = column(sa.Integer, "Receipts it rests on.", AtLeast(0), unit="receipts")
     source: Mapped[str] = column(
-        sa.String, "receipts, supplier or assumed.", OneOf(("receipts", "supplier", "assumed"))
+        sa.String,
+        "receipts of the product, supplier_receipts (of its other products), supplier (stated) or assumed.",
+        OneOf(("receipts", "supplier_receipts", "supplier", "assumed")),
     )
 
 

@@ -66,8 +66,8 @@ def no_steps() -> pd.DataFrame:
 
 def open_orders(*rows: dict[str, Any]) -> pd.DataFrame:
     usual = {"facility_id": "north", "product_id": "product-0000", "packs": 1, "kind": "open order", "id": "PO-1"}
-    columns = ["facility_id", "product_id", "packs", "expected_at", "kind", "id"]
-    return pd.DataFrame([usual | {"expected_at": AS_OF} | row for row in rows], columns=columns)
+    columns = ["facility_id", "product_id", "packs", "ordered_at", "expected_at", "kind", "id"]
+    return pd.DataFrame([usual | {"expected_at": AS_OF, "ordered_at": None} | row for row in rows], columns=columns)
 
 
 @pytest.fixture(scope="session")

@@ -126,3 +126,27 @@ def test_thousandths_survive_the_way_to_decimals_and_back(value):
 def test_a_fourth_decimal_is_refused_rather_than_rounded():
     with pytest.raises(InvalidInput, match="three decimals"):
         p.to_thousandths([Decimal("0.0005")])
+
+
+@given(st.integers(-3, 60), rules)
+def test_what_is_acceptable_is_what_rounding_leaves_as_it_is(packs, rule):
+    kept = packs >= 0 and p.packs_for(packs * rule.pack_size, rule) == packs
+    columns = (np.array([value]) for value in (packs, rule.minimum_order_packs, rule.order_multiple_packs))
+    assert p.acceptable(*columns)[0] == kept
+    if kept:
+        p.require_acceptable(packs, rule)
+    else:
+        with pytest.raises(InvalidInput, match="minimum order|multiple"):
+            p.require_acceptable(packs, rule)
+
+
+def test_field_note_2__units_packs_and_milligrams_round_trip_exactly_in_ten_thousand_random_cases():
+    rng = np.random.default_rng(5)
+    columns = (rng.integers(low, high, 10_000).tolist() for low, high in ((1, 10**6), (1, 10**5), (0, 500)))
+    for size, strength, packs in zip(*columns, strict=True):
+        rule = p.PackRule(Decimal(size).scaleb(-3))
+        quantity = p.quantity_of(packs, rule)
+        milligrams = p.milligrams_of(quantity, Decimal(strength).scaleb(-2), "mcg")
+        assert p.quantity_for_milligrams(milligrams, Decimal(strength).scaleb(-2), "mcg") == quantity
+        assert p.packs_for(quantity, rule) == packs == p.packs_within(quantity, rule)
+        assert p.from_thousandths(int(p.to_thousandths([quantity])[0])) == quantity

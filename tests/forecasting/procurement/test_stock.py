@@ -94,3 +94,10 @@ def test_stock_below_zero_counts_as_none_and_is_marked():
 def test_an_unknown_status_is_refused():
     with pytest.raises(InvalidInput, match="lost"):
         read_lots(KEYS, rows({"status": "lost"}), AS_OF)
+
+
+def test_a_lot_that_has_expired_changes_nothing_of_the_lots_that_have_not():
+    demand = CumulativeDemand(np.full((1, 4, 1), 14.0), np.array([0.0, 7, 14, 21, 28]))
+    found = read_lots(KEYS[:1], rows({"expiry_date": dt.date(2026, 11, 1)}, {"expiry_date": None}), AS_OF)
+    assert (found.on_hand[0], found.expired[0]) == (10_000, 10_000)
+    assert usable_stock(found.quantity, found.last_day, demand, np.array([[14.0]]))[0, 0] == 10_000
