@@ -108,7 +108,7 @@ def _supply_files(lines: pd.DataFrame, products: pd.DataFrame, as_of: dt.date, s
     return {
         "stock": supply.stock(lines, as_of, seed),
         "open_orders": supply.open_orders(lines, as_of, seed),
-        "suppliers": supply.suppliers(),
+        "suppliers": supply.suppliers(as_of),
         "receipts": supply.receipts(lines, as_of, seed),
         "policies": supply.policies(lines),
         "alternatives": supply.alternatives(set(products["drug"]), as_of),

@@ -38,14 +38,24 @@ def usual_lines(expected: pd.DataFrame, products: pd.DataFrame, as_of: dt.date) 
     return lines.sort_values(["facility_id", "product_id"], ignore_index=True)
 
 
-def suppliers() -> pd.DataFrame:
-    """The `suppliers` file: three wholesalers.
+def suppliers(as_of: dt.date) -> pd.DataFrame:
+    """The `suppliers` file: three wholesalers, closed on the public holidays around the next turn of the year.
 
-    >>> len(suppliers())
-    3
+    >>> suppliers(dt.date(2026, 11, 23))["closed_dates"].iloc[0]
+    '2026-12-25;2026-12-28;2027-01-01'
     """
     rows = table("suppliers")
-    return rows.assign(minimum_order_value=rows["minimum_order_value"].map(lambda value: Decimal(f"{value:.2f}")))
+    closed = (*_christmas(as_of.year), dt.date(as_of.year + 1, 1, 1))
+    return rows.assign(
+        minimum_order_value=rows["minimum_order_value"].map(lambda value: Decimal(f"{value:.2f}")),
+        closed_dates=";".join(day.isoformat() for day in closed),
+    )
+
+
+def _christmas(year: int) -> tuple[dt.date, dt.date]:
+    """The two working days that an English Christmas takes."""
+    working = [day for number in range(25, 31) if (day := dt.date(year, 12, number)).weekday() < 5]
+    return working[0], working[1]
 
 
 def month_of_packs(lines: pd.DataFrame) -> np.ndarray:
@@ -124,7 +134,7 @@ def stock(lines: pd.DataFrame, as_of: dt.date, seed: int) -> pd.DataFrame:
     """The `stock` file: lots on hand at the latest count of each site.
 
     About a third of the lines is below what lead time and review period need. The first site has two products with
-    nothing left, one expired lot, one in quarantine, and some that expire soon.
+    nothing left, one expired lot, one in quarantine, one promised in part, and some that expire soon.
     """
     rng = stream(seed, 10)
     kinds = STOCK_KINDS.iloc[rng.choice(len(STOCK_KINDS), len(lines), p=STOCK_KINDS["share"].to_numpy())]
@@ -139,7 +149,8 @@ def stock(lines: pd.DataFrame, as_of: dt.date, seed: int) -> pd.DataFrame:
     lots.loc[special[8], "status"] = StockStatus.QUARANTINED.value
     soon = rng.choice(lots.index[lots["quantity"] > 0].difference(special), 8, replace=False)
     lots.loc[soon, "expiry_date"] = pd.Timestamp(as_of) + pd.to_timedelta(rng.integers(5, 45, 8), unit="D")
-    return lots
+    promised = lots.index == special[10]
+    return lots.assign(committed=(lots["quantity"] / 2).round().where(promised))
 
 
 def _lots(lines: pd.DataFrame, as_of: dt.date, rng: np.random.Generator) -> pd.DataFrame:

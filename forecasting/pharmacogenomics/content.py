@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("recommendation_id", "source", "guideline_id", "version", "year", "pmid", "drug", "population"),
             *("gene_1", "lookup_key_1", "gene_2", "lookup_key_2", "action", "dose_factor_low", "dose_factor_high"),
             *("dose_cap_mg_per_day", "absolute_dose_mg_per_day", "applies_to", "alternatives", "strength"),
-            *("fallback", "acted_share", "acted_basis", "table_date"),
+            "table_date",
         ),
         "population_share": ("drug", "population", "share", "basis"),
         "usual_daily_dose": ("drug", "usual_daily_dose_mg", "atc", "rxcui", "basis", "source"),
@@ -45,7 +45,6 @@ NUMBERS = frozenset(
     {
         *("frequency", "n_subjects", "activity_score_low", "activity_score_high", "share", "usual_daily_dose_mg"),
         *("dose_factor_low", "dose_factor_high", "dose_cap_mg_per_day", "absolute_dose_mg_per_day", "effective_size"),
-        "acted_share",
     }
 )
 """Columns that hold numbers (missing: NaN); all others hold text."""

@@ -144,7 +144,8 @@ def test_the_backtest_fits_a_hundred_columns_and_writes_its_pictures(planned, tm
         check=True,
         timeout=120,
     )
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    # the names of written files are as long as their folder's
+    assert all(len(line) <= 100 for line in done.stdout.splitlines() if not line.endswith(".svg"))
     for said in ("Backtest: ", "By segment", "By horizon", "quantile loss", "coverage 95", "genetic adds", "Overrides"):
         assert said in done.stdout
     assert "…" not in done.stdout

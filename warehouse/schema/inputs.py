@@ -36,9 +36,6 @@ class Facility(Base):
     successor_id: Mapped[str | None] = column(
         sa.String, "Site that carries on its demand after closed_on.", Refers("facilities", "facility_id")
     )
-    share_male: Mapped[float | None] = column(
-        sa.Float, "Share of males among the people served, for X-linked genes; blank = half.", AtLeast(0), AtMost(1)
-    )
 
 
 class Ancestry(Base):

@@ -153,18 +153,6 @@ class Guidance(Base):
     )
     alternatives: Mapped[str | None] = column(sa.String, "Drugs the guideline names, separated by ';'.")
     strength: Mapped[str] = column(sa.String, "Strength of the recommendation.", OneOf.of(Strength))
-    fallback: Mapped[str | None] = column(
-        sa.String, "What the guideline asks for where no alternative can be used: an action and its numbers."
-    )
-    acted_share: Mapped[float | None] = column(
-        sa.Float,
-        "Planning assumption: share of the row's patients for whom it is acted on, of those for whom a strong row "
-        "would be; blank = all.",
-        AtLeast(0),
-        AtMost(1),
-        unit="share",
-    )
-    acted_basis: Mapped[str | None] = column(sa.String, "What acted_share rests on.")
     table_date: Mapped[str | None] = column(sa.String, "Date of the publisher's table that the row was taken from.")
 
 

@@ -57,18 +57,8 @@ def upgrade() -> None:
     with op.batch_alter_table('default_alternatives', schema=None) as batch_op:
         batch_op.add_column(sa.Column('therapy', sa.String(), nullable=True, comment='What both drugs are given for.'))
 
-    with op.batch_alter_table('facilities', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('share_male', sa.Float(), nullable=True, comment='Share of males among the people served, for X-linked genes; blank = half.'))
-        batch_op.create_check_constraint(batch_op.f('ck_facilities_share_male_at_least_0'), 'share_male >= 0')
-        batch_op.create_check_constraint(batch_op.f('ck_facilities_share_male_at_most_1'), 'share_male <= 1')
-
     with op.batch_alter_table('guidance', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('fallback', sa.String(), nullable=True, comment='What the guideline asks for where no alternative can be used: an action and its numbers.'))
-        batch_op.add_column(sa.Column('acted_share', sa.Float(), nullable=True, comment='Planning assumption: share of the row\'s patients for whom it is acted on, of those for whom a strong row would be; blank = all.'))
-        batch_op.add_column(sa.Column('acted_basis', sa.String(), nullable=True, comment='What acted_share rests on.'))
         batch_op.add_column(sa.Column('table_date', sa.String(), nullable=True, comment="Date of the publisher's table that the row was taken from."))
-        batch_op.create_check_constraint(batch_op.f('ck_guidance_acted_share_at_least_0'), 'acted_share >= 0')
-        batch_op.create_check_constraint(batch_op.f('ck_guidance_acted_share_at_most_1'), 'acted_share <= 1')
 
     with op.batch_alter_table('usual_daily_doses', schema=None) as batch_op:
         batch_op.alter_column('usual_daily_dose_mg',
@@ -88,17 +78,7 @@ def downgrade() -> None:
                nullable=False)
 
     with op.batch_alter_table('guidance', schema=None) as batch_op:
-        batch_op.drop_constraint(batch_op.f('ck_guidance_acted_share_at_most_1'), type_='check')
-        batch_op.drop_constraint(batch_op.f('ck_guidance_acted_share_at_least_0'), type_='check')
         batch_op.drop_column('table_date')
-        batch_op.drop_column('acted_basis')
-        batch_op.drop_column('acted_share')
-        batch_op.drop_column('fallback')
-
-    with op.batch_alter_table('facilities', schema=None) as batch_op:
-        batch_op.drop_constraint(batch_op.f('ck_facilities_share_male_at_most_1'), type_='check')
-        batch_op.drop_constraint(batch_op.f('ck_facilities_share_male_at_least_0'), type_='check')
-        batch_op.drop_column('share_male')
 
     with op.batch_alter_table('default_alternatives', schema=None) as batch_op:
         batch_op.drop_column('therapy')
