@@ -75,14 +75,14 @@ def acting(genetics: Genetics, effects: LearnedEffects | None, run: PlanningRun)
     """Every site's therapies with the exposure as it acts."""
     if effects is None:
         return genetics.by_site
+    rows = {site: row for row, site in enumerate(effects.facility_ids)}  # a site without therapies has none
     place = {label: number for number, label in enumerate(effects.groups)}
     by_site = {}
     for site, therapies in genetics.by_site.items():
-        row = effects.facility_ids.index(site)
-        numbers = [[place[label] for label in one.groups] for one in therapies]
+        cells = [(rows[site], [place[label] for label in one.groups]) for one in therapies]
         by_site[site] = [
-            with_effect(one, effects.mean[row, number], effects.delay[row, number], run.period.mean_days)
-            for one, number in zip(therapies, numbers, strict=True)
+            with_effect(one, effects.mean[cell], effects.delay[cell], run.period.mean_days)
+            for one, cell in zip(therapies, cells, strict=True)
         ]
     return by_site
 

@@ -153,7 +153,8 @@ def test_the_history_is_un_mixed_with_the_guidance_of_its_day(planned: Any, acti
     plain = (exposure > 0) & (np.abs(leaving - share) < 1e-6)
     assert plain.sum() > 0.9 * (exposure > 0).sum()
     expected = dispensed * (1 - at_origin * share) / (1 - exposure * share)
-    assert site["quantity"].to_numpy()[plain] == pytest.approx(expected[plain], rel=1e-6)
+    # the two runs learn a strength each, almost the same
+    assert site["quantity"].to_numpy()[plain] == pytest.approx(expected[plain], rel=1e-3)
 
 
 def test_moves_of_every_era_are_conserved(activated: Any) -> None:
