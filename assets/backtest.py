@@ -72,7 +72,7 @@ def _one_origin(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int) 
     moved_past = dataclasses.replace(past, values=reference_values(past, at_origin))
     changed = ((moved_past.values != past.values) & np.isfinite(past.values)).any()
     # the forecast of a history that nothing moves is there already
-    reference = forecast_sites(moved_past, horizon) if changed else baseline
+    reference = forecast_sites(moved_past, horizon, dispensed=past) if changed else baseline
     mean, moved = planned_means(reference.mean, past, at_origin)
     ratio = np.divide(mean, reference.mean, out=np.ones_like(mean), where=reference.mean > 0)[:, :, None]
     steps = {

@@ -4,6 +4,7 @@ Which process works on a group is the Dagster executor's business. How many grou
 does what depends on its own series alone, and what series learn from one another is learned of all of them at the end.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,7 @@ from warehouse.settings import Settings
 BETWEEN_STEPS = "between_steps"
 """Resource key of the IO manager that hands a group's arrays from step to step."""
 
-INPUTS = ("runs", "reference_demand", "products", "facilities")
+INPUTS = ("runs", "clean_demand", "reference_demand", "products", "facilities")
 FACTS = table_facts(BaselineForecast, DEMAND)
 
 
@@ -46,12 +47,16 @@ def forecast_groups(panel: DemandPanel, groups: int) -> list[DemandPanel]:
 
 @dg.op(out=dg.DynamicOut(io_manager_key=BETWEEN_STEPS))
 def site_groups(
-    runs: pd.DataFrame, reference_demand: pd.DataFrame, products: pd.DataFrame, facilities: pd.DataFrame
+    runs: pd.DataFrame,
+    clean_demand: pd.DataFrame,
+    reference_demand: pd.DataFrame,
+    products: pd.DataFrame,
+    facilities: pd.DataFrame,
 ) -> Iterator[dg.DynamicOutput[tuple[DemandPanel, int]]]:
     """The panel to forecast, a group of sites for each worker."""
     run = PlanningRun.from_frame(runs)
     panel, _ = _to_forecast(run, reference_demand, products, facilities)
-    flat, _ = share_season(panel, run.horizon)
+    flat, _ = share_season(panel, run.horizon, dispensed=_as_dispensed(panel, clean_demand, run))
     for number, group in enumerate(forecast_groups(flat, Settings.from_environment().workers)):
         yield dg.DynamicOutput((group, run.horizon), mapping_key=f"group_{number:04d}")
 
@@ -67,6 +72,7 @@ def group_forecast(group: tuple[DemandPanel, int]) -> OwnForecasts:
 def baseline_of_groups(
     forecasts: list[OwnForecasts],
     runs: pd.DataFrame,
+    clean_demand: pd.DataFrame,
     reference_demand: pd.DataFrame,
     products: pd.DataFrame,
     facilities: pd.DataFrame,
@@ -74,7 +80,7 @@ def baseline_of_groups(
     """The groups put together, and what sound series teach one another."""
     run = PlanningRun.from_frame(runs)
     panel, problems = _to_forecast(run, reference_demand, products, facilities)
-    flat, season = share_season(panel, run.horizon)
+    flat, season = share_season(panel, run.horizon, dispensed=_as_dispensed(panel, clean_demand, run))
     frame = with_season(calibrated(flat, OwnForecasts.joined(forecasts)), season).to_frame()
     return Staged(_nothing_after_withdrawal(frame, products).assign(as_of=run.as_of), problems)
 
@@ -86,11 +92,16 @@ def baseline_of_groups(
     kinds=FACTS["kinds"],
 )
 def baseline_forecasts(
-    runs: pd.DataFrame, reference_demand: pd.DataFrame, products: pd.DataFrame, facilities: pd.DataFrame
+    runs: pd.DataFrame,
+    clean_demand: pd.DataFrame,
+    reference_demand: pd.DataFrame,
+    products: pd.DataFrame,
+    facilities: pd.DataFrame,
 ) -> Any:
     """Demand to come if testing stayed where it is: mean, calibrated quantiles, and what sample paths need."""
-    groups = site_groups(runs, reference_demand, products, facilities)
-    return baseline_of_groups(groups.map(group_forecast).collect(), runs, reference_demand, products, facilities)
+    groups = site_groups(runs, clean_demand, reference_demand, products, facilities)
+    made = groups.map(group_forecast).collect()
+    return baseline_of_groups(made, runs, clean_demand, reference_demand, products, facilities)
 
 
 def _to_forecast(
@@ -117,6 +128,14 @@ def _to_forecast(
         for site in sorted(set(closed) & set(panel.facility_ids))
     ]
     return panel.select(sold & known & ~gone), problems_frame([*silent, *ended])
+
+
+def _as_dispensed(panel: DemandPanel, clean_demand: pd.DataFrame, run: PlanningRun) -> DemandPanel:
+    """The panel's series and periods, with what was dispensed."""
+    clean = known_panel(clean_demand, run)
+    place = {key: row for row, key in enumerate(zip(clean.facility_ids, clean.product_ids, strict=True))}
+    rows = [place[key] for key in zip(panel.facility_ids, panel.product_ids, strict=True)]
+    return dataclasses.replace(panel, values=clean.values[rows, -panel.values.shape[1] :])
 
 
 def _closed(facilities: pd.DataFrame, as_of: Any) -> list[str]:

@@ -154,7 +154,7 @@ def _errors(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int, run:
     by_site = acting(then, _learn(past, then, run), run)
     moved = dataclasses.replace(past, values=reference_values(past, by_site))
     without = forecast_sites(past, horizon, origins=BACKTEST_WINDOWS).mean
-    reference = forecast_sites(moved, horizon, origins=BACKTEST_WINDOWS).mean
+    reference = forecast_sites(moved, horizon, origins=BACKTEST_WINDOWS, dispensed=past).mean
     planned, touched = planned_means(reference, past, by_site)
     names = {"facility_id": past.facility_ids, "product_id": past.product_ids}
     sums = {

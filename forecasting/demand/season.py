@@ -15,13 +15,17 @@ LEAST_SITES = 2
 DAYS_A_YEAR = 365.25
 
 
-def share_season(panel: DemandPanel, horizon: int) -> tuple[DemandPanel, np.ndarray]:
+def share_season(
+    panel: DemandPanel, horizon: int, *, dispensed: DemandPanel | None = None
+) -> tuple[DemandPanel, np.ndarray]:
     """The panel without the season its products' sites share, and the factor [series, horizon] that brings it back.
 
     For weeks and days; other periods, and products with fewer than `LEAST_SITES` sites of two years or more, come back
     as they are with factor 1. The pattern is the precision-weighted mean of the sites' harmonics on the log scale,
     shrunk by the share of its power that noise would show as well; what a site's season has of its own stays in. Sites
     whose history is not `sound` follow the pattern and have no say in it; a history that never changes has no season.
+    `dispensed`: the same series as they were dispensed, to learn the pattern from; otherwise a site whose history was
+    moved to another exposure would change the season of sites that nothing moved.
 
     >>> import datetime as dt
     >>> wave = 100 * np.exp(0.3 * np.sin(2 * np.pi * np.arange(208) / 52.18))
@@ -33,13 +37,14 @@ def share_season(panel: DemandPanel, horizon: int) -> tuple[DemandPanel, np.ndar
     factor = np.ones((len(panel.values), horizon))
     if panel.period not in (Period.WEEK, Period.DAY):
         return panel, factor
-    columns, per_year = panel.values.shape[1], DAYS_A_YEAR / panel.period.mean_days
-    years = (columns - first_known(panel.values)) / per_year
-    changes = np.fmax.reduce(panel.values, axis=1) > np.fmin.reduce(panel.values, axis=1)
+    seen = panel if dispensed is None else dispensed
+    columns, per_year = seen.values.shape[1], DAYS_A_YEAR / panel.period.mean_days
+    years = (columns - first_known(seen.values)) / per_year
+    changes = np.fmax.reduce(seen.values, axis=1) > np.fmin.reduce(seen.values, axis=1)
     usable = np.flatnonzero((years >= MINIMUM_YEARS) & changes)
     if len(usable) < LEAST_SITES:
         return panel, factor
-    pattern = _shared_pattern(panel, usable, horizon, per_year)
+    pattern = _shared_pattern(seen, usable, horizon, per_year)
     values = panel.values.copy()
     values[usable] *= np.exp(-pattern[:, :columns])
     factor[usable] = np.exp(pattern[:, columns:])
@@ -62,12 +67,14 @@ def _shared_pattern(panel: DemandPanel, usable: np.ndarray, horizon: int, per_ye
     return (kept[product][:, None, :] @ waves)[:, 0]
 
 
-def forecast_sites(panel: DemandPanel, horizon: int, *, origins: int = 12) -> PanelForecast:
-    """`forecast_panel` of the panel without the season its sites share, the season then put back.
+def forecast_sites(
+    panel: DemandPanel, horizon: int, *, origins: int = 12, dispensed: DemandPanel | None = None
+) -> PanelForecast:
+    """`forecast_panel` of the panel without the season its sites share (`share_season`), the season then put back.
 
     `actual` and `predicted` of the result are without that season.
     """
-    flat, factor = share_season(panel, horizon)
+    flat, factor = share_season(panel, horizon, dispensed=dispensed)
     return with_season(forecast_panel(flat, horizon, origins=origins), factor)
 
 
