@@ -272,6 +272,11 @@ class DecisionOut(BaseModel):
     recommendation: RecommendationOut
 
 
+def _batch_config(row: dict[str, Any]) -> ConfigDict:
+    """Settings of a batch whose example holds this one row."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rows": [row]}]})
+
+
 class BatchIn(Strict):
     """Rows, each judged on its own."""
 
@@ -281,95 +286,59 @@ class BatchIn(Strict):
 class StockIn(BatchIn):
     """Counted stock, one row per lot."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "rows": [
-                        {
-                            "facility_id": "north",
-                            "product_id": "clopidogrel-75-tab",
-                            "counted_at": "2026-11-23T06:00:00Z",
-                            "lot": "A123",
-                            "quantity": 280,
-                            "expiry_date": "2027-08-31",
-                            "status": "available",
-                        }
-                    ]
-                }
-            ]
-        },
+    model_config = _batch_config(
+        {
+            "facility_id": "north",
+            "product_id": "clopidogrel-75-tab",
+            "counted_at": "2026-11-23T06:00:00Z",
+            "lot": "A123",
+            "quantity": 280,
+            "expiry_date": "2027-08-31",
+            "status": "available",
+        }
     )
 
 
 class DispensingIn(BatchIn):
     """Quantity dispensed in dose units, one row per site, product and period; negative = return."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "rows": [
-                        {
-                            "facility_id": "north",
-                            "product_id": "clopidogrel-75-tab",
-                            "period_start": "2026-11-16",
-                            "quantity": 612,
-                        }
-                    ]
-                }
-            ]
-        },
+    model_config = _batch_config(
+        {
+            "facility_id": "north",
+            "product_id": "clopidogrel-75-tab",
+            "period_start": "2026-11-16",
+            "quantity": 612,
+        }
     )
 
 
 class OpenOrdersIn(BatchIn):
     """Packs still to come, one row per order, product and site."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "rows": [
-                        {
-                            "order_id": "PGX00000012",
-                            "facility_id": "north",
-                            "product_id": "clopidogrel-75-tab",
-                            "packs": 40,
-                            "ordered_at": "2026-11-23",
-                            "expected_at": "2026-11-25",
-                        }
-                    ]
-                }
-            ]
-        },
+    model_config = _batch_config(
+        {
+            "order_id": "PGX00000012",
+            "facility_id": "north",
+            "product_id": "clopidogrel-75-tab",
+            "packs": 40,
+            "ordered_at": "2026-11-23",
+            "expected_at": "2026-11-25",
+        }
     )
 
 
 class ReceiptsIn(BatchIn):
     """Packs that arrived, one row per order, product, site and day."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "rows": [
-                        {
-                            "order_id": "PGX00000012",
-                            "facility_id": "north",
-                            "product_id": "clopidogrel-75-tab",
-                            "packs": 40,
-                            "ordered_at": "2026-11-23",
-                            "received_at": "2026-11-25",
-                        }
-                    ]
-                }
-            ]
-        },
+    model_config = _batch_config(
+        {
+            "order_id": "PGX00000012",
+            "facility_id": "north",
+            "product_id": "clopidogrel-75-tab",
+            "packs": 40,
+            "ordered_at": "2026-11-23",
+            "received_at": "2026-11-25",
+        }
     )
 
 

@@ -12,6 +12,7 @@ from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.staged import Staged
 from assets.table_asset import DEMAND, table_out
+from forecasting.demand.backtest import held_out
 from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel
 from forecasting.population import TherapyAtSite
@@ -138,15 +139,13 @@ def _value_added(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> pd
 
 def _cuts(panel: DemandPanel, horizon: int) -> list[tuple[int, int]]:
     periods = panel.values.shape[1]
-    held_out = min(horizon, int((periods - LEAST_YEARS * panel.period.per_year) // ORIGINS))
-    return [(periods - held_out * back, held_out) for back in range(1, ORIGINS + 1)] if held_out >= 1 else []
+    length = min(horizon, int((periods - LEAST_YEARS * panel.period.per_year) // ORIGINS))
+    return [(periods - length * back, length) for back in range(1, ORIGINS + 1)] if length >= 1 else []
 
 
 def _errors(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int, run: PlanningRun) -> pd.DataFrame:
     """Absolute errors of each series from one origin: facility_id, product_id, demand, error_without, error_with."""
-    actual = panel.values[:, cut : cut + horizon]
-    usable = np.isfinite(panel.values[:, :cut]).any(axis=1) & np.isfinite(actual).any(axis=1)
-    past, actual = panel.until(cut).select(usable), actual[usable]
+    past, actual = held_out(panel, cut, horizon)
     then = dataclasses.replace(
         genetics,
         by_site={site: [one.seen_from(cut, horizon) for one in genetics.at(site)] for site in genetics.by_site},
