@@ -105,7 +105,10 @@ def _narcolepsy(folder: Path) -> DemandPanel:
     """Issues at English hospital trusts: trust x strength of narcolepsy and ADHD drugs, monthly 2019-01 to 2021-10."""
     source = pd.read_csv(folder / "scmd_adhd_narcolepsy_trust_month.csv.gz", dtype={"vmp_snomed_code": str})
     rows = _rows(source, "ods_code", ["vmp_snomed_code"], "year_month", "total_quantity")
-    return started(from_rows(rows, Period.MONTH), 6)
+    panel = from_rows(rows, Period.MONTH)
+    # the published selection: silence is zero from the panel's first month on, demand in four months before any origin
+    whole = dataclasses.replace(panel, values=np.nan_to_num(panel.values))
+    return whole.select((whole.values[:, :22] > 0).sum(axis=1) >= 4)
 
 
 @panel("pharm", Protocol(horizon=13, origins=8, step=13))

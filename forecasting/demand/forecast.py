@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from forecasting.demand.dependence import common_correlations, step_correlations
-from forecasting.demand.intervals import LEVELS, LogErrors, conformal_quantiles, count_quantiles, quantiles_of
+from forecasting.demand.intervals import (
+    LEVELS,
+    OriginErrors,
+    Scale,
+    conformal_quantiles,
+    count_quantiles,
+    quantiles_of,
+)
 from forecasting.demand.models import cap
 from forecasting.demand.selection import Model, rolling_candidates, season_cycle, select_model
 from forecasting.demand.series import KEY, DemandPanel, sound
@@ -157,16 +164,14 @@ def calibrated(panel: DemandPanel, own: OwnForecasts) -> PanelForecast:
     values, model = panel.values, own.model
     horizon = own.middle.shape[1]
     errors = np.log1p(own.actual) - np.log1p(own.predicted)
-    speaks = sound(panel) & LogErrors(errors).varied
+    speaks = sound(panel) & OriginErrors(errors).varied
     last = values.shape[1]
     return PanelForecast(
         facility_ids=panel.facility_ids,
         product_ids=panel.product_ids,
         starts=tuple(panel.period.step(panel.first_start, last + ahead) for ahead in range(horizon)),
         mean=own.mean,
-        quantiles=_quantiles(
-            values, own.middle, errors, model != Model.INTERMITTENT, speaks, season_cycle(panel.period)
-        ),
+        quantiles=_quantiles(values, own, speaks, season_cycle(panel.period)),
         model=model,
         autocorrelation=step_correlations(errors, speaks),
         common_correlation=common_correlations(np.where(speaks[:, None, None], errors, np.nan), panel.product_ids),
@@ -192,17 +197,26 @@ def _silent(panel: DemandPanel) -> np.ndarray:
     return ~np.isfinite(panel.values).any(axis=1)
 
 
-def _quantiles(
-    values: np.ndarray, middle: np.ndarray, errors: np.ndarray, dense: np.ndarray, speaks: np.ndarray, cycle: int
-) -> np.ndarray:
+def _quantiles(values: np.ndarray, own: OwnForecasts, speaks: np.ndarray, cycle: int) -> np.ndarray:
+    middle, dense = own.middle, own.model != Model.INTERMITTENT
     quantiles = np.empty((*middle.shape, len(LEVELS)))
     if dense.any():
-        quantiles[dense] = conformal_quantiles(middle[dense], LogErrors(errors[dense], speaks[dense]))
+        logs, roots = (_around(own, dense, scale, speaks) for scale in (Scale.LOG, Scale.ROOT))
+        # a season multiplies, so that both scales have a say; what has none is noise about a level
+        seasonal = (own.model[dense] == Model.SEASONAL)[:, None, None]
+        quantiles[dense] = np.where(seasonal, (logs + roots) / 2, roots)
     if not dense.all():
         counts = count_quantiles(values[~dense], middle[~dense, 0])
         quantiles[~dense] = counts[:, None, :]
     ceiling = cap(np.full(middle.shape, np.inf), values, cycle)
     return np.minimum(quantiles, ceiling[:, :, None])
+
+
+def _around(own: OwnForecasts, rows: np.ndarray, scale: Scale, speaks: np.ndarray) -> np.ndarray:
+    middle = own.middle[rows]
+    size = middle.mean(axis=1)
+    actual, predicted = (scale.of(found[rows], size) for found in (own.actual, own.predicted))
+    return conformal_quantiles(middle, scale, size, OriginErrors(actual - predicted, speaks[rows]))
 
 
 def mean_over_median(errors: np.ndarray, model: np.ndarray) -> np.ndarray:
@@ -218,4 +232,6 @@ def mean_over_median(errors: np.ndarray, model: np.ndarray) -> np.ndarray:
     held = np.minimum(np.nan_to_num(changes), OUTLYING * np.nan_to_num(typical)[:, None])
     noise = (held**2).sum(axis=1) / np.maximum(count, 1) / 2
     variance = np.where(count >= MINIMUM_CHANGES, np.minimum(noise, MAXIMUM_LOG_VARIANCE), 0.0)
-    return np.where(model == Model.INTERMITTENT, 1.0, np.exp(variance / 2))
+    factor = np.where(model == Model.INTERMITTENT, 1.0, np.exp(variance / 2))
+    # half of a noisy series' forecast is a rate
+    return np.where(model == Model.NOISY, (1 + factor) / 2, factor)

@@ -1,10 +1,12 @@
 """Quantiles of demand around a point forecast, from errors that rolling origins have really made.
 
-Dense series: split-conformal on the log1p scale, the average of a series' own error quantiles and of the panel's scaled
-ones. Intermittent series: count distributions, the average of a recency-weighted empirical one and a negative binomial.
+Dense series: split-conformal, the average of a series' own error quantiles and of the panel's scaled ones, on the log
+and on the root scale. Intermittent series: count distributions, the average of a recency-weighted empirical one and a
+negative binomial.
 """
 
 import dataclasses
+from enum import StrEnum
 
 import numpy as np
 from scipy import special
@@ -14,11 +16,11 @@ from forecasting.terms import QUANTILE_LEVELS
 
 LEVELS = np.array(list(QUANTILE_LEVELS.values()))
 
-UNKNOWN_SCALE = 0.5
-"""Log error taken where no origin of the whole panel can be scored: an 80 % interval of about half to double."""
+UNKNOWN_SPREAD = 0.5
+"""Relative error taken where no origin of the whole panel can be scored: an 80 % interval of about half to double."""
 
 PRIOR_WINDOWS = 2.0
-"""Origins that the panel's typical scale counts for, beside a series' own."""
+"""Origins that the panel's typical spread counts for, beside a series' own."""
 
 NEIGHBOURS = 1
 """A series' own errors one horizon either side are used as well: a single horizon has too few."""
@@ -29,9 +31,35 @@ INDEPENDENT_SHARE = 0.5
 RESOLUTION = 1e-6
 
 
+class Scale(StrEnum):
+    """What errors are measured on: LOG, for what multiplies (season, growth), or ROOT, whose errors are even for counts
+    and which a single period of zero does not tear open. Both are about relative errors at a series' usual size."""
+
+    LOG = "log"
+    ROOT = "root"
+
+    def of(self, quantity: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """Quantities [series, ...] on this scale; `size` [series] is each series' usual quantity.
+
+        >>> Scale.ROOT.of(np.array([[100.0, 121.0]]), np.array([99.0]))
+        array([[2. , 2.2]])
+        """
+        return np.log1p(quantity) if self is Scale.LOG else 2 * np.sqrt(quantity) / _beside(np.sqrt(1 + size), quantity)
+
+    def back(self, measure: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """The quantities that `of` measured; below the scale's end they are zero."""
+        if self is Scale.LOG:
+            return np.maximum(np.expm1(np.minimum(measure, 700.0)), 0.0)
+        return (np.maximum(measure, 0.0) * _beside(np.sqrt(1 + size), measure) / 2) ** 2
+
+
+def _beside(one: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return one.reshape((-1,) + (1,) * (like.ndim - 1))
+
+
 @dataclasses.dataclass(frozen=True)
-class LogErrors:
-    """Errors log1p(actual) - log1p(predicted) from rolling origins, [series, origin, horizon], NaN where unknown.
+class OriginErrors:
+    """Errors of rolling origins on a scale, actual less predicted, [series, origin, horizon], NaN where unknown.
 
     `speaks` [series] are the series that others learn from (default all).
     """
@@ -45,7 +73,7 @@ class LogErrors:
         return np.isfinite(self.errors).any(axis=2).sum(axis=1)
 
     @property
-    def own_scale(self) -> np.ndarray:
+    def own_spread(self) -> np.ndarray:
         """Root mean square of each series' own errors; 0 where it has none."""
         known = np.isfinite(self.errors)
         squares = np.where(known, self.errors, 0.0) ** 2
@@ -54,18 +82,18 @@ class LogErrors:
     @property
     def varied(self) -> np.ndarray:
         """Series whose errors say something about size, and to others: exact constants do not."""
-        varied = self.own_scale > RESOLUTION
+        varied = self.own_spread > RESOLUTION
         return varied if self.speaks is None else varied & self.speaks
 
-    def scale(self) -> np.ndarray:
+    def spread(self) -> np.ndarray:
         """Typical size of each series' errors, [series], drawn to the panel's where its own origins are few.
 
-        A series without origins is taken to be no surer than `UNKNOWN_SCALE`.
+        A series without origins is taken to be no surer than `UNKNOWN_SPREAD`.
         """
-        panel = np.median(self.own_scale[self.varied]) if self.varied.any() else UNKNOWN_SCALE
-        prior = np.where(self.windows == 0, np.maximum(panel, UNKNOWN_SCALE), panel)
+        panel = np.median(self.own_spread[self.varied]) if self.varied.any() else UNKNOWN_SPREAD
+        prior = np.where(self.windows == 0, np.maximum(panel, UNKNOWN_SPREAD), panel)
         weight = self.windows / (self.windows + PRIOR_WINDOWS)
-        return np.sqrt(weight * self.own_scale**2 + (1 - weight) * prior**2)
+        return np.sqrt(weight * self.own_spread**2 + (1 - weight) * prior**2)
 
 
 def quantiles_of(samples: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray:
@@ -87,10 +115,12 @@ def quantiles_of(samples: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray
     return low + (high - low) * (rank - lower)
 
 
-def conformal_quantiles(predicted: np.ndarray, errors: LogErrors) -> np.ndarray:
+def conformal_quantiles(predicted: np.ndarray, scale: Scale, size: np.ndarray, errors: OriginErrors) -> np.ndarray:
     """Quantiles [series, horizon, level] around `predicted` [series, horizon] of dense series.
 
-    Each is the average of the series' own error quantile and the panel's (errors over their series' scale), both about
+    `errors` are measured on `scale` at the series' usual `size` [series].
+
+    Each is the average of the series' own error quantile and the panel's (errors over their series' spread), both about
     their medians: a dozen overlapping origins share one accident, and moving the middle by it makes the middle worse.
     Widened as Student's t is against the normal with `INDEPENDENT_SHARE` of the scored origins as degrees of
     freedom.
@@ -101,14 +131,13 @@ def conformal_quantiles(predicted: np.ndarray, errors: LogErrors) -> np.ndarray:
     Lei et al. (2018), Journal of the American Statistical Association 113:1094-1111,
     doi:10.1080/01621459.2017.1307116.
     """
-    scale = errors.scale()[:, None, None]
+    spread = errors.spread()[:, None, None]
     own = quantiles_of(_with_neighbours(errors.errors))
-    pooled = _panel_quantiles((errors.errors / scale)[errors.varied]) * scale
+    pooled = _panel_quantiles((errors.errors / spread)[errors.varied]) * spread
     own, pooled = (found - found[..., [len(LEVELS) // 2]] for found in (own, pooled))
     mixed = np.where(np.isfinite(own), (own + pooled) / 2, pooled)
     widened = mixed * widening(errors.windows)[:, None, :]
-    quantiles = np.expm1(np.minimum(np.log1p(predicted)[..., None] + widened, 700.0))
-    return np.maximum.accumulate(np.maximum(quantiles, 0.0), axis=-1)
+    return np.maximum.accumulate(scale.back(scale.of(predicted, size)[..., None] + widened, size), axis=-1)
 
 
 def _with_neighbours(errors: np.ndarray) -> np.ndarray:

@@ -19,7 +19,14 @@ GATE_RATIO = 1.1
 """The seasonal pool is taken when its backtest error is below so many times the local pool's: a few windows that
 happen to favour the local pool do not outweigh two years of season."""
 
-GATE_WINDOWS = 3
+GATE_WINDOWS = 6
+"""Origins that both pools could forecast from, for the gate to open: two years of history are not enough."""
+
+SILENT_SEASON_RATIO = 0.5
+"""A sparse series is seasonal where that takes off half the squared error of its rate: benefits that begin anew each
+year are silent for months, which is not intermittence."""
+
+NOISY_CHANGE = 0.4
 MINIMUM_HISTORY = 4
 """Known periods before an origin, for its errors to say something about the model."""
 
@@ -34,6 +41,7 @@ class Model(StrEnum):
 
     SEASONAL = "seasonal"
     LOCAL = "local"
+    NOISY = "noisy"
     INTERMITTENT = "intermittent"
 
 
@@ -46,11 +54,15 @@ class Candidates:
     intermittent: np.ndarray
 
     def chosen(self, model: np.ndarray) -> np.ndarray:
-        """Each series' forecast from its own `model` (names, [series]); local where the seasonal one has none."""
-        shape = (len(model),) + (1,) * (self.local.ndim - 1)
+        """Each series' forecast from its own `model` (names, [series]); local where the seasonal one has none.
+
+        A noisy series gets the mean of its local pool and its rate.
+        """
+        name = model.reshape((len(model),) + (1,) * (self.local.ndim - 1))
         seasonal = np.where(np.isfinite(self.seasonal), self.seasonal, self.local)
-        forecast = np.where((model == Model.SEASONAL).reshape(shape), seasonal, self.local)
-        return np.where((model == Model.INTERMITTENT).reshape(shape), self.intermittent, forecast)
+        forecast = np.where(name == Model.SEASONAL, seasonal, self.local)
+        forecast = np.where(name == Model.NOISY, (self.local + self.intermittent) / 2, forecast)
+        return np.where(name == Model.INTERMITTENT, self.intermittent, forecast)
 
 
 def season_cycle(period: Period) -> int:
@@ -144,20 +156,33 @@ def select_model(values: np.ndarray, backtest: Candidates, actual: np.ndarray, p
     """Name of each series' model, [series].
 
     `backtest` and `actual` are [series, origin, horizon]. More than `INTERMITTENT_ZERO_SHARE` zeros in the recent past:
-    intermittent. Otherwise seasonal, if over the origins both pools could forecast its absolute error is below
-    `GATE_RATIO` times the local one's.
+    intermittent, unless the silence is a season (`SILENT_SEASON_RATIO`). Otherwise seasonal, if over the origins both
+    pools could forecast its absolute error is below `GATE_RATIO` times the local one's; else local, or noisy
+    where months change by more than `NOISY_CHANGE` of their mean.
     """
-    recent = values[:, -max(24, period.per_year) :]
-    zeros = (recent == 0).sum(axis=1) / np.maximum(np.isfinite(recent).sum(axis=1), 1)
     both = np.isfinite(actual) & np.isfinite(backtest.seasonal) & np.isfinite(backtest.local)
-    windows = both.any(axis=2).sum(axis=1)
-    seasonal_error, local_error = (
-        np.where(both, np.abs(actual - forecast), 0.0).sum(axis=(1, 2))
-        for forecast in (backtest.seasonal, backtest.local)
-    )
-    seasonal = (windows >= GATE_WINDOWS) & (seasonal_error < GATE_RATIO * local_error)
-    name = np.where(seasonal, Model.SEASONAL.value, Model.LOCAL.value)
-    return np.where(zeros > INTERMITTENT_ZERO_SHARE, Model.INTERMITTENT.value, name)
+    enough = both.any(axis=2).sum(axis=1) >= GATE_WINDOWS
+
+    def error(forecast: np.ndarray, power: int) -> np.ndarray:
+        return np.asarray((np.where(both, np.abs(actual - forecast), 0.0) ** power).sum(axis=(1, 2)))
+
+    recent = values[:, -max(24, period.per_year) :]
+    sparse = (recent == 0).sum(axis=1) > INTERMITTENT_ZERO_SHARE * np.isfinite(recent).sum(axis=1)
+    beats_local = error(backtest.seasonal, 1) < GATE_RATIO * error(backtest.local, 1)
+    # squares, since the absolute error of a sparse series is least for a forecast of nothing
+    beats_rate = error(backtest.seasonal, 2) < SILENT_SEASON_RATIO * error(backtest.intermittent, 2)
+    seasonal = enough & np.where(sparse, beats_rate & (period is Period.MONTH), beats_local)
+    noisy = _relative_change(recent) > NOISY_CHANGE if period in (Period.MONTH, Period.QUARTER) else False
+    rest = np.where(sparse, Model.INTERMITTENT, np.where(noisy, Model.NOISY, Model.LOCAL))
+    return np.where(seasonal, Model.SEASONAL, rest)
+
+
+def _relative_change(recent: np.ndarray) -> np.ndarray:
+    """Mean absolute change from one known period to the next over the mean, [series]."""
+    change = np.abs(np.diff(recent, axis=1))
+    known = np.isfinite(change)
+    mean = np.nan_to_num(recent).sum(axis=1) / np.maximum(np.isfinite(recent).sum(axis=1), 1)
+    return np.nan_to_num(change).sum(axis=1) / np.maximum(known.sum(axis=1), 1) / np.maximum(mean, 1e-300)
 
 
 def origin_cuts(horizon: int, origins: int) -> np.ndarray:

@@ -113,3 +113,32 @@ def test_gate__tells_season_from_none_and_rare_demand_from_both():
     assert (names[0] == Model.SEASONAL).all()
     assert (names[1] == Model.LOCAL).mean() > 0.7
     assert (names[2] == Model.INTERMITTENT).all()
+
+
+def test_gate__silence_of_a_season_is_not_intermittence():
+    generator = np.random.default_rng(7)
+    open_months = np.tile(np.r_[np.zeros(7), np.linspace(1, 3, 5)], 9)
+    values = generator.poisson(60 * open_months, (10, 108)).astype(float)
+    future, backtest, actual, _ = rolling_candidates(values, 12, 24, Period.MONTH)
+    names = select_model(values, backtest, actual, Period.MONTH)
+    assert (names == Model.SEASONAL).all()
+    assert future.chosen(names)[:, :7].max() < 2
+    at_random = generator.permuted(values, axis=1)
+    _, backtest, actual, _ = rolling_candidates(at_random, 12, 24, Period.MONTH)
+    assert (select_model(at_random, backtest, actual, Period.MONTH) == Model.INTERMITTENT).all()
+
+
+def test_gate__two_years_of_history_are_not_enough_for_a_season():
+    values = (
+        np.random.default_rng(8).poisson(100 * np.exp(0.3 * np.sin(2 * np.pi * np.arange(28) / 12)), (20, 28)) * 1.0
+    )
+    _, backtest, actual, _ = rolling_candidates(values, 6, 24, Period.MONTH)
+    assert not (select_model(values, backtest, actual, Period.MONTH) == Model.SEASONAL).any()
+
+
+def test_gate__months_that_jump_get_the_mean_of_level_and_rate():
+    values = np.random.default_rng(9).choice([20.0, 200.0], (12, 22))
+    future, backtest, actual, _ = rolling_candidates(values, 3, 24, Period.MONTH)
+    names = select_model(values, backtest, actual, Period.MONTH)
+    assert (names == Model.NOISY).all()
+    np.testing.assert_allclose(future.chosen(names), (future.local + future.intermittent) / 2)
