@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from forecasting.errors import MissingContent
 from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent, builtin_content
+from forecasting.pharmacogenomics.joint_rules import with_joint_rules
 from warehouse.importers import reference
 from warehouse.importers.mapping import mapping_of
 from warehouse.releases import BUILTIN_PUBLISHER
@@ -40,7 +41,8 @@ class Era:
 class SiteGroup:
     """Sites that rest on the same releases: their content, the eras before it, and drugs that must stand aside.
 
-    The last era is the one in force. `blocked` holds (drug, rule, message).
+    Guidance has the rules of a drug joined (`joint_rules`). The last era is the one in force. `blocked` holds (drug,
+    rule, message).
     """
 
     facility_ids: tuple[str, ...]
@@ -122,9 +124,10 @@ def _group(stored: _Stored, facility_ids: tuple[str, ...], rows: tuple[Any, ...]
         followed = stored.content({kind: then[kind] for kind in FOLLOWED_KINDS if kind in then})
         own = {kind: getattr(followed, kind) for kind in FOLLOWED_KINDS}
         until = starts[number + 1] if number + 1 < len(starts) else None
-        eras.append(Era(since, until, dataclasses.replace(content, **own)))
+        eras.append(Era(since, until, with_joint_rules(dataclasses.replace(content, **own))[0]))
     published = stored.frame(now[PUBLISHED]) if PUBLISHED in now else None
-    return SiteGroup(facility_ids, now, content, tuple(eras), _blocked(content.guidance, published, now))
+    joint, apart = with_joint_rules(content)
+    return SiteGroup(facility_ids, now, joint, tuple(eras), _blocked(content.guidance, published, now) + apart)
 
 
 def _blocked(guidance: pd.DataFrame, published: pd.DataFrame | None, releases: Mapping[str, str]) -> Problems:

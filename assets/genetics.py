@@ -14,9 +14,9 @@ from forecasting.pharmacogenomics.guidance import joint_lookup_keys, linked_gene
 from forecasting.pharmacogenomics.prevalence import PrevalencePosterior, draw_lookup_keys
 from forecasting.population import TherapyAtSite, stable_seed
 from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, by_target, with_effect
-from forecasting.regimens.exposure import NO_RESULT, row_exposure
+from forecasting.regimens.exposure import row_exposure
 from forecasting.regimens.strengths import describe_products
-from forecasting.terms import Action
+from forecasting.terms import NO_RESULT, Action
 
 INTERVAL_SCORE = 1.645
 """A learned effect's interval is 90 %."""
@@ -81,7 +81,9 @@ def assemble(
             for era in group.eras:
                 followed = of_site[of_site["followed_from"] == pd.Timestamp(era.since)]
                 path = _in_era(paths[site], starts, era)
-                therapies, unknown = _therapies(site, followed, era.content, keys, path, described, len(starts))
+                therapies, unknown = _therapies(
+                    site, followed, era.content, keys, _linkage(site, run), path, described, len(starts)
+                )
                 by_site[site] += therapies
                 problems += unknown if era is group.eras[-1] else []
     return Genetics(by_site, rows, problems, dict(zip(products["product_id"], products["drug"], strict=True)))
@@ -123,6 +125,7 @@ def _therapies(
     moves: pd.DataFrame,
     content: ReferenceContent,
     keys: Keys,
+    linkage: np.ndarray,
     exposure: dict[str, np.ndarray],
     described: pd.DataFrame,
     history: int,
@@ -133,7 +136,7 @@ def _therapies(
         usable, unknown = _usable(site, rows, guidance, content, keys)
         problems += unknown
         if len(usable):
-            whole = _therapy(usable, guidance, content, keys, exposure, history)
+            whole = _therapy(usable, guidance, content, keys, linkage, exposure, history)
             found.append(_split(whole, guidance, described))
     return found, problems
 
@@ -177,6 +180,12 @@ def _mean_and_draws(posterior: PrevalencePosterior, gene: str, run: PlanningRun)
     mean = np.full((len(draws), 1, len(keys)), np.nan)
     mean[known, 0] = of_gene.mean_keys()
     return np.concatenate([mean, draws], axis=1), keys
+
+
+def _linkage(site: str, run: PlanningRun) -> np.ndarray:
+    """Where between its bounds the overlap of linked carriers lies at a site, [1 + draw]: the middle, then draws."""
+    random = np.random.default_rng(stable_seed(run.seed, "linkage", site))
+    return np.append(0.5, (random.permutation(run.draws) + random.random(run.draws)) / run.draws)
 
 
 def _keys_of_site(drawn: Keys, place: int) -> Keys:
@@ -231,6 +240,7 @@ def _therapy(
     guidance: pd.DataFrame,
     content: ReferenceContent,
     keys: Keys,
+    linkage: np.ndarray,
     exposure: dict[str, np.ndarray],
     history: int,
 ) -> TherapyAtSite:
@@ -246,7 +256,7 @@ def _therapy(
     low[at], high[at] = moves["units_low"].to_numpy(), moves["units_high"].to_numpy()
     rows = guidance.loc[row_ids]
     share = moves.drop_duplicates("recommendation_id").set_index("recommendation_id")["population_share"]
-    probability = _row_probability(rows, content, keys) * share.loc[row_ids].to_numpy()
+    probability = _row_probability(rows, content, keys, linkage) * share.loc[row_ids].to_numpy()
     path = row_exposure(rows, exposure)
     return TherapyAtSite(
         therapy=str(moves["therapy"].iloc[0]),
@@ -262,11 +272,11 @@ def _therapy(
     )
 
 
-def _row_probability(rows: pd.DataFrame, content: ReferenceContent, keys: Keys) -> np.ndarray:
+def _row_probability(rows: pd.DataFrame, content: ReferenceContent, keys: Keys, linkage: np.ndarray) -> np.ndarray:
     """Share of the patients of each row's population that the row speaks of, [1 + draw, row]: the mean, then draws."""
     found: dict[str, np.ndarray] = {}
     for (drug, population), _ in rows.groupby(["drug", "population"]):
-        joint = joint_lookup_keys(content, str(drug), str(population), keys)
+        joint = joint_lookup_keys(content, str(drug), str(population), keys, linkage)
         found |= dict(zip(joint.rows["recommendation_id"], np.moveaxis(joint.probability[0], 1, 0), strict=True))
     if not found:
         raise MissingContent("no guidance rows to put together")

@@ -17,9 +17,8 @@ from forecasting.pharmacogenomics import representation as science
 from forecasting.pharmacogenomics.guidance import joint_lookup_keys
 from forecasting.pharmacogenomics.prevalence import PrevalencePosterior
 from forecasting.population import TherapyAtSite
-from forecasting.regimens.exposure import NO_RESULT
 from forecasting.stake import INTERVAL, packs_at_stake
-from forecasting.terms import ALL_GROUPS
+from forecasting.terms import ALL_GROUPS, NO_RESULT
 from warehouse.schema.representation import Representation
 
 AUDIT_DRAWS = 200

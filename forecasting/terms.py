@@ -16,6 +16,12 @@ ALL_FACILITIES = "*"
 ALL_GROUPS = "*"
 """The biogeographic_group of rows that speak of all people together."""
 
+NO_RESULT = "No Result"
+"""CPIC's lookup key for a gene of a two-gene rule that was not tested."""
+
+JOINED_BY = "+"
+"""Between the guidance rows, genes and lookup keys of a row that stands for several."""
+
 SMALL_CELL_THRESHOLD = 11
 """Counts of people below this never leave; a blank count in a file means 1 to this minus 1."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from forecasting.terms import ALL_GROUPS, ResultType
+from forecasting.terms import ALL_GROUPS, JOINED_BY, Action, ResultType
 from warehouse.schema import Base
 from warehouse.schema.inputs import Dispensing, Facility, Product, Stock, Supplier
 from warehouse.schema.ledger import Decision, Load, User
@@ -28,6 +28,8 @@ from warehouse.schema.results import (
 )
 
 Scope = frozenset[str] | None
+
+STAYING = (Action.STANDARD, Action.NO_NUMBER, Action.NO_RECOMMENDATION)
 """Sites a caller may see; None = all of them and the whole network ('*')."""
 
 Rows = Sequence[sa.RowMapping]
@@ -142,9 +144,33 @@ def genetic_shifts(
 ) -> list[dict[str, Any]]:
     """What each guidance row does to a product, largest first, with the row itself and its genes' intervals.
 
-    The rows are those of the release that the site's results of the day rest on. `intervals` holds one entry per gene
-    of the row: gene, result, mean, low, high.
+    The rows are those of the release that the site's results of the day rest on; where two guidelines stand together
+    (`A+B`), both are named. `intervals` holds one entry per gene of the row: gene, result, mean, low, high.
     """
+    shift = (GeneticShift.as_of == as_of, GeneticShift.facility_id == facility_id)
+    query = (
+        sa.select(GeneticShift.__table__)
+        .where(*shift, GeneticShift.product_id == product_id)
+        .order_by(sa.func.abs(GeneticShift.quantity).desc(), GeneticShift.recommendation_id)
+    )
+    rows = connection.execute(query).mappings().all()
+    keys = {pair for row in rows for pair in _genes_and_keys(row)}
+    found = _intervals(connection, as_of, facility_id, {gene for gene, _ in keys})
+    guidance = _guidance(connection, as_of, facility_id, {name for row in rows for name in _guidance_rows(row)})
+    return [
+        {
+            **row,
+            **_said([guidance[name] for name in _guidance_rows(row) if name in guidance]),
+            "intervals": [found[pair] for pair in _genes_and_keys(row) if pair in found],
+        }
+        for row in rows
+    ]
+
+
+def _guidance(
+    connection: sa.Connection, as_of: dt.date, facility_id: str, recommendation_ids: set[str]
+) -> dict[str, sa.RowMapping]:
+    """Guidance rows of the release that a site's results of a day rest on."""
     release = (
         sa.select(SiteRelease.release_id)
         .where(
@@ -155,29 +181,37 @@ def genetic_shifts(
         )
         .scalar_subquery()
     )
-    rules = ("source", "guideline_id", "version", "year", "pmid", "population", "action", "strength")
-    query = (
-        sa.select(GeneticShift.__table__, *(table("guidance").columns[name] for name in rules))
-        .select_from(GeneticShift)
-        .outerjoin(
-            Guidance,
-            (Guidance.recommendation_id == GeneticShift.recommendation_id) & (Guidance.release_id == release),
-        )
-        .where(
-            GeneticShift.as_of == as_of,
-            GeneticShift.facility_id == facility_id,
-            GeneticShift.product_id == product_id,
-        )
-        .order_by(sa.func.abs(GeneticShift.quantity).desc(), GeneticShift.recommendation_id)
+    columns = [Guidance.recommendation_id, *(Guidance.__table__.columns[name] for name in SAID)]
+    query = sa.select(*columns).where(
+        Guidance.release_id == release, Guidance.recommendation_id.in_(sorted(recommendation_ids))
     )
-    rows = connection.execute(query).mappings().all()
-    keys = {pair for row in rows for pair in _genes_and_keys(row)}
-    found = _intervals(connection, as_of, facility_id, {gene for gene, _ in keys})
-    return [{**row, "intervals": [found[pair] for pair in _genes_and_keys(row) if pair in found]} for row in rows]
+    return {row["recommendation_id"]: row for row in connection.execute(query).mappings()}
+
+
+SAID = ("source", "guideline_id", "version", "year", "pmid", "population", "action", "strength")
+
+
+def _said(rows: Sequence[sa.RowMapping]) -> dict[str, Any]:
+    """What the guidance rows that stand together in a shift say: each of their own words once."""
+    words = {name: list(dict.fromkeys(row[name] for row in rows if row[name] is not None)) for name in SAID}
+    asked = [action for action in words["action"] if action not in STAYING]
+    told: dict[str, Any] = {name: f" {JOINED_BY} ".join(map(str, found)) or None for name, found in words.items()}
+    # one publication can be linked to, several cannot
+    return told | {
+        "year": max(words["year"], default=None),
+        "pmid": words["pmid"][0] if len(words["pmid"]) == 1 else None,
+        "action": next(iter([*asked, *words["action"]]), None),
+    }
+
+
+def _guidance_rows(row: sa.RowMapping) -> list[str]:
+    """Ids of the guidance rows of a shift: its own, or those that it stands for."""
+    whole = str(row["recommendation_id"])
+    return list(dict.fromkeys([whole, *whole.split(JOINED_BY)]))
 
 
 def _genes_and_keys(row: sa.RowMapping) -> list[tuple[str, str]]:
-    return list(zip(row["gene"].split("+"), row["lookup_key"].split("+"), strict=False))
+    return list(zip(row["gene"].split(JOINED_BY), row["lookup_key"].split(JOINED_BY), strict=False))
 
 
 def _intervals(

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.genes import GeneModel, gene_model
-from forecasting.pharmacogenomics.traits import linked
+from forecasting.pharmacogenomics.phenotypes import POSITIVE
+from forecasting.pharmacogenomics.traits import Counting, gene_traits, linked
+from forecasting.terms import NO_RESULT
 
 Floats = NDArray[np.float64]
 Keys = Mapping[str, tuple[Floats, Sequence[str]]]
@@ -39,9 +41,10 @@ def key_actions(content: ReferenceContent, drug: str, population: str | None = N
     """Guidance rows of a drug, with the column `rule` naming the genes that decide together, e.g. `NUDT15+TPMT`.
 
     Rows of one rule exclude each other. Different rules of one drug and population (warfarin: DPWG's CYP2C9 and its
-    VKORC1 guideline) hold at the same time and were written apart: each patient has one row of each, the keys are
-    independent, and dose factors are multiplied. Rows with CPIC's key "No Result" speak of genes that were not tested:
-    nobody among the fully tested has them. A drug without guidance raises `MissingContent`.
+    VKORC1 guideline) hold at the same time and were written apart: each patient has one row of each, until
+    `joint_rules.with_joint_rules` makes them rows of one rule, whose dose factors are products. Rows with CPIC's key
+    "No Result" speak of genes that were not tested: nobody among the fully tested has them. A drug without guidance
+    raises `MissingContent`.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> key_actions(builtin_content(), "warfarin")["rule"].unique().tolist()
@@ -58,20 +61,28 @@ def key_actions(content: ReferenceContent, drug: str, population: str | None = N
 
 
 def linked_genes(content: ReferenceContent, rows: pd.DataFrame) -> tuple[str, ...]:
-    """Genes that a row of guidance multiplies although they are linked: () where all is well."""
+    """Genes that rows of guidance would have to multiply although they are linked: () where all is well.
+
+    Two tests for carriers of linked genes (HLA-A with HLA-B) need no product: four cells of known margins are bounded.
+    """
     for first, second in dict.fromkeys(zip(rows["gene_1"], rows["gene_2"].fillna(""), strict=True)):
-        if together := linked(content, {str(first), str(second)} - {""}):
+        together = linked(content, {str(first), str(second)} - {""})
+        if together and not all(gene_traits(content, gene).counting is Counting.CARRIERS for gene in together):
             return together
     return ()
 
 
-def joint_lookup_keys(content: ReferenceContent, drug: str, population: str, keys: Keys) -> GuidanceProbabilities:
+def joint_lookup_keys(
+    content: ReferenceContent, drug: str, population: str, keys: Keys, linkage: Floats | float = 0.5
+) -> GuidanceProbabilities:
     """Probability of each guidance row among fully tested patients, per site and draw.
 
     `keys`: gene -> (frequencies [S, D, K], names of the K lookup keys), as `draw_lookup_keys` returns them. A row may
     also be keyed by a phenotype: it then speaks of every key of that phenotype. Genes that are not linked are
-    independent; a rule that would multiply linked ones (CYP2C9 with CYP2C19, HLA-A with HLA-B) raises `LinkedGenes`, a
-    gene without frequencies `MissingContent`.
+    independent. How often carriers of one linked gene carry the other too is not published: `linkage` (a number or
+    [D], 0 to 1) says where between the least and the most that the two frequencies allow it lies (Frechet 1951, Annales
+    de l'Universite de Lyon A 14:53-77), and both frequencies are kept. A rule that would multiply other linked genes
+    (CYP2C9 with CYP2C19) raises `LinkedGenes`, a gene without frequencies `MissingContent`.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> vkorc1 = (np.array([[[0.4, 0.45, 0.15]]]), ["-1639 GG", "-1639 AG", "-1639 AA"])
@@ -89,11 +100,36 @@ def joint_lookup_keys(content: ReferenceContent, drug: str, population: str, key
         raise MissingContent(f"{drug} needs the lookup key frequencies of {', '.join(missing)}")
     models = {gene: gene_model(content, gene) for gene in sorted(genes)}
     first = _probability_of(rows["gene_1"], rows["lookup_key_1"], keys, models)
-    probability = first * _probability_of(rows["gene_2"], rows["lookup_key_2"], keys, models)
+    second = _probability_of(rows["gene_2"], rows["lookup_key_2"], keys, models)
+    first, second = np.broadcast_arrays(first, second)
+    bound = _same_status(content, rows)
+    probability = np.where(bound == 0, first * second, _within_bounds(first, second, bound, linkage))
     rules = tuple(dict.fromkeys(rows["rule"]))
     covered = np.stack([probability[..., (rows["rule"] == rule).to_numpy()].sum(axis=-1) for rule in rules], axis=-1)
     whole = np.stack([_whole(rows[rows["rule"] == rule], keys, models) for rule in rules], axis=-1)
     return GuidanceProbabilities(rows, rules, probability, np.maximum(whole - covered, 0.0))
+
+
+def _same_status(content: ReferenceContent, rows: pd.DataFrame) -> NDArray[np.int8]:
+    """Of each row [R] that names a test of two linked genes of carriers: 1 where both are positive or both negative,
+    -1 where one is; 0 for all other rows."""
+    found = np.zeros(len(rows), dtype=np.int8)
+    columns = ["gene_1", "lookup_key_1", "gene_2", "lookup_key_2"]
+    for number, (one, key, other, other_key) in enumerate(rows[columns].itertuples(index=False)):
+        if other == "" or not linked(content, {one, other}):
+            continue
+        if NO_RESULT not in (key, other_key):
+            found[number] = 1 if key.endswith(POSITIVE) == other_key.endswith(POSITIVE) else -1
+    return found
+
+
+def _within_bounds(first: Floats, second: Floats, bound: NDArray[np.int8], linkage: Floats | float) -> Floats:
+    """Share of people with both keys, [S, D, R], at a place between its bounds; `linkage` counts from that of the
+    positive pair, so that the four cells of two tests have the right margins."""
+    low, high = np.maximum(first + second - 1, 0.0), np.minimum(first, second)
+    place = np.asarray(linkage, dtype=float)[..., None]
+    along = np.where(bound > 0, place, 1 - place)
+    return np.asarray(low + along * (high - low))
 
 
 def _probability_of(genes: pd.Series, lookup_keys: pd.Series, keys: Keys, models: Mapping[str, GeneModel]) -> Floats:

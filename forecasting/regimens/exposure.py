@@ -5,6 +5,8 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from forecasting.terms import NO_RESULT
+
 SMOOTH_GAP_DAYS = 35
 """Rows closer than this are samples of one smooth path and joined by a line; further apart, the earlier one holds."""
 
@@ -75,10 +77,6 @@ def _known(coverage: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 def _day_number(stamps: pd.Series) -> np.ndarray:
     return stamps.to_numpy(dtype="datetime64[D]").astype(np.int64)
-
-
-NO_RESULT = "No Result"
-"""CPIC's lookup key for a gene of a two-gene rule that was not tested."""
 
 
 def row_exposure(rows: pd.DataFrame, by_gene: dict[str, np.ndarray]) -> np.ndarray:

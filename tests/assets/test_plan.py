@@ -14,6 +14,7 @@ from assets.execute import instance_folder
 from forecasting.demo import DemoNetwork
 from forecasting.procurement.explanation import recompute
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
+from warehouse.queries import genetic_shifts
 
 KEYS = ["facility_id", "product_id", "period_start"]
 NOT_MOVED = ["metformin-500", "metformin-850"]
@@ -78,6 +79,23 @@ def test_what_guidance_rows_add_is_the_whole_genetic_shift(planned: Any) -> None
     shift = forecasts.groupby(keys)["genetic_shift"].sum()
     told = planned.table("genetic_shifts").groupby(keys)["quantity"].sum()
     np.testing.assert_allclose(told.reindex(shift.index).fillna(0.0), shift, atol=1e-6 * shift.abs().max())
+
+
+def test_where_two_guidelines_hold_for_one_patient_the_shift_names_both(planned: Any) -> None:
+    rows = planned.table("genetic_shifts").query("recommendation_id == 'PA166299070+PA166299078'")
+    assert len(rows)
+    assert set(rows["gene"]) == {"CYP2C9+VKORC1"}
+    assert set(rows["lookup_key"]) == {"1.0+-1639 AA"}
+    row = rows.iloc[0]
+    warehouse = planned.warehouse
+    with warehouse.engine.connect() as connection:
+        told = genetic_shifts(connection, row["as_of"].date(), row["facility_id"], row["product_id"])
+    warehouse.engine.dispose()
+    both = next(one for one in told if one["recommendation_id"] == "PA166299070+PA166299078")
+    assert both["guideline_id"] == "PA166182842 + PA166182841"
+    assert (both["source"], both["version"], both["year"]) == ("DPWG", "10 + 12", 2024)
+    assert both["action"] == "dose_factor"
+    assert [part["gene"] for part in both["intervals"]] == ["CYP2C9", "VKORC1"]
 
 
 def test_products_that_no_guidance_moves_have_no_shift(planned: Any) -> None:

@@ -94,11 +94,3 @@ def test_hla_stands_aside_with_a_reason_unless_the_site_counted_and_knows_only_w
     assert np.isnan(keys["*15:02 positive"]).all()
     rows = state.frame[state.frame["result_type"] == "lookup_key"]
     assert set(rows["result"]) == {"*57:01 positive", "*57:01 negative"}
-
-
-def test_trap_7_ugt1a1_names_one_haplotype_twice__80_is_not_taken_out_again(content):
-    rows = content.allele_frequency[content.allele_frequency["gene"] == "UGT1A1"]
-    assert "*80" not in set(rows["allele"])
-    assert not gene_model(content, "UGT1A1").counts_beside_reference("*80")
-    european = rows[rows["biogeographic_group"] == "European"].set_index("allele")["frequency"]
-    assert european["*1"] == pytest.approx(0.675, abs=1e-3)

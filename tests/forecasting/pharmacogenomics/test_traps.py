@@ -1,4 +1,4 @@
-"""One test for each known trap of pharmacogenomic reference data that touches prevalence and guidance."""
+"""A test for each known trap of pharmacogenomic reference data, by its number and name."""
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from forecasting.pharmacogenomics.genes import gene_model
 from forecasting.pharmacogenomics.guidance import joint_lookup_keys, key_actions
 from forecasting.pharmacogenomics.prevalence import draw_lookup_keys, posterior
 from forecasting.terms import Action
+from warehouse.importers import cpic
 
 
 def site(group, share=1.0):
@@ -28,11 +29,16 @@ def published_frequencies(content, gene, group):
     return model, rows.reindex(list(model.alleles)).to_numpy()
 
 
-def test_trap_1_dead_api_flags__actions_come_from_the_texts_not_from_the_flags(content):
-    assert (content.guidance["action"] != Action.STANDARD.value).mean() > 0.5
+def test_trap_01_dead_api_flags__actions_come_from_the_texts_not_from_the_flags(content):
+    """False in a flag is never read, so it cannot be read as "no change": most rows with advice carry an action."""
+    flags = {"dosing_information", "alternate_drug_available", "other_prescribing_guidance"}
+    assert not flags & set(cpic.RECOMMENDATION_COLUMNS)
+    codeine = key_actions(content, "codeine").set_index("lookup_key_1")["action"]
+    assert codeine["0.0"] == Action.ALTERNATIVE.value
+    assert key_actions(content, "paroxetine").set_index("lookup_key_1").loc["0.0", "dose_factor_low"] == 0.5
 
 
-def test_trap_2_lookup_keys__join_on_keys_with_the_real_sign_and_na_kept(content):
+def test_trap_02_lookup_keys__join_on_keys_with_the_real_sign_and_na_kept(content):
     codeine = key_actions(content, "codeine")
     assert {"≥3.0", "n/a", "0.0"} <= set(codeine["lookup_key_1"])
     assert (content.guidance["population"] == content.guidance["population"].str.strip()).all()
@@ -42,8 +48,11 @@ def test_trap_2_lookup_keys__join_on_keys_with_the_real_sign_and_na_kept(content
             assert not unknown, (drug, gene, unknown)
 
 
-def test_trap_3_many_populations__shares_keep_one_drug_from_counting_twice(content):
+def test_trap_03_many_populations__shares_keep_one_drug_from_counting_twice(content):
     shares = content.population_share.set_index("drug")["share"]
+    populations = content.guidance.groupby("drug")["population"].nunique()
+    several = populations.index[populations > 1].intersection(shares.index)
+    assert shares[several].groupby(level=0).sum().to_numpy() == pytest.approx(1)
     assert len(shares["clopidogrel"]) == 3
     assert shares["clopidogrel"].sum() == pytest.approx(1)
     assert (
@@ -53,19 +62,19 @@ def test_trap_3_many_populations__shares_keep_one_drug_from_counting_twice(conte
     )
 
 
-def test_trap_4_copy_number__duplications_have_their_own_alleles_and_open_scores(content):
+def test_trap_04_copy_number__duplications_have_their_own_alleles_and_open_scores(content):
     model = gene_model(content, "CYP2D6")
     assert model.key_of("*1x2/*1") == "3.0"
     assert model.key_of("*1x≥3/*41") == "≥3.25"
     assert "*1xN" not in model.alleles
 
 
-def test_trap_5_copies_of_no_function_alleles_have_no_activity(content):
+def test_trap_05_copies_of_no_function_alleles_have_no_activity(content):
     model = gene_model(content, "CYP2D6")
     assert {model.key_of(f"{allele}/*4") for allele in ("*4x2", "*4x≥3", "*68+*4")} == {"0.0"}
 
 
-def test_trap_5_defaults__cpics_own_alleles_are_used_as_booked(content):
+def test_trap_05_defaults__cpics_own_alleles_are_used_as_booked(content):
     model, p = published_frequencies(content, "CYP2D6", "European")
     phenotypes = dict(zip(model.phenotypes, model.phenotype_frequencies(p), strict=True))
     expected = {"Ultrarapid": 0.023, "Normal": 0.492, "Intermediate": 0.383, "Poor": 0.065}
@@ -74,14 +83,22 @@ def test_trap_5_defaults__cpics_own_alleles_are_used_as_booked(content):
     assert phenotypes["Indeterminate"] == pytest.approx(0.037, abs=6e-4)
 
 
-def test_trap_6_the_reference_is_a_residual__nudt15_keeps_allele_2_apart_from_1(content):
+def test_trap_06_the_reference_is_a_residual__nudt15_keeps_allele_2_apart_from_1(content):
     _, p = published_frequencies(content, "NUDT15", "East Asian")
     alleles = dict(zip(gene_model(content, "NUDT15").alleles, p, strict=True))
     assert alleles["*1"] == pytest.approx(0.879, abs=6e-4)
     assert alleles["*2"] > 0.03
 
 
-def test_trap_8_dpyd__only_reduced_function_variants_and_the_two_lowest_values(content):
+def test_trap_07_ugt1a1_names_one_haplotype_twice__80_is_not_taken_out_again(content):
+    rows = content.allele_frequency[content.allele_frequency["gene"] == "UGT1A1"]
+    assert "*80" not in set(rows["allele"])
+    assert not gene_model(content, "UGT1A1").counts_beside_reference("*80")
+    european = rows[rows["biogeographic_group"] == "European"].set_index("allele")["frequency"]
+    assert european["*1"] == pytest.approx(0.675, abs=1e-3)
+
+
+def test_trap_08_dpyd__only_reduced_function_variants_and_the_two_lowest_values(content):
     rows = content.allele_frequency[content.allele_frequency["gene"] == "DPYD"]
     function = content.allele_function.set_index(["gene", "allele"])["clinical_function"]
     normal = {allele for allele in rows["allele"] if function["DPYD", allele] == "Normal function"}
@@ -91,6 +108,43 @@ def test_trap_8_dpyd__only_reduced_function_variants_and_the_two_lowest_values(c
     assert [keys[key] for key in ("2.0", "1.5", "1.0")] == pytest.approx([0.929, 0.053, 0.018], abs=1e-3)
     assert 1 - keys["2.0"] == pytest.approx(37 / 502, abs=0.005)
     assert lowest_two_sum([1.0, 1.0, 0.5, 0.0]) == 0.5
+
+
+def test_trap_09_g6pd_is_x_linked__males_have_one_copy_and_the_a_minus_allele_is_named_asahi(content):
+    """Males: q deficient. Females: q^2 deficient and 2 q (1 - q) variable, of all deficient alleles together."""
+    group = "African American/Afro-Caribbean"
+    model, p = published_frequencies(content, "G6PD", group)
+    function = content.allele_function[content.allele_function["gene"] == "G6PD"].set_index("allele")
+    function = function["clinical_function"].reindex(list(model.alleles))
+    q = np.nansum(p[function.str.contains("Deficient").to_numpy()])
+    assert q == pytest.approx(0.1245, abs=5e-4)
+    assert p[model.index_of("Asahi")] == pytest.approx(0.1164, abs=1e-4)
+    assert function["A"] == "IV/Normal"
+    assert "A- 202A_376G" in model.alleles
+    assert np.isnan(p[model.index_of("A- 202A_376G")])
+    keys = mean_keys(content, "G6PD", group)
+    # sites of a group differ: the mean of q^2 is a little above the square of the mean
+    assert keys["Variable"] == pytest.approx(0.5 * 2 * q * (1 - q), rel=0.03)
+    deficient = keys.reindex(["Deficient", "Deficient with CNSHA"]).sum()
+    assert deficient == pytest.approx(0.5 * q + 0.5 * q**2, rel=0.03)
+    assert deficient > 4 * q**2, "an autosomal gene would have the square alone"
+    names = content.allele_frequency.loc[content.allele_frequency["gene"] == "G6PD", "allele"]
+    assert set(names) <= set(model.alleles), "two names are published with a comma of another alphabet"
+
+
+def test_trap_10_hla__positive_is_at_least_one_copy_and_a_group_says_nothing(content):
+    """1 - (1 - p)^2 per allele, no reference allele, and no frequency of a whole group in place of a people's."""
+    assert not content.allele_frequency["gene"].isin(["HLA-A", "HLA-B"]).any()
+    nothing = posterior(content, ["A"], ["HLA-B"], ancestry=site("East Asian"))
+    assert nothing.by_gene["HLA-B"].facility_ids == ()
+    counted = pd.DataFrame(
+        [("A", "HLA-B", "allele", "*15:02", 110, 500)],
+        columns=["facility_id", "gene", "result_type", "result", "count", "tested"],
+    )
+    keys = mean_keys(content, "HLA-B", "East Asian", genotype_counts=counted)
+    assert keys["*15:02 positive"] == pytest.approx(1 - (1 - 0.11) ** 2, abs=0.002)
+    assert keys["*15:02 negative"] == pytest.approx((1 - 0.11) ** 2, abs=0.002)
+    assert "*57:01 positive" not in keys, "what was not tested is unknown, not negative"
 
 
 def test_trap_11_no_result_means_untested__nobody_fully_tested_gets_such_a_row(content):

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.regimens.exposure import NO_RESULT, exposure_path, exposure_table, row_exposure
+from forecasting.regimens.exposure import exposure_path, exposure_table, row_exposure
+from forecasting.terms import NO_RESULT
 
 WEEKS = pd.date_range("2026-01-05", periods=20, freq="7D")
 AS_OF = dt.date(2026, 3, 2)
