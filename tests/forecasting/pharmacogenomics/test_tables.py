@@ -54,32 +54,84 @@ def test_groups_frequencies_and_shares_are_in_range(content):
     assert alternatives.to_numpy() == pytest.approx(1)
 
 
-def test_planning_tables_cover_the_guidance(content):
-    guidance = content.guidance
+def test_every_population_of_the_guidance_has_a_share(content):
+    guidance, shares = content.guidance, content.population_share
+    asked = set(zip(guidance["drug"], guidance["population"], strict=True))
+    assert asked <= set(zip(shares["drug"], shares["population"], strict=True))
+    alone = shares.groupby("drug")["population"].transform("count") == 1
+    assert (shares.loc[alone, "basis"] == "the guideline has one population").all()
+    assert (shares.loc[~alone, "basis"] == "planning assumption to be approved by the site").all()
+
+
+def test_shares_name_the_populations_that_cpic_names(content, published):
+    theirs = published("guidance/cpic_recommendation.csv")
+    named = set(zip(theirs["drug"], theirs["population"].str.strip(), strict=True))
     shares = content.population_share
-    assert set(zip(shares["drug"], shares["population"], strict=True)) == set(
-        zip(guidance["drug"], guidance["population"], strict=True)
-    )
+    ours = set(zip(shares["drug"], shares["population"], strict=True))
+    assert named <= ours
+    assert {population for _, population in ours - named} == {"general"}, "other guidelines split no population"
+
+
+def named_drugs(guidance: pd.DataFrame) -> set[str]:
+    """Drugs that guidance speaks of, and those that it names as alternatives."""
+    return set(guidance["drug"]) | ({name for text in guidance["alternatives"] for name in text.split(";")} - {""})
+
+
+def test_every_drug_has_a_daily_dose_or_the_reason_why_not(content):
     doses = content.usual_daily_dose
     assert doses["drug"].is_unique
-    assert (doses["usual_daily_dose_mg"] > 0).all()
-    named = {name for text in guidance["alternatives"] for name in text.split(";")} - {""}
-    wanted = set(guidance["drug"]) | set(content.default_alternative["alternative_drug"]) | named
-    assert wanted <= set(doses["drug"])
-    policy = content.default_alternative
-    any_population = set(policy.loc[policy["population"] == "*", "drug"])
-    specific = set(zip(policy["drug"], policy["population"], strict=True))
-    switched = guidance[guidance["action"] == Action.ALTERNATIVE.value]
-    for drug, population in set(zip(switched["drug"], switched["population"], strict=True)):
-        assert drug in any_population or (drug, population) in specific
+    without = doses["usual_daily_dose_mg"].isna()
+    assert (doses.loc[~without, "usual_daily_dose_mg"] > 0).all()
+    assert doses.loc[without, "basis"].str.match(r"no daily dose: \w{3}").all()
+    stated = {"WHO ATC/DDD", "planning assumption to be approved by the site"}
+    assert set(doses.loc[~without, "basis"]) == stated
+    assert (doses["source"].str.len() > 10).all()
+    assert named_drugs(content.guidance) | set(content.default_alternative["alternative_drug"]) <= set(doses["drug"])
+
+
+def test_planned_doses_show_their_arithmetic(content):
+    doses = content.usual_daily_dose
+    planned = doses[doses["basis"] == "planning assumption to be approved by the site"]
+    assert planned["source"].str.contains(r"\d").all()
+
+
+ATC_EXCEPTIONS = {
+    "irinotecan": "CPIC has the code that was replaced in 2021",
+    "naproxen": "CPIC lists the combination with misoprostol alone",
+    "vitamin c": "CPIC lists gynaecological and eye preparations alone",
+    "vitamin k": "CPIC lists the group, B02BA",
+}
 
 
 def test_drug_codes_are_cpics(content, published):
     theirs = published("drugs/cpic_drug.csv").set_index("name")
     ours = content.usual_daily_dose.set_index("drug")
     shared = ours.index.intersection(theirs.index)
-    assert len(shared) > 30
-    assert ours.loc[shared, "rxcui"].tolist() == theirs.loc[shared, "rxnorm_ingredient_rxcui"].tolist()
+    assert len(shared) > 130
+    published_rxcui = theirs.loc[shared, "rxnorm_ingredient_rxcui"].replace("NA", "")
+    assert ours.loc[shared, "rxcui"].tolist() == published_rxcui.tolist()
+    codes = theirs.loc[shared, "atc_codes"].replace("NA", "")
+    known = codes[codes != ""]
+    other = {drug for drug, listed in known.items() if ours.loc[drug, "atc"] not in listed.split("|")}
+    assert other == set(ATC_EXCEPTIONS)
+    assert ours["atc"].str.fullmatch(r"[A-Z]\d\d[A-Z]{2}\d\d|").all()
+
+
+TRICYCLICS = {"amitriptyline", "clomipramine", "doxepin", "imipramine", "trimipramine"}
+"""Their CYP2C19 rows name nortriptyline and desipramine, which their CYP2D6 rows rule out; a default serves both."""
+
+
+def test_switched_drugs_have_default_alternatives_of_their_therapy(content):
+    guidance, policy = content.guidance, content.default_alternative
+    assert (policy["therapy"] != "").all()
+    assert (policy["basis"] == "site policy to be approved by P&T").all()
+    assert (policy["alternative_drug"] != policy["drug"]).all()
+    assert not policy[["drug", "therapy"]].drop_duplicates().duplicated("drug").any()
+    for drug, text in set(zip(guidance["drug"], guidance["alternatives"], strict=True)):
+        named = set(text.split(";")) - {""}
+        chosen = set(policy.loc[policy["drug"] == drug, "alternative_drug"])
+        if named and chosen and drug not in TRICYCLICS:
+            assert named & chosen, f"{drug}: none of {named} is among the defaults"
 
 
 def test_guidance_rows_carry_numbers_exactly_where_their_action_has_one(content):
