@@ -83,6 +83,24 @@ class Action(StrEnum):
     NO_RECOMMENDATION = "no_recommendation"
 
 
+FALLBACK_ACTIONS = (Action.DOSE_FACTOR, Action.DOSE_CAP, Action.NO_NUMBER, Action.STANDARD)
+"""What a guideline row can ask for where its alternative is not possible."""
+
+
+class GuidanceReason(StrEnum):
+    """Why a guideline row gives nothing to plan with: no recommendation, or another dose without a usable number."""
+
+    GUIDELINE_GIVES_NONE = "guideline_gives_none"
+    INDETERMINATE_RESULT = "indeterminate_result"
+    NOT_TESTED = "not_tested"
+    ENZYME_TEST_FIRST = "enzyme_test_first"
+    OTHER_EVIDENCE_DECIDES = "other_evidence_decides"
+    NO_NUMBER_GIVEN = "no_number_given"
+    LOWEST_LABELLED_DOSE = "lowest_labelled_dose"
+    DOSE_PER_BODY_WEIGHT = "dose_per_body_weight"
+    NOT_OF_USUAL_DOSE = "not_of_usual_dose"
+
+
 class Strength(StrEnum):
     """Strength of a recommendation, in CPIC's words; `NOT_GRADED` for guidelines without grades."""
 

@@ -28,10 +28,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "diplotypes": ("gene", "diplotype", "activity_score", "phenotype", "lookup_key"),
         "guidance": (
-            *("recommendation_id", "source", "guideline_id", "version", "year", "pmid", "drug", "population"),
-            *("gene_1", "lookup_key_1", "gene_2", "lookup_key_2", "action", "dose_factor_low", "dose_factor_high"),
-            *("dose_cap_mg_per_day", "absolute_dose_mg_per_day", "applies_to", "alternatives", "strength"),
-            "table_date",
+            *("recommendation_id", "source", "guideline_id", "version", "year", "pmid", "no_pmid_reason"),
+            *("drug", "population", "gene_1", "lookup_key_1", "gene_2", "lookup_key_2"),
+            *("action", "dose_factor_low", "dose_factor_high", "dose_cap_mg_per_day", "absolute_dose_mg_per_day"),
+            *("applies_to", "alternatives", "fallback_action", "fallback_dose_factor_low"),
+            *("fallback_dose_factor_high", "fallback_dose_cap_mg_per_day", "reason", "strength", "table_date"),
         ),
         "population_share": ("drug", "population", "share", "basis"),
         "usual_daily_dose": ("drug", "usual_daily_dose_mg", "atc", "rxcui", "basis", "source"),
@@ -45,6 +46,7 @@ NUMBERS = frozenset(
     {
         *("frequency", "n_subjects", "activity_score_low", "activity_score_high", "share", "usual_daily_dose_mg"),
         *("dose_factor_low", "dose_factor_high", "dose_cap_mg_per_day", "absolute_dose_mg_per_day", "effective_size"),
+        *("fallback_dose_factor_low", "fallback_dose_factor_high", "fallback_dose_cap_mg_per_day"),
     }
 )
 """Columns that hold numbers (missing: NaN); all others hold text."""

@@ -8,7 +8,7 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from forecasting.terms import Action, BiogeographicGroup, Strength
+from forecasting.terms import FALLBACK_ACTIONS, Action, BiogeographicGroup, GuidanceReason, Strength
 from warehouse.schema.base import Base, column
 from warehouse.schema.rules import AtLeast, AtMost, NotBlank, OneOf
 
@@ -137,6 +137,7 @@ class Guidance(Base):
     version: Mapped[str] = column(sa.String, "Publisher's row version.", NotBlank())
     year: Mapped[int | None] = column(sa.Integer, "Year of the newest publication.")
     pmid: Mapped[str | None] = column(sa.String, "PubMed id of the newest publication.")
+    no_pmid_reason: Mapped[str | None] = column(sa.String, "Why there is no PubMed id.")
     drug: Mapped[str] = column(sa.String, "Ingredient, lower case.", NotBlank())
     population: Mapped[str] = column(sa.String, "Indication or population in the guideline's words.", NotBlank())
     gene_1: Mapped[str] = column(sa.String, "First gene.", NotBlank())
@@ -149,9 +150,24 @@ class Guidance(Base):
     dose_cap_mg_per_day: Mapped[float | None] = column(sa.Float, "Most per day.", AtLeast(0), unit="mg per day")
     absolute_dose_mg_per_day: Mapped[float | None] = column(sa.Float, "Dose asked for.", AtLeast(0), unit="mg per day")
     applies_to: Mapped[str | None] = column(
-        sa.String, "start, maintenance, start_and_maintenance, loading, chronic_use."
+        sa.String, "start, maintenance, start_and_maintenance, loading, chronic_use: of the dose or the fallback's."
     )
     alternatives: Mapped[str | None] = column(sa.String, "Drugs the guideline names, separated by ';'.")
+    fallback_action: Mapped[str | None] = column(
+        sa.String, "What is asked for where the alternative is not possible.", OneOf(FALLBACK_ACTIONS)
+    )
+    fallback_dose_factor_low: Mapped[float | None] = column(
+        sa.Float, "Lowest share of the usual dose without the alternative.", AtLeast(0)
+    )
+    fallback_dose_factor_high: Mapped[float | None] = column(
+        sa.Float, "Highest share of the usual dose without the alternative.", AtLeast(0)
+    )
+    fallback_dose_cap_mg_per_day: Mapped[float | None] = column(
+        sa.Float, "Most per day without the alternative.", AtLeast(0), unit="mg per day"
+    )
+    reason: Mapped[str | None] = column(
+        sa.String, "Why there is no recommendation or no number.", OneOf.of(GuidanceReason)
+    )
     strength: Mapped[str] = column(sa.String, "Strength of the recommendation.", OneOf.of(Strength))
     table_date: Mapped[str | None] = column(sa.String, "Date of the publisher's table that the row was taken from.")
 

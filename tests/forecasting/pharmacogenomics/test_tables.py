@@ -6,7 +6,7 @@ import pytest
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent
 from forecasting.pharmacogenomics.effective_size import effective_people, group_effective_size, moments
-from forecasting.terms import Action, BiogeographicGroup, Strength
+from forecasting.terms import FALLBACK_ACTIONS, Action, BiogeographicGroup, GuidanceReason, Strength
 
 
 def test_every_table_has_its_columns_and_no_hidden_blanks(content):
@@ -150,6 +150,34 @@ def test_guidance_rows_carry_numbers_exactly_where_their_action_has_one(content)
     assert (guidance["dose_factor_low"].dropna() <= guidance["dose_factor_high"].dropna()).all()
     allowed = {"start", "maintenance", "start_and_maintenance", "loading", "chronic_use", ""}
     assert set(guidance["applies_to"]) <= allowed
+
+
+def test_fallbacks_stand_beside_alternatives_and_carry_the_numbers_of_their_action(content):
+    guidance = content.guidance
+    fallback = guidance["fallback_action"]
+    assert set(fallback) <= {"", *FALLBACK_ACTIONS}
+    assert (guidance.loc[fallback != "", "action"] == Action.ALTERNATIVE.value).all()
+    low, high = guidance["fallback_dose_factor_low"], guidance["fallback_dose_factor_high"]
+    assert ((fallback == Action.DOSE_FACTOR) == low.notna()).all()
+    assert (low.isna() == high.isna()).all()
+    assert (low.dropna() <= high.dropna()).all()
+    assert ((fallback == Action.DOSE_CAP) == guidance["fallback_dose_cap_mg_per_day"].notna()).all()
+
+
+def test_rows_that_give_nothing_to_plan_with_say_why_and_only_they(content):
+    guidance = content.guidance
+    silent = guidance["action"].isin([Action.NO_RECOMMENDATION.value, Action.NO_NUMBER.value])
+    assert set(guidance["reason"]) <= {"", *GuidanceReason}
+    assert ((guidance["reason"] != "") == silent).all()
+
+
+def test_every_guidance_row_names_its_source_version_date_and_publication_or_why_there_is_none(content):
+    guidance = content.guidance
+    assert guidance["recommendation_id"].is_unique
+    for column in ("source", "guideline_id", "version"):
+        assert (guidance[column].str.len() > 0).all(), column
+    assert guidance["table_date"].str.fullmatch(r"\d{4}-\d{2}-\d{2}").all()
+    assert (guidance["pmid"].str.fullmatch(r"\d{7,8}") ^ (guidance["no_pmid_reason"].str.len() > 10)).all()
 
 
 def test_effective_sizes_are_recomputed_from_the_published_studies(content, published):
