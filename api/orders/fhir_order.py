@@ -5,6 +5,7 @@ sent twice, it orders once. `fhir.resources` checks structure; the one code boun
 `active` is in its value set in both releases (hl7.org/fhir/R4B/valueset-supplyrequest-status.html).
 """
 
+import re
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -88,12 +89,12 @@ def _request(order: OrderDocument, line: Line) -> dict[str, Any]:
         "supplier": [
             {
                 "identifier": {"system": SUPPLIER_SYSTEM, "value": order.supplier_id},
-                "display": order.supplier_name,
+                "display": plain(order.supplier_name),
             }
         ],
         "deliverTo": {
             "identifier": {"system": FACILITY_SYSTEM, "value": line.facility_id},
-            "display": line.facility_name,
+            "display": plain(line.facility_name),
         },
     }
     if line.need_by:
@@ -106,7 +107,16 @@ def coded(code_system: str | None, code: str | None, line: Any) -> dict[str, Any
     codings = [{"system": PRODUCT_SYSTEM, "code": line.product_id}]
     if code and code_system:
         codings.insert(0, {"system": CODE_SYSTEMS[code_system], "code": code})
-    return {"coding": codings, "text": line.description}
+    return {"coding": codings, "text": plain(line.description)}
+
+
+def plain(text: str) -> str:
+    """Text as FHIR's `string` allows it: white space is a blank, tab or line end; any other becomes a blank.
+
+    >>> plain("2.5\xa0mg")
+    '2.5 mg'
+    """
+    return re.sub(r"[^\S \t\r\n]", " ", text)
 
 
 def number(value: Decimal) -> int | Decimal:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from api.auth import Principal
 from api.errors import KeyReused, NothingToExport
 from api.orders.models import OrderExportIn
+from api.webhooks.outbox import enqueue
 from api.words import number, product
 from forecasting.terms import RecommendationStatus
 from warehouse import audit
@@ -56,6 +57,7 @@ def export_orders(
         order_number = _write_order(connection, export_id, place, supplier_id, of, wanted.account_type, now)
         events += [_event(order_number, line) for line in of]
     _mark_exported(connection, [line["recommendation_id"] for of in groups.values() for line in of], now)
+    enqueue(connection, now, events)
     audit.append(connection, caller.actor, now, events)
     return export_id, False
 

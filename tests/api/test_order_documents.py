@@ -148,6 +148,15 @@ def test_fhir_bundles_validate_and_give_the_lines_back(order):
         assert sizes == [line.pack_size for line in order.lines]
 
 
+@pytest.mark.parametrize("space", ["\xa0", "\x85", "\u2028"])
+def test_white_space_that_fhir_does_not_know_becomes_a_blank(space):
+    line = dataclasses.replace(LINE, description=f"ticagrelor{space}90 mg")
+    text = write_r5(dataclasses.replace(ORDER, lines=(line,), supplier_name=f"A{space}B"))
+    request = json.loads(text)["entry"][0]["resource"]
+    assert request["item"]["concept"]["text"] == "ticagrelor 90 mg"
+    assert request["supplier"][0]["display"] == "A B"
+
+
 def test_fhir_names_the_code_system_and_account():
     request = json.loads(write_r4b(ORDER))["entry"][0]["resource"]
     assert request["itemCodeableConcept"]["coding"][0] == {
