@@ -12,7 +12,8 @@ from api.context import Clock, utc_now
 from api.middleware import Guard
 from api.pages import detail, problems, sign_in, worklist
 from api.pages import orders as order_pages
-from api.routes import batches, forecasts, health, history, orders, recommendations, reference
+from api.routes import batches, forecasts, health, history, orders, recommendations, reference, webhooks
+from api.settings import ServerSettings
 from warehouse.engine import create_engine
 from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
 
@@ -32,10 +33,12 @@ def create_app(
     clock: Clock = utc_now,
     max_body_bytes: int = MAX_BODY_BYTES,
     x12_sender_id: str = DEFAULT_X12_SENDER_ID,
+    server: ServerSettings | None = None,
 ) -> FastAPI:
     """The application over an engine or settings (default: the environment's). `clock` gives the time, in UTC.
 
-    `x12_sender_id` names this pharmacy in X12 interchanges when an engine is given; settings have their own.
+    `x12_sender_id` names this pharmacy in X12 interchanges when an engine is given; settings have their own. `server`
+    is what the server may do; default: the environment's when no engine is given, else nothing out of the ordinary.
     """
     app = FastAPI(
         title="pgx-supply",
@@ -47,9 +50,12 @@ def create_app(
     )
     settings = Settings.from_environment() if source is None else source
     app.state.engine = create_engine(settings.database_url) if isinstance(settings, Settings) else settings
+    if server is None:
+        server = ServerSettings.from_environment() if isinstance(settings, Settings) else ServerSettings()
+    app.state.server = server
     app.state.clock = clock
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
-    for module in (recommendations, orders, history, forecasts, reference, batches, health):
+    for module in (recommendations, orders, history, forecasts, reference, batches, webhooks, health):
         app.include_router(module.router)
     for module in (sign_in, worklist, detail, order_pages, problems):
         app.include_router(module.router, include_in_schema=False)

@@ -108,7 +108,7 @@ def create_user(
         "display_name": display_name.strip() or name,
         "password_hash": _HASHER.hash(password),
         "role": role,
-        "facility_ids": _stored_sites(connection, facility_ids),
+        "facility_ids": stored_sites(connection, facility_ids),
         "active": True,
         "failed_sign_ins": 0,
         "created_at": now,
@@ -143,7 +143,7 @@ def create_api_key(
         "name": name.strip(),
         "secret_sha256": digest(secret),
         "scopes": ";".join(sorted(set(scopes))),
-        "facility_ids": _stored_sites(connection, facility_ids),
+        "facility_ids": stored_sites(connection, facility_ids),
         "created_at": now,
         "expires_at": expires_at,
     }
@@ -305,7 +305,8 @@ def _deciding_person(caller: Caller) -> Principal:
 Decider = Annotated[Principal, Depends(_deciding_person)]
 
 
-def _stored_sites(connection: sa.Connection, facility_ids: Sequence[str] | None) -> str | None:
+def stored_sites(connection: sa.Connection, facility_ids: Sequence[str] | None) -> str | None:
+    """Sites as a row keeps them, None = all; an unknown one, or an empty list, raises `InvalidInput`."""
     if facility_ids is None:
         return None
     known = set(connection.execute(sa.select(Facility.facility_id)).scalars())

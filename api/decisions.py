@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from api.auth import Principal
 from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
 from api.models import DecisionIn
+from api.webhooks.outbox import enqueue
 from forecasting.terms import DecisionKind, RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event
@@ -73,7 +74,9 @@ def decide(
         "note": (decision.note or "").strip() or None,
     }
     number = int(connection.execute(sa.insert(Decision).values(row).returning(Decision.decision_id)).scalar_one())
-    audit.append(connection, person.actor, now, [_event(line, row)])
+    events = [_event(line, row)]
+    enqueue(connection, now, events)
+    audit.append(connection, person.actor, now, events)
     return number
 
 

@@ -1,4 +1,7 @@
-"""`serve`: the API and the worklist, and on request the Dagster UI beside them. Loopback only unless told otherwise."""
+"""`serve`: the API, the worklist and webhooks, on request the Dagster UI; `deliver`: webhooks.
+
+Loopback only unless told otherwise.
+"""
 
 import contextlib
 import os
@@ -31,11 +34,38 @@ def serve(host: str, port: int, with_dagster: bool, dagster_port: int, database:
     import uvicorn
 
     from api.app import create_app
+    from api.settings import ServerSettings
+    from api.webhooks.delivery import Worker
 
     settings = settings_with(database)
     engine = open_database(settings)
-    with _ends_quietly(), _dagster(settings, host, dagster_port) if with_dagster else contextlib.nullcontext():
-        uvicorn.run(create_app(engine, x12_sender_id=settings.x12_sender_id), host=host, port=port, log_level="warning")
+    server = ServerSettings.from_environment()
+    app = create_app(engine, x12_sender_id=settings.x12_sender_id, server=server)
+    with (
+        _ends_quietly(),
+        _dagster(settings, host, dagster_port) if with_dagster else contextlib.nullcontext(),
+        Worker(engine, server) if server.webhook_hosts else contextlib.nullcontext(),
+    ):
+        uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Post what is due now and end.")
+@database_option
+def deliver(once: bool, database: str | None) -> None:
+    """Post waiting events to webhooks until stopped, apart from `serve`, which does so too."""
+    import threading
+
+    from api.settings import ServerSettings
+    from api.webhooks.delivery import Worker, deliver_due
+
+    engine = open_database(settings_with(database))
+    server = ServerSettings.from_environment()
+    if once:
+        click.echo(f"{deliver_due(engine, server)} tried")
+        return
+    with _ends_quietly(), Worker(engine, server):
+        threading.Event().wait()
 
 
 @contextmanager

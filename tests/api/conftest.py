@@ -60,6 +60,7 @@ USERS = {
     "ben": ("buyer", None),
     "ada": ("approver", None),
     "nora": ("buyer", ["north"]),
+    "root": ("admin", None),
 }
 ARGON2_FOR_TESTS = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 

@@ -36,16 +36,24 @@ MAY = {
     "POST /v1/dispensing": (NOBODY, ("dispensing:write",)),
     "POST /v1/open-orders": (NOBODY, ("open_orders:write",)),
     "POST /v1/receipts": (NOBODY, ("receipts:write",)),
+    "GET /v1/webhooks": (("admin",), NOBODY),
+    "POST /v1/webhooks": (("admin",), NOBODY),
+    "DELETE /v1/webhooks/{webhook_id}": (("admin",), NOBODY),
+    "GET /v1/webhook-deliveries": (("admin",), NOBODY),
+    "POST /v1/webhook-deliveries/{delivery_id}/replay": (("admin",), NOBODY),
     "GET /healthz": None,
     "GET /readyz": None,
 }
 """None = anybody, signed in or not."""
 
 SOUTH = {"recommendation_id": "rec-05", "export_id": "exp-00000001", "order_number": "PGX00000001"}
+SOUTH |= {"webhook_id": "wh-1", "delivery_id": 1}
 PUSHED = {"facility_id": "south", "product_id": "warfarin-1", "quantity": 1, "counted_at": "2026-11-23"}
 BODIES = {
     "decision": {"kind": "approve", "version": 1},
     "order-exports": {"recommendation_id": ["rec-05"]},
+    "webhooks": {"url": "https://x.example", "event_types": ["recommendation.approved"], "secret_name": "x"},
+    "replay": {},
     "acknowledgement": {"lines": [{"line_number": 1, "status": "accepted"}]},
 }
 
@@ -61,6 +69,8 @@ def ask(caller, operation, headers=None):
     if verb == "GET":
         return caller.get(address, headers=headers)
     headers = {"Idempotency-Key": "one", "X-CSRF-Token": getattr(caller, "csrf_token", "")} | (headers or {})
+    if verb == "DELETE":
+        return caller.delete(address, headers=headers)
     if "x12" in path:
         return caller.post(address, content="ISA", headers=headers | {"Content-Type": "application/edi-x12"})
     body = next((body for name, body in BODIES.items() if address.endswith(name)), {"rows": [PUSHED]})

@@ -15,6 +15,8 @@ from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf, Refers
 
 ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
 ACCOUNT_TYPES = ("gpo", "340b", "wac")
+WEBHOOK_EVENTS = ("recommendation.approved", "recommendation.modified", "recommendation.exported")
+DELIVERY_STATES = ("waiting", "delivered", "dead")
 
 
 class Load(Base):
@@ -238,3 +240,43 @@ class AuditEvent(Base):
     after: Mapped[str | None] = column(sa.Text, "JSON of what it became.")
     previous_sha256: Mapped[str] = column(sa.String(64), "Digest of the row before; zeros for the first.", NotBlank())
     sha256: Mapped[str] = column(sa.String(64), "Digest of this row and previous_sha256.", NotBlank(), unique=True)
+
+
+class Webhook(Base):
+    """An address that is told of changes. The secret that signs stays in the environment; its name is kept here."""
+
+    __tablename__ = "webhooks"
+
+    webhook_id: Mapped[str] = column(sa.String, "Number.", NotBlank(), primary_key=True)
+    url: Mapped[str] = column(sa.String, "Where events are posted.", NotBlank())
+    event_types: Mapped[str] = column(sa.String, "Which events, ';'-separated.", NotBlank())
+    secret_name: Mapped[str] = column(sa.String, "Name of the signing secret in the environment.", NotBlank())
+    facility_ids: Mapped[str | None] = column(sa.String, "Sites, ';'-separated; blank = all.")
+    active: Mapped[bool] = column(sa.Boolean, "Events are still posted.")
+    created_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    created_by: Mapped[str] = column(sa.String, "Who: user:<number>.", NotBlank())
+
+
+class WebhookDelivery(Base):
+    """One event for one webhook: written with the change it tells of, kept until it was taken or given up."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        sa.UniqueConstraint("webhook_id", "event_id"),
+        sa.Index("ix_webhook_deliveries_status_next_try_at", "status", "next_try_at"),
+    )
+
+    delivery_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
+    webhook_id: Mapped[str] = column(sa.String, "Webhook.", refers="webhooks.webhook_id")
+    event_id: Mapped[str] = column(sa.String, "Event; the same on every try and for every webhook.", NotBlank())
+    event_type: Mapped[str] = column(sa.String, "What happened.", OneOf(WEBHOOK_EVENTS))
+    body: Mapped[str] = column(sa.Text, "JSON that is posted, the same bytes on every try.", NotBlank())
+    status: Mapped[str] = column(
+        sa.String, "waiting, delivered, or dead: given up until replayed.", OneOf(DELIVERY_STATES)
+    )
+    tries: Mapped[int] = column(sa.Integer, "Tries since it was written or replayed.", AtLeast(0), default=0)
+    next_try_at: Mapped[dt.datetime] = column(sa.DateTime, "Not before (UTC).")
+    status_code: Mapped[int | None] = column(sa.Integer, "HTTP status of the last try; blank = no answer.")
+    error: Mapped[str | None] = column(sa.String, "Why the last try failed.")
+    created_at: Mapped[dt.datetime] = column(sa.DateTime, "When it happened (UTC).")
+    delivered_at: Mapped[dt.datetime | None] = column(sa.DateTime, "When it was taken (UTC).")

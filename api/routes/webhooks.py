@@ -1,0 +1,92 @@
+"""Webhooks and their deliveries: for signed-in administrators of every site."""
+
+import json
+from typing import Annotated
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+
+from api.auth import Caller, Principal, check_csrf
+from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.errors import NotAllowed
+from api.models import PageParameters, Text
+from api.paging import LARGEST_INTEGER, Key, page_of
+from api.routes.documented import refusals
+from api.webhooks.models import DeliveryFilters, DeliveryOut, DeliveryPage, ReplayIn, WebhookIn, WebhookOut, WebhookPage
+from api.webhooks.subscriptions import add_webhook, delivery_row, end_webhook, replay, told, webhook_row
+from warehouse.schema.ledger import Webhook, WebhookDelivery
+
+router = APIRouter(prefix="/v1", tags=["webhooks"])
+
+CSRF = Header(description="`csrf_token` of /v1/session.")
+DELIVERY_KEYS: list[Key] = [("delivery_id", WebhookDelivery.delivery_id, True)]
+WEBHOOK_KEYS: list[Key] = [("webhook_id", Webhook.webhook_id, False)]
+
+
+def _administrator(caller: Caller) -> Principal:
+    if caller.role != "admin" or caller.sites is not None:
+        raise NotAllowed("only a signed-in administrator of every site manages webhooks")
+    return caller
+
+
+def _changing(
+    person: Annotated[Principal, Depends(_administrator)], x_csrf_token: Annotated[str | None, CSRF] = None
+) -> Principal:
+    check_csrf(person, x_csrf_token)
+    return person
+
+
+Administrator = Annotated[Principal, Depends(_administrator)]
+Changing = Annotated[Principal, Depends(_changing)]
+DeliveryId = Annotated[int, Path(ge=1, le=LARGEST_INTEGER)]
+
+
+@router.get("/webhooks", dependencies=[Depends(refuse_repeated_parameters)], responses=refusals(401, 403))
+def list_webhooks(parameters: Annotated[PageParameters, Query()], person: Administrator, db: Db) -> WebhookPage:
+    """All webhooks, live and ended."""
+    query = sa.select(Webhook.__table__)
+    rows, cursor = page_of(db, query, WEBHOOK_KEYS, limit=parameters.limit, cursor=parameters.cursor)
+    return WebhookPage.model_validate({"items": [told(row) for row in rows], "next_cursor": cursor, "units": {}})
+
+
+@router.post(
+    "/webhooks", status_code=201, dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 413, 415)
+)
+def create_webhook(wanted: WebhookIn, person: Changing, db: Db, now: Now, request: Request) -> WebhookOut:
+    """Have events posted to a URL from now on. Host, scheme and secret must be permitted by the server's settings."""
+    number = add_webhook(db, person, wanted, request.app.state.server, now)
+    return WebhookOut.model_validate(told(webhook_row(db, number)))
+
+
+@router.delete("/webhooks/{webhook_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))
+def delete_webhook(webhook_id: Text, person: Changing, db: Db, now: Now) -> WebhookOut:
+    """End a webhook. What still waits for it is given up; its deliveries stay readable."""
+    end_webhook(db, person, webhook_id, now)
+    return WebhookOut.model_validate(told(webhook_row(db, webhook_id)))
+
+
+@router.get("/webhook-deliveries", dependencies=[Depends(refuse_repeated_parameters)], responses=refusals(401, 403))
+def list_deliveries(filters: Annotated[DeliveryFilters, Query()], person: Administrator, db: Db) -> DeliveryPage:
+    """What was to be told to whom, newest first."""
+    query = sa.select(WebhookDelivery.__table__)
+    if filters.webhook_id is not None:
+        query = query.where(WebhookDelivery.webhook_id == filters.webhook_id)
+    if filters.status:
+        query = query.where(WebhookDelivery.status.in_(filters.status))
+    rows, cursor = page_of(db, query, DELIVERY_KEYS, limit=filters.limit, cursor=filters.cursor)
+    return DeliveryPage.model_validate({"items": [_shown(row) for row in rows], "next_cursor": cursor, "units": {}})
+
+
+@router.post(
+    "/webhook-deliveries/{delivery_id}/replay",
+    dependencies=[Depends(refuse_parameters)],
+    responses=refusals(401, 403, 404, 413, 415),
+)
+def replay_delivery(delivery_id: DeliveryId, body: ReplayIn, person: Changing, db: Db, now: Now) -> DeliveryOut:
+    """Post an event again, also one that was taken, under the same event id."""
+    replay(db, person, delivery_id, now)
+    return DeliveryOut.model_validate(_shown(delivery_row(db, delivery_id)))
+
+
+def _shown(row: sa.RowMapping) -> dict[str, object]:
+    return {**row, "body": json.loads(row["body"])}
