@@ -7,6 +7,10 @@ import sqlalchemy as sa
 
 from api.auth import Principal
 from api.errors import NotAllowed
+from forecasting.errors import InvalidInput
+from forecasting.terms import ALL_FACILITIES
+from warehouse import audit
+from warehouse.audit import Event
 from warehouse.releases import activate
 
 
@@ -22,14 +26,19 @@ def activate_releases(
 ) -> list[int]:
     """Numbers of the activations that were written; no site named = every site.
 
-    A key, a role that does not activate, or a site outside the person's raises `NotAllowed`; what cannot be activated
-    `InvalidInput`.
+    A key, a role that does not activate, or a site outside the person's raises `NotAllowed`; a day that is over, or
+    what cannot be activated, `InvalidInput`.
     """
     if person.user_id is None or not person.may_activate():
-        raise NotAllowed("only a signed-in pharmacist or administrator puts a release in force")
+        raise NotAllowed("only a signed-in pharmacist, approver or administrator puts a release in force")
     if person.sites is not None and (not facility_ids or not set(facility_ids) <= person.sites):
         raise NotAllowed(f"{person.name} speaks for {', '.join(sorted(person.sites))} only: name the sites")
-    return activate(
+    if effective_on < now.date():
+        raise InvalidInput(
+            f"effective on {effective_on}: is in the past, what was planned since rests on what was in force then; "
+            f"the earliest day is {now.date()}"
+        )
+    numbers = activate(
         connection,
         release_ids,
         facility_ids=facility_ids,
@@ -38,3 +47,12 @@ def activate_releases(
         decided_at=now,
         note=note,
     )
+    sites = list(dict.fromkeys(facility_ids)) or [ALL_FACILITIES]
+    told = {"effective_on": effective_on.isoformat(), "note": (note or "").strip() or None}
+    events = [
+        Event("release.activate", f"release:{release_id}", None if site == ALL_FACILITIES else site, after=told)
+        for release_id in release_ids
+        for site in sites
+    ]
+    audit.append(connection, person.actor, now, events)
+    return numbers

@@ -12,7 +12,8 @@ from api.context import Clock, utc_now
 from api.middleware import Guard
 from api.pages import detail, problems, sign_in, worklist
 from api.pages import orders as order_pages
-from api.routes import batches, forecasts, health, history, orders, recommendations, reference, webhooks
+from api.pages import releases as release_pages
+from api.routes import batches, forecasts, health, history, orders, recommendations, reference, releases, webhooks
 from api.settings import ServerSettings
 from warehouse.engine import create_engine
 from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
@@ -55,9 +56,9 @@ def create_app(
     app.state.server = server
     app.state.clock = clock
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
-    for module in (recommendations, orders, history, forecasts, reference, batches, webhooks, health):
+    for module in (recommendations, orders, history, forecasts, releases, reference, batches, webhooks, health):
         app.include_router(module.router)
-    for module in (sign_in, worklist, detail, order_pages, problems):
+    for module in (sign_in, worklist, detail, order_pages, release_pages, problems):
         app.include_router(module.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)

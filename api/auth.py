@@ -30,7 +30,7 @@ READ, DECIDE, ACTIVATE = "read", "decide", "activate"
 ROLE_MAY: dict[str, frozenset[str]] = {
     "viewer": frozenset({READ}),
     "buyer": frozenset({READ, DECIDE}),
-    "approver": frozenset({READ, DECIDE}),
+    "approver": frozenset({READ, DECIDE, ACTIVATE}),
     "pharmacist": frozenset({READ, DECIDE, ACTIVATE}),
     "admin": frozenset({READ, DECIDE, ACTIVATE}),
 }
@@ -303,6 +303,17 @@ def _deciding_person(caller: Caller) -> Principal:
 
 
 Decider = Annotated[Principal, Depends(_deciding_person)]
+
+
+def _activating_person(caller: Caller) -> Principal:
+    if caller.key_id is not None:
+        raise NotAllowed("an API key never puts a release in force: a person has to sign in")
+    if not caller.may_activate():
+        raise NotAllowed(f"the role {caller.role} puts no release in force")
+    return caller
+
+
+Activator = Annotated[Principal, Depends(_activating_person)]
 
 
 def stored_sites(connection: sa.Connection, facility_ids: Sequence[str] | None) -> str | None:

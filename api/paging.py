@@ -28,6 +28,27 @@ def page_of(
     return rows[:limit], _encoded(rows[limit - 1], keys) if more else None
 
 
+def slice_of(rows: Sequence[Any], *, limit: int, cursor: str | None) -> tuple[list[Any], str | None]:
+    """The same of rows that are computed and whose order never changes: the cursor is a place.
+
+    >>> slice_of("abc", limit=2, cursor=slice_of("abc", limit=1, cursor=None)[1])
+    (['b', 'c'], None)
+    """
+    first = _place(cursor) if cursor is not None else 0
+    more = len(rows) > first + limit
+    return list(rows[first : first + limit]), _written({"place": first + limit}) if more else None
+
+
+def _place(cursor: str) -> int:
+    try:
+        stored = _read(cursor)
+        if list(stored) != ["place"] or type(stored["place"]) is not int or not 0 <= stored["place"] <= LARGEST_INTEGER:
+            raise ValueError("of another list")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidRequest.field("cursor", "is not a next_cursor of this list") from error
+    return int(stored["place"])
+
+
 def _after(keys: Sequence[Key], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """Strictly after the values, in the keys' order: (a > x) or (a = x and b > y) or ..."""
     steps = []
@@ -39,12 +60,20 @@ def _after(keys: Sequence[Key], values: Sequence[Any]) -> sa.ColumnElement[bool]
 
 def _encoded(row: sa.RowMapping, keys: Sequence[Key]) -> str:
     values = {name: row[name].isoformat() if isinstance(row[name], dt.date) else row[name] for name, _, _ in keys}
+    return _written(values)
+
+
+def _written(values: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _read(cursor: str) -> Any:
+    return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
 
 
 def _decoded(cursor: str, keys: Sequence[Key]) -> list[Any]:
     try:
-        stored = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        stored = _read(cursor)
         if list(stored) != [name for name, _, _ in keys]:
             raise ValueError("of another list")
         return [_typed(stored[name], column) for name, column, _ in keys]

@@ -51,6 +51,19 @@ DECISION_REASONS = {
     "duplicate_order": "Already ordered",
     "other": "Other (say why)",
 }
+CONTENT_KINDS = {
+    "guidance": "Guidance",
+    "default_alternative": "Alternatives",
+    "published_recommendation": "Published recommendations",
+    "population_share": "Shares of populations",
+    "gene": "Genes",
+    "allele_frequency": "Allele frequencies",
+    "allele_function": "Allele functions",
+    "phenotype_rule": "Phenotype rules",
+    "diplotype": "Diplotypes",
+    "usual_daily_dose": "Usual daily doses",
+    "group_effective_size": "Weights of published frequencies",
+}
 DECISIONS = {"approve": "Approved", "modify": "Changed", "reject": "Rejected"}
 ACTIONS = {
     "standard": "Usual dosing",
@@ -169,6 +182,15 @@ def number(value: Any, decimals: int = 1) -> str:
     return "0" if text == "-0" else text
 
 
+def signed(value: float) -> str:
+    """A change with its sign.
+
+    >>> signed(2.25), signed(-0.004), signed(-1.5)
+    ('+2.25', '-0.004', '-1.5')
+    """
+    return f"{'+' if value > 0 else ''}{number(value, 2 if abs(value) >= 0.01 else 4)}"
+
+
 def exact(value: Any) -> str:
     """A number in full, thousands separated.
 
@@ -259,6 +281,7 @@ FILTERS = {
     "plain": plain,
     "number": number,
     "exact": exact,
+    "signed": signed,
     "percent": percent,
     "share": share,
     "money": money,

@@ -13,6 +13,7 @@ from assets.pharmacogenomics import prevalence
 from assets.planning import content_releases, input_tables, runs, site_releases
 from assets.procurement import lead_times, recommendations
 from assets.regimens import exposure, regimen_moves
+from assets.release_previews import previews_of_releases
 from assets.representation import representation
 from assets.resources import Warehouse, WarehouseIOManager
 from assets.workers import executor_of
@@ -31,6 +32,7 @@ computed_assets = [
     baseline_forecasts,
     forecast_with_genetics,
     representation,
+    previews_of_releases,
     backtest_scores,
     lead_times,
     recommendations,

@@ -123,6 +123,7 @@ def _progress_hook(progress: Progress, total: int) -> dg.HookDefinition:
         "forecast_with_genetics",
         "baseline_of_groups",
         "learned_effects",
+        "previews_of_releases",
     }
     done: list[str] = []
 

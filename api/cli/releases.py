@@ -100,7 +100,7 @@ def _tell_moves(found: "Preview") -> None:
 @click.argument("releases", nargs=-1, required=True, metavar="RELEASE...")
 @click.option("--by", "name", required=True, metavar="NAME", help="Sign-in name of the person who decides.")
 @click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
-@click.option("--effective", callback=parse_date, metavar="DATE", help="First origin day that uses it; default: today.")
+@click.option("--effective", callback=parse_date, required=True, metavar="DATE", help="First origin day that uses it.")
 @click.option("--note", help="Why, for the ledger.")
 @click.password_option(
     confirmation_prompt=False, help="Asked for when not given; better not on the command line.", prompt="Password"
@@ -129,7 +129,7 @@ def activate_release(
     # a failed password must be counted: it is not undone with what follows
     if person is None:
         raise InvalidInput(f"{name}: unknown name or wrong password, or locked after too many failures")
-    day = effective or now.date()
+    day = effective
     try:
         with writing(engine) as connection:
             activate_releases(

@@ -185,6 +185,20 @@ def _serving(app):
         thread.join(10)
 
 
+def signed_in_at(app, engine, role, sites):
+    """A browser of a new person of that role and those sites (None = all)."""
+    name = f"{role}-{'all' if sites is None else '-'.join(sites)}"
+    with writing(engine) as connection:
+        auth.create_user(
+            connection, name=name, display_name=name, role=role, password=PASSWORD, facility_ids=sites, now=NOW
+        )
+    browser = TestClient(app, base_url="http://localhost", follow_redirects=False)
+    token = hidden_token(browser.get("/sign-in").text)
+    browser.post("/sign-in", data={"name": name, "password": PASSWORD, "csrf_token": token})
+    browser.csrf_token = browser.get("/v1/session").json()["csrf_token"]
+    return browser
+
+
 def hidden_token(html):
     """The token of a page's first form."""
     return re.search(r'name="csrf_token" value="([^"]+)"', html)[1]
@@ -291,9 +305,15 @@ def _release():
     return {"release_id": "guidance:test:1", "kind": "guidance", "publisher": "test", "version": "1"} | {
         "sha256": "0" * 64,
         "rows": 1,
-        "column_types": "{}",
+        "column_types": json.dumps(
+            {name: _column_type(value) for name, value in _guidance().items() if name != "release_id"}
+        ),
         "loaded_at": NOW,
     }
+
+
+def _column_type(value):
+    return ["int64" if isinstance(value, int) else "object", True]
 
 
 def _site_release(site):

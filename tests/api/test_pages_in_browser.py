@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
+from tests.api.test_releases import fill_releases
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +39,7 @@ def url(served, database, clock):
     return served(create_app(database, clock=clock))
 
 
-def _open(chromium, url, width, scheme):
+def _open(chromium, url, width, scheme, name="ben"):
     """A signed-in page without JavaScript, and what the console says."""
     context = chromium.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=False
@@ -49,7 +50,7 @@ def _open(chromium, url, width, scheme):
     # a navigation ends the fetch of the icon of the page before: that is the browser's own doing
     page.on("requestfailed", lambda request: "ABORTED" in request.failure or said.append(request.url))
     page.goto(f"{url}/?facility_id=north")
-    page.get_by_label("Name").fill("ben")
+    page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill("correct horse battery")
     _follow(page, page.get_by_role("button", name="Sign in"))
     return page, said
@@ -150,3 +151,39 @@ def test_a_buyer_orders_what_is_approved_and_finds_it_in_the_history(chromium, u
     assert page.get_by_role("heading", name="Documents").is_hidden()
     _keep(page, f"order-print-{width}-{scheme}")
     assert said == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "light"), (1280, "dark")])
+def test_an_approver_reads_what_a_release_moves_and_puts_it_in_force(chromium, url, database, width, scheme):
+    _, new, _ = fill_releases(database)
+    page, said = _open(chromium, url, width, scheme, "ada")
+    page.get_by_role("link", name="Guidelines").click()
+    _keep(page, f"releases-{width}-{scheme}")
+    _follow(page, page.get_by_role("link", name="curated 2026-11"))
+    page.get_by_text("By site and product").click()
+    told = page.locator("main").inner_text()
+    assert "ticagrelor" in told
+    assert "300 → 188" in told
+    _keep(page, f"release-{width}-{scheme}")
+    page.get_by_label("From").fill("2026-11-30")
+    page.get_by_label("North General Hospital").check()
+    page.get_by_label("Reason").fill("P&T meeting of 19 November")
+    _follow(page, page.get_by_role("button", name="Put in force"))
+    assert "Put in force from 2026-11-30" in page.get_by_role("status").inner_text()
+    assert "P&T meeting of 19 November" in page.locator("main").inner_text()
+    _keep(page, f"release-activated-{width}-{scheme}")
+    page.get_by_role("link", name="Guidelines").click()
+    assert "from 30 Nov 2026" in page.locator("main").inner_text()
+    _keep(page, f"releases-activated-{width}-{scheme}")
+    assert said == []
+
+
+def test_no_page_about_releases_is_wider_than_a_phone(chromium, url, database):
+    _, new, _ = fill_releases(database)
+    page, _ = _open(chromium, url, 390, "light", "ada")
+    context = chromium.new_context(viewport={"width": 390, "height": 900})
+    context.add_cookies(page.context.cookies())
+    measured = context.new_page()
+    for path in ("/releases", f"/releases/{new}"):
+        measured.goto(url + path)
+        assert measured.evaluate("document.documentElement.scrollWidth") <= 390, path

@@ -1,6 +1,7 @@
 """What a release would move is told before anybody activates it: exactly, and without touching a table."""
 
 import datetime as dt
+import json
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from assets.content import knowledge
 from assets.preview import Preview, preview
 from assets.regimens import MOVE_COLUMNS, group_moves, recent_quantity
+from assets.release_previews import previews_of_releases
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import create_engine, writing
@@ -237,3 +239,42 @@ def test_a_network_of_which_guidance_says_nothing_is_planned_and_has_no_moves(pl
     assert moves.empty
     assert list(moves.columns) == MOVE_COLUMNS
     assert problems == []
+
+
+def test_a_run_keeps_the_preview_of_every_release_that_could_be_put_in_force(released: Any) -> None:
+    engine = create_engine(released.url)
+    with writing(engine) as connection:
+        nothing = builtin_content().guidance.iloc[:0]
+        empty = reference.store_release(connection, "guidance", "nobody", "1", nothing)
+    engine.dispose()
+    warehouse = released.warehouse
+    previews, moves = previews_of_releases(warehouse=warehouse)
+    alone = {release: preview(warehouse, [release]) for release in released.releases}
+    warehouse.engine.dispose()
+    guidance, alternatives = released.releases
+    sites = ["H01", "H02", "H03"]
+    told = previews.frame.groupby("release_id")["facility_id"].apply(list).to_dict()
+    assert told == {guidance: sites, alternatives: sites}
+    assert empty not in told
+    assert set(previews.frame["against_release_id"].str.split(":").str[:2].str.join(":")) == {
+        "guidance:pgx-supply",
+        "default_alternative:pgx-supply",
+    }
+    assert previews.problems.empty
+    for release, found in alone.items():
+        kept = moves.frame[moves.frame["release_id"] == release].drop(columns=["release_id", "as_of"])
+        pd.testing.assert_frame_equal(kept.reset_index(drop=True)[found.moves.columns], found.moves, check_dtype=False)
+        aside = previews.frame.query("release_id == @release").set_index("facility_id")["stands_aside"].map(json.loads)
+        assert {site: texts for site, texts in aside.items() if texts} == {
+            site: [text for where, _, text in found.problems if where == site] for site, _, _ in found.problems
+        }
+    assert "pravastatin is not among" in " ".join(previews.frame["stands_aside"])
+
+
+@pytest.mark.slow
+def test_a_planned_network_stores_them_beside_its_results(released: Any) -> None:
+    released.run()
+    assert set(released.table("release_previews")["release_id"]) == set(released.releases)
+    moves = released.table("release_moves")
+    assert set(moves["release_id"]) == set(released.releases)
+    assert moves["packs_per_week"].abs().gt(0).all()

@@ -349,6 +349,9 @@ class Recommendation(Base):
     days_on_hand_before: Mapped[float | None] = column(sa.Float, "Without the order.", AtLeast(0), unit="days")
     days_on_hand_after: Mapped[float | None] = column(sa.Float, "With the order.", AtLeast(0), unit="days")
     urgency: Mapped[float] = column(sa.Float, "Sort key, high first.", AtLeast(0))
+    thin_evidence: Mapped[str | None] = column(
+        sa.Text, "Genes whose evidence here is thin, and what stands in for it; blank = none that moves this product."
+    )
     status: Mapped[str] = column(sa.String, "Where it stands.", OneOf.of(RecommendationStatus), index=True)
     version: Mapped[int] = column(sa.Integer, "Counts changes; a decision names the version it saw.", MoreThan(0))
     updated_at: Mapped[dt.datetime] = column(sa.DateTime, "Last change (UTC).")
