@@ -81,7 +81,9 @@ def baseline_of_groups(
     run = PlanningRun.from_frame(runs)
     panel, problems = _to_forecast(run, reference_demand, products, facilities)
     flat, season = share_season(panel, run.horizon, dispensed=_as_dispensed(panel, clean_demand, run))
-    frame = with_season(calibrated(flat, OwnForecasts.joined(forecasts)), season).to_frame()
+    drug = products.set_index("product_id")["drug"]
+    made = calibrated(flat, OwnForecasts.joined(forecasts), drug.loc[list(flat.product_ids)].tolist())
+    frame = with_season(made, season).to_frame()
     return Staged(_nothing_after_withdrawal(frame, products).assign(as_of=run.as_of), problems)
 
 

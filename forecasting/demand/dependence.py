@@ -1,4 +1,6 @@
-"""How forecast errors hang together: from one period to the next, and between sites of one product."""
+"""How forecast errors hang together: over time, between a product's sites, between a drug's strengths at a site."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -46,7 +48,21 @@ def _step_of_mean(mean_correlation: np.ndarray, horizon: int) -> np.ndarray:
     return np.interp(mean_correlation, means, steps)
 
 
-def common_correlations(errors: np.ndarray, product_ids: tuple[str, ...]) -> np.ndarray:
+def strength_correlations(errors: np.ndarray, facility_ids: Sequence[str], drugs: Sequence[str]) -> np.ndarray:
+    """Mean correlation [series] of the errors between the products of a series' drug at its site.
+
+    As `common_correlations`, with a drug at a site in place of a product; strengths that stand in for one another
+    (errors of opposite sign) count as independent. One figure a drug: single sites have too few origins.
+
+    >>> wave = np.array([1.0, -1.0, 1.0, -1.0]).reshape(1, 4, 1)
+    >>> strength_correlations(np.concatenate([wave, wave, wave]), ("a", "a", "b"), ("x", "x", "x")).round(2)
+    array([0.57, 0.57, 0.57])
+    """
+    sites = [f"{drug}\x1f{facility}" for facility, drug in zip(facility_ids, drugs, strict=True)]
+    return _between(errors, sites, drugs)
+
+
+def common_correlations(errors: np.ndarray, product_ids: Sequence[str]) -> np.ndarray:
     """Mean correlation [series] of the errors between the sites of a series' product; 0 for a single site.
 
     From errors [series, origin, horizon] over their own series' size: at each origin and horizon the square of the
@@ -57,18 +73,26 @@ def common_correlations(errors: np.ndarray, product_ids: tuple[str, ...]) -> np.
     >>> common_correlations(np.concatenate([wave, wave, wave]), ("x", "x", "y")).round(2)
     array([0.57, 0.57, 0.  ])
     """
+    return _between(errors, product_ids, product_ids)
+
+
+def _between(errors: np.ndarray, together_at: Sequence[str], told_by: Sequence[str]) -> np.ndarray:
+    """Mean correlation of errors within the groups `together_at`, one figure for each of `told_by`, [series]."""
     known = np.isfinite(errors)
     filled = np.where(known, errors, 0.0)
     count = known.sum(axis=(1, 2))
     size = np.sqrt((filled**2).sum(axis=(1, 2)) / np.maximum(count, 1))
     scaled = filled / np.maximum(size, 1e-12)[:, None, None]
-    product = pd.factorize(np.array(product_ids, dtype=object))[0]
-    together, squares, sites = (_sum_by(array, product) for array in (scaled, scaled**2, known.astype(float)))
-    between = (together**2 - squares).sum(axis=(1, 2))
-    pairs = (squares * np.maximum(sites - 1, 0)).sum(axis=(1, 2))
-    origins = (sites.max(axis=2, initial=0) > 1).sum(axis=1)
+    group, names = pd.factorize(np.array(together_at, dtype=object))
+    teller, _ = pd.factorize(np.array(told_by, dtype=object))
+    of_group = np.zeros(len(names), dtype=int)
+    of_group[group] = teller
+    together, squares, members = (_sum_by(array, group) for array in (scaled, scaled**2, known.astype(float)))
+    between = _sum_by((together**2 - squares).sum(axis=(1, 2)), of_group)
+    pairs = _sum_by((squares * np.maximum(members - 1, 0)).sum(axis=(1, 2)), of_group)
+    origins = _sum_by((members.max(axis=2, initial=0) > 1).sum(axis=1).astype(float), of_group)
     correlation = between / np.maximum(pairs, 1e-12) * origins / (origins + PRIOR_ORIGINS_COMMON)
-    return np.clip(correlation, 0.0, MAXIMUM_COMMON_CORRELATION)[product]
+    return np.clip(correlation, 0.0, MAXIMUM_COMMON_CORRELATION)[teller]
 
 
 def _sum_by(array: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from forecasting.demand.dependence import common_correlations, step_correlations
+from forecasting.demand.dependence import common_correlations, step_correlations, strength_correlations
 from forecasting.demand.intervals import (
     LEVELS,
     OriginErrors,
@@ -37,8 +37,9 @@ class PanelForecast:
 
     `starts` are the future periods; `mean` is [series, horizon], `quantiles` [series, horizon, level] at the levels of
     `terms.QUANTILE_LEVELS`, `model` [series] a name of `selection.Model`. `autocorrelation` [series] joins neighbouring
-    future periods of one series, `common_correlation` [series] one product's sites. `actual` and `predicted`
-    [series, origin, horizon] are the rolling-origin backtest (no origins when read back from a table).
+    future periods of one series, `common_correlation` [series] one product's sites, `strength_correlation` [series] the
+    products of one of `drugs` at a site. `actual` and `predicted` [series, origin, horizon] are the rolling-origin
+    backtest (no origins when read back from a table).
     """
 
     facility_ids: tuple[str, ...]
@@ -49,11 +50,13 @@ class PanelForecast:
     model: np.ndarray
     autocorrelation: np.ndarray
     common_correlation: np.ndarray
+    drugs: tuple[str, ...]
+    strength_correlation: np.ndarray
     actual: np.ndarray
     predicted: np.ndarray
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a series and future period: KEY, period_start, mean, the quantiles, model and both correlations."""
+        """One row a series and future period: KEY, period_start, mean, the quantiles, model, drug and correlations."""
         series, horizon = self.mean.shape
         frame = pd.DataFrame(
             {
@@ -69,6 +72,8 @@ class PanelForecast:
         frame["model"] = np.repeat(self.model.astype(object), horizon)
         frame["autocorrelation"] = np.repeat(self.autocorrelation, horizon)
         frame["common_correlation"] = np.repeat(self.common_correlation, horizon)
+        frame["drug"] = np.repeat(np.array(self.drugs, dtype=object), horizon)
+        frame["strength_correlation"] = np.repeat(self.strength_correlation, horizon)
         return frame
 
     @classmethod
@@ -96,6 +101,8 @@ class PanelForecast:
             model=first["model"].to_numpy(dtype=str),
             autocorrelation=first["autocorrelation"].to_numpy(dtype=float),
             common_correlation=first["common_correlation"].to_numpy(dtype=float),
+            drugs=tuple(first["drug"].astype(str)),
+            strength_correlation=first["strength_correlation"].to_numpy(dtype=float),
             actual=np.empty((series, 0, horizon)),
             predicted=np.empty((series, 0, horizon)),
         )
@@ -155,9 +162,10 @@ def forecast_own(panel: DemandPanel, horizon: int, *, origins: int = 24) -> OwnF
     return OwnForecasts(middle, mean, model, actual, predicted)
 
 
-def calibrated(panel: DemandPanel, own: OwnForecasts) -> PanelForecast:
+def calibrated(panel: DemandPanel, own: OwnForecasts, drugs: Sequence[str] | None = None) -> PanelForecast:
     """The second half: quantiles and correlations, for which the panel's sound series speak for one another.
 
+    `drugs` [series] says which products are strengths of one drug; by default each product is a drug of its own.
     A series that is not `sound` gets what the others taught and teaches them nothing: with it or without it theirs are
     the same to the last bit.
     """
@@ -165,6 +173,8 @@ def calibrated(panel: DemandPanel, own: OwnForecasts) -> PanelForecast:
     horizon = own.middle.shape[1]
     errors = np.log1p(own.actual) - np.log1p(own.predicted)
     speaks = sound(panel) & OriginErrors(errors).varied
+    spoken = np.where(speaks[:, None, None], errors, np.nan)
+    drugs = tuple(panel.product_ids if drugs is None else drugs)
     last = values.shape[1]
     return PanelForecast(
         facility_ids=panel.facility_ids,
@@ -174,7 +184,9 @@ def calibrated(panel: DemandPanel, own: OwnForecasts) -> PanelForecast:
         quantiles=_quantiles(values, own, speaks, season_cycle(panel.period)),
         model=model,
         autocorrelation=step_correlations(errors, speaks),
-        common_correlation=common_correlations(np.where(speaks[:, None, None], errors, np.nan), panel.product_ids),
+        common_correlation=common_correlations(spoken, panel.product_ids),
+        drugs=drugs,
+        strength_correlation=strength_correlations(spoken, panel.facility_ids, drugs),
         actual=own.actual,
         predicted=own.predicted,
     )

@@ -1,7 +1,7 @@
 """Sample paths of demand drawn from stored forecasts: the same quantiles, joined over time and across sites.
 
-A Gaussian copula: each series' score is an AR(1) over the future periods, its innovations share a part per product, and
-the score is turned into a quantity by the forecast's own quantiles.
+A Gaussian copula: each series' score is an AR(1) over the future periods, its innovations share a part per product and
+a part per drug and site, and the score is turned into a quantity by the forecast's own quantiles.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from forecasting.demand.intervals import LEVELS
 from forecasting.errors import InvalidInput
 
 CHUNK_SERIES = 256
+MOST_SHARED = 0.95
 KNOTS = special.ndtri(LEVELS)
 DENSITY = np.exp(-(KNOTS**2) / 2) / np.sqrt(2 * np.pi)
 UPPER_TAIL = 1 - LEVELS[-1]
@@ -48,20 +49,26 @@ def sample_paths(forecast: PanelForecast, *, draws: int, seed: int) -> np.ndarra
 def _scores(forecast: PanelForecast, rows: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Standard normal scores [series, horizon, draw] of the given rows."""
     shape = (forecast.mean.shape[1], -(-draws // 2))
-    common = forecast.common_correlation[rows][:, None, None]
-    innovations = np.sqrt(1 - common) * np.stack(
+    common, strength = _shared_parts(forecast, rows)
+    innovations = np.sqrt(1 - common - strength)[:, None, None] * np.stack(
         [_normals(seed, shape, "series", forecast.facility_ids[row], forecast.product_ids[row]) for row in rows]
     )
-    shared = [row for row in rows if forecast.common_correlation[row] > 0]
-    if shared:
-        products = {forecast.product_ids[row] for row in shared}
-        factors = {product: _normals(seed, shape, "product", product) for product in products}
-        position = np.array(shared) - rows[0]
-        innovations[position] += np.sqrt(common[position]) * np.stack(
-            [factors[forecast.product_ids[row]] for row in shared]
-        )
+    of_product = [("product", forecast.product_ids[row]) for row in rows]
+    of_drug = [("drug", forecast.facility_ids[row], forecast.drugs[row]) for row in rows]
+    for share, keys in ((common, of_product), (strength, of_drug)):
+        shared = np.flatnonzero(share > 0)
+        factors = {keys[row]: _normals(seed, shape, *keys[row]) for row in shared}
+        for row in shared:
+            innovations[row] += np.sqrt(share[row]) * factors[keys[row]]
     half = _autoregressive(innovations, forecast.autocorrelation[rows])
     return np.concatenate([half, -half], axis=2)[:, :, :draws]
+
+
+def _shared_parts(forecast: PanelForecast, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of the innovations' variance that sites and that strengths have in common, at most `MOST_SHARED`."""
+    common, strength = forecast.common_correlation[rows], forecast.strength_correlation[rows]
+    held = np.minimum(MOST_SHARED / np.maximum(common + strength, 1e-12), 1.0)
+    return common * held, strength * held
 
 
 def _normals(seed: int, shape: tuple[int, int], *key: str) -> np.ndarray:

@@ -206,6 +206,10 @@ class BaselineForecast(_ForecastRow, Base):
     common_correlation: Mapped[float] = column(
         sa.Float, "Joins a product's sites in sample paths.", AtLeast(0), AtMost(1), sort_order=1
     )
+    drug: Mapped[str] = column(sa.String, "Ingredient, whose strengths hang together.", NotBlank(), sort_order=1)
+    strength_correlation: Mapped[float] = column(
+        sa.Float, "Joins a drug's products at a site in sample paths.", AtLeast(0), AtMost(1), sort_order=1
+    )
 
 
 class Forecast(_ForecastRow, Base):

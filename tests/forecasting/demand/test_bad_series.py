@@ -51,7 +51,7 @@ def panel(values: np.ndarray) -> DemandPanel:
 def test_a_bad_series_gets_a_forecast_and_leaves_its_neighbours_to_the_last_bit(name: str) -> None:
     alone = forecast_sites(panel(neighbours()), HORIZON)
     beside = forecast_sites(panel(np.vstack([neighbours(), BAD[name]])), HORIZON)
-    for field in ("mean", "quantiles", "model", "autocorrelation", "common_correlation"):
+    for field in ("mean", "quantiles", "model", "autocorrelation", "common_correlation", "strength_correlation"):
         assert getattr(beside, field)[:-1].tobytes() == getattr(alone, field).tobytes(), field
     paths, before = (sample_paths(one, draws=20, seed=1) for one in (beside, alone))
     assert paths[:-1].tobytes() == before.tobytes()

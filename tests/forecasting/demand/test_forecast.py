@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.demand.dependence import common_correlations, step_correlations
+from forecasting.demand.dependence import common_correlations, step_correlations, strength_correlations
 from forecasting.demand.forecast import PanelForecast, forecast_panel
 from forecasting.demand.intervals import LEVELS, Scale, count_quantiles, quantiles_of, widening
 from forecasting.demand.series import DemandPanel
@@ -166,6 +166,23 @@ def test_step_correlations__find_the_ar1_that_made_the_errors():
     for ahead in range(1, 12):
         errors[:, :, ahead] = 0.7 * errors[:, :, ahead - 1] + np.sqrt(1 - 0.49) * generator.normal(size=(200, 30))
     assert np.median(step_correlations(errors)) == pytest.approx(0.7, abs=0.05)
+
+
+def test_strength_correlations__find_the_shared_part_of_each_drug_at_a_site():
+    generator = np.random.default_rng(11)
+    own = generator.normal(size=(24, 40, 3))
+    at_site = generator.normal(size=(6, 40, 3))
+    # 6 sites of 4 products: two strengths of x, which share, and two of y, which do not
+    errors = own.reshape(6, 4, 40, 3).copy()
+    errors[:, :2] = np.sqrt(0.5) * errors[:, :2] + np.sqrt(0.5) * at_site[:, None]
+    sites = np.repeat([f"s{number}" for number in range(6)], 4).tolist()
+    correlation = strength_correlations(errors.reshape(24, 40, 3), sites, ["x", "x", "y", "y"] * 6)
+    assert correlation.reshape(6, 4)[0] == pytest.approx([0.5, 0.5, 0, 0], abs=0.1)
+
+
+def test_strength_correlations__strengths_that_replace_each_other_count_as_independent():
+    errors = np.random.default_rng(12).normal(size=(1, 30, 2))
+    assert strength_correlations(np.concatenate([errors, -errors]), ["a", "a"], ["x", "x"]).tolist() == [0, 0]
 
 
 def test_common_correlations__find_the_shared_part_of_each_product():

@@ -15,7 +15,7 @@ from forecasting.terms import Period
 
 
 def forecast(
-    quantiles: np.ndarray, mean: np.ndarray, autocorrelation: float = 0.0, common: float = 0.0
+    quantiles: np.ndarray, mean: np.ndarray, autocorrelation: float = 0.0, common: float = 0.0, strength: float = 0.0
 ) -> PanelForecast:
     series, horizon = mean.shape
     empty = np.empty((series, 0, horizon))
@@ -28,6 +28,8 @@ def forecast(
         model=np.full(series, "local"),
         autocorrelation=np.full(series, autocorrelation),
         common_correlation=np.full(series, common),
+        drugs=("x",) * series,
+        strength_correlation=np.full(series, strength),
         actual=empty,
         predicted=empty,
     )
@@ -61,12 +63,32 @@ def test_paths__periods_and_sites_hang_together_as_stored():
     assert np.corrcoef(paths[0, 1], paths[1, 1])[0, 1] == pytest.approx(0.5, abs=0.02)
 
 
+def test_paths__strengths_of_a_drug_hang_together_at_a_site_and_not_between_sites():
+    apart = normal_forecast(4, 2, autocorrelation=0.5, strength=0.6)
+    made = dataclasses.replace(
+        apart,
+        facility_ids=("a", "a", "b", "a"),
+        product_ids=("5mg", "10mg", "5mg", "other"),
+        drugs=("x", "x", "x", "y"),
+    )
+    paths = sample_paths(made, draws=40_000, seed=4)
+    together = np.corrcoef(paths[:, 0])[0]
+    assert together == pytest.approx([1, 0.6, 0, 0], abs=0.02)
+    total = paths[0] + paths[1]
+    assert total.std(axis=1) == pytest.approx(np.sqrt(2 * (1 + 0.6)) * 10, rel=0.02)
+
+
+def test_paths__what_sites_and_strengths_share_never_exceeds_the_whole():
+    paths = sample_paths(normal_forecast(3, 2, common=0.9, strength=0.9), draws=4_000, seed=5)
+    assert paths.std(axis=2) == pytest.approx(10, rel=0.05)
+
+
 def test_paths__do_not_depend_on_the_other_series_nor_on_the_chunk():
-    whole = normal_forecast(300, 2, autocorrelation=0.3, common=0.4)
+    whole = normal_forecast(300, 2, autocorrelation=0.3, common=0.4, strength=0.3)
     paths = sample_paths(whole, draws=11, seed=3)
     for row in (0, 255, 256, 299):
-        series = {"facility_ids": (whole.facility_ids[row],), "product_ids": ("x",)}
-        numbers = ("mean", "quantiles", "model", "autocorrelation", "common_correlation")
+        series = {"facility_ids": (whole.facility_ids[row],), "product_ids": ("x",), "drugs": ("x",)}
+        numbers = ("mean", "quantiles", "model", "autocorrelation", "common_correlation", "strength_correlation")
         alone = dataclasses.replace(whole, **series, **{name: getattr(whole, name)[[row]] for name in numbers})
         np.testing.assert_array_equal(sample_paths(alone, draws=11, seed=3)[0], paths[row])
 
