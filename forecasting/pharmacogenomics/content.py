@@ -88,12 +88,18 @@ def builtin_content() -> ReferenceContent:
     folder = resources.files("forecasting.pharmacogenomics") / "tables"
     tables = {table: _read(folder / f"{table}.csv") for table in COLUMNS if table not in ("guidance", "diplotypes")}
     files = sorted((folder / "guidance").iterdir(), key=lambda file: file.name)
-    tables["guidance"] = pd.concat([_read(file) for file in files if file.name.endswith(".csv")], ignore_index=True)
+    tables["guidance"] = _read(*(file for file in files if file.name.endswith(".csv")))
     tables["diplotypes"] = pd.DataFrame(columns=list(COLUMNS["diplotypes"]), dtype=str)
     return ReferenceContent(**tables)
 
 
-def _read(file: Traversable) -> pd.DataFrame:
-    """One table. Blanks stay "" in text columns, because pandas would also read "n/a" as missing."""
-    frame = pd.read_csv(io.StringIO(file.read_text(encoding="utf-8")), dtype=str, keep_default_na=False)
+def _read(*files: Traversable) -> pd.DataFrame:
+    """One table from files of the same columns. Blanks stay "" in text, as pandas would also read "n/a" as missing."""
+    heads, bodies = zip(*(file.read_text(encoding="utf-8").split("\n", 1) for file in files), strict=True)
+    for file, head in zip(files, heads, strict=True):
+        if head != heads[0]:
+            raise InvalidInput(f"{file.name} has other columns than {files[0].name}")
+    # one reading of all: a hundred small files one by one took half a second
+    text = "\n".join([heads[0], *(body.strip("\n") for body in bodies)])
+    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     return frame.assign(**{column: pd.to_numeric(frame[column]) for column in frame.columns if column in NUMBERS})

@@ -114,12 +114,12 @@ def _same_status(content: ReferenceContent, rows: pd.DataFrame) -> NDArray[np.in
     """Of each row [R] that names a test of two linked genes of carriers: 1 where both are positive or both negative,
     -1 where one is; 0 for all other rows."""
     found = np.zeros(len(rows), dtype=np.int8)
-    columns = ["gene_1", "lookup_key_1", "gene_2", "lookup_key_2"]
-    for number, (one, key, other, other_key) in enumerate(rows[columns].itertuples(index=False)):
-        if other == "" or not linked(content, {one, other}):
+    for (one, other), of_pair in rows.reset_index(drop=True).groupby(["gene_1", "gene_2"]):
+        if other == "" or not linked(content, {str(one), str(other)}):
             continue
-        if NO_RESULT not in (key, other_key):
-            found[number] = 1 if key.endswith(POSITIVE) == other_key.endswith(POSITIVE) else -1
+        tested = of_pair[(of_pair[["lookup_key_1", "lookup_key_2"]] != NO_RESULT).all(axis=1)]
+        positive = [tested[f"lookup_key_{number}"].str.endswith(POSITIVE) for number in (1, 2)]
+        found[tested.index] = np.where(positive[0] == positive[1], 1, -1)
     return found
 
 

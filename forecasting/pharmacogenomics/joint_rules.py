@@ -19,9 +19,10 @@ STAYING = (Action.STANDARD, Action.NO_NUMBER, Action.NO_RECOMMENDATION)
 FACTORS = ("dose_factor_low", "dose_factor_high")
 ADVICE = (
     *("action", *FACTORS, "dose_cap_mg_per_day", "absolute_dose_mg_per_day"),
-    *("applies_to", "alternatives", "strength"),
+    *("applies_to", "alternatives", "fallback_action", "fallback_dose_factor_low", "fallback_dose_factor_high"),
+    *("fallback_dose_cap_mg_per_day", "reason", "strength"),
 )
-ORIGIN = ("source", "guideline_id", "version", "year", "pmid", "table_date")
+ORIGIN = ("source", "guideline_id", "version", "year", "pmid", "no_pmid_reason", "table_date")
 WEAKEST_LAST = (Strength.STRONG, Strength.MODERATE, Strength.OPTIONAL, Strength.NO_RECOMMENDATION, Strength.NOT_GRADED)
 
 Row = dict[Any, Any]

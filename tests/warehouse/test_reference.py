@@ -81,7 +81,7 @@ def test_mapping_tells_covered_changed_and_uncovered_recommendations_apart():
             {**same, "lookup_key": json.dumps({"CYP2C19": "Other"})},
             {**same, "recommendation_id": "PA1", "version": "7", "population": f" {first['population']} "},
             {**same, "recommendation_id": "new", "lookup_key": json.dumps({"CYP2C19": "Other"})},
-            {**same, "recommendation_id": "other", "drug": "aspirin"},
+            {**same, "recommendation_id": "other", "drug": "paracetamol"},
         ]
     )
     expected = ["mapped", "changed", "changed", "mapped", "unmapped", "no_guidance"]
