@@ -8,14 +8,21 @@ import pytest
 
 from forecasting.pharmacogenomics import catalogue
 from forecasting.pharmacogenomics.content import builtin_content
+from forecasting.regimens.moves import Moves, build_moves
+from forecasting.regimens.strengths import describe_products
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDANCE = builtin_content().guidance
 
 
-def test_the_page_is_current():
+@pytest.fixture(scope="module")
+def page() -> str:
+    return catalogue.render()
+
+
+def test_the_page_is_current(page):
     written = (ROOT / catalogue.PATH).read_text(encoding="utf-8")
-    assert written == catalogue.render(), "run: python -m forecasting.pharmacogenomics.catalogue"
+    assert written == page, "run: python -m forecasting.pharmacogenomics.catalogue"
 
 
 def functions(path: str) -> set[str]:
@@ -30,8 +37,8 @@ def test_the_tests_that_it_names_are_there(content):
         assert name in functions(path), test
 
 
-def test_every_gene_and_drug_has_a_line(content):
-    firsts = [line.split(" | ")[0].removeprefix("| ") for line in catalogue.render().splitlines()]
+def test_every_gene_and_drug_has_a_line(content, page):
+    firsts = [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines()]
     assert set(content.gene["gene"]) | set(GUIDANCE["drug"]) <= set(firsts)
 
 
@@ -74,3 +81,29 @@ def test_every_effective_size_names_its_studies_or_says_that_there_are_none(cont
     studied = sizes["source"].str.contains(r"table of \d{4}-\d{2}-\d{2}; PMID \d{7,8}$")
     assert sizes.loc[~studied, "source"].str.contains("no publication").all()
     assert (sizes.loc[~studied, "biogeographic_group"] == "all").all()
+
+
+def moves_of(content, drug: str) -> Moves:
+    """The moves where a drug and its default alternatives are stocked in tablets of one usual day and of ten."""
+    policy = content.default_alternative[content.default_alternative["drug"] == drug]
+    drugs = [drug, *sorted(set(policy["alternative_drug"]))]
+    doses = content.usual_daily_dose.set_index("drug")["usual_daily_dose_mg"].fillna(100.0)
+    rows = [(f"{name} {days}", name, doses[name] * days) for name in drugs for days in (1, 10)]
+    frame = pd.DataFrame(rows, columns=["product_id", "drug", "strength_value"])
+    frame = frame.assign(strength_unit="mg", dose_form="tablet", usual_daily_dose=float("nan"))
+    products = describe_products(frame, content.usual_daily_dose)
+    guidance = GUIDANCE[GUIDANCE["drug"] == drug]
+    return build_moves(products, guidance, policy.assign(dose_ratio=float("nan")), content.population_share)
+
+
+@pytest.mark.parametrize("drug", sorted(GUIDANCE["drug"].unique()))
+def test_a_drug_that_the_page_says_nothing_against_has_moves_and_the_others_say_why(drug, content):
+    reasons = catalogue.why_nothing_moves(content, drug)
+    moves = moves_of(content, drug)
+    rules = set(moves.problems["rule"])
+    blocked = {"no default alternative": "no_approved_alternative", "no daily dose": "treatment_days_unknown"}
+    named = [rule for words, rule in blocked.items() for reason in reasons if reason.startswith(words)]
+    expected = set(named[:1])  # the first that is found is told
+    assert rules & set(blocked.values()) == expected
+    quiet = any(reason.startswith(("another dose", "no other drug")) for reason in reasons)
+    assert bool(moves.therapies) == (not quiet and not expected)
