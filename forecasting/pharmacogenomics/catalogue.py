@@ -118,7 +118,7 @@ def render(content: ReferenceContent | None = None) -> str:
 
 GENE_COLUMNS = (
     *("gene", "copies", "alleles are", "alleles with function", "alleles with frequency", "source", "version"),
-    *("PMID", "stands aside because", "test"),
+    *("PMID", "drugs", "stands aside because", "test"),
 )
 DRUG_COLUMNS = (
     *("drug", "genes", "source", "guideline", "version", "year", "PMID", "table date", "rows"),
@@ -131,13 +131,19 @@ def _gene(content: ReferenceContent, gene: str) -> Sequence[object]:
     return (
         *(gene, row["inheritance"], row["counting"]),
         *(_alleles(content.allele_function, gene), _alleles(content.allele_frequency, gene)),
-        *(row["source"], row["version"], row["pmid"], row["no_frequency"], _short(covering_gene(content, gene))),
+        *(row["source"], row["version"], row["pmid"], _drugs_of(content, gene)),
+        *(row["no_frequency"], _short(covering_gene(content, gene))),
     )
 
 
 def _alleles(table: pd.DataFrame, gene: str) -> str:
     rows = table[table["gene"] == gene]
     return f"{rows['allele'].nunique()} ({_each(rows['version'])})" if len(rows) else "0"
+
+
+def _drugs_of(content: ReferenceContent, gene: str) -> int:
+    asked = content.guidance[["gene_1", "gene_2"]].eq(gene).any(axis=1)
+    return content.guidance.loc[asked, "drug"].nunique()
 
 
 def _drug(content: ReferenceContent, drug: str) -> Sequence[object]:
