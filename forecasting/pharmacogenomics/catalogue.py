@@ -142,8 +142,8 @@ def _alleles(table: pd.DataFrame, gene: str) -> str:
 
 
 def _drugs_of(content: ReferenceContent, gene: str) -> int:
-    asked = content.guidance[["gene_1", "gene_2"]].eq(gene).any(axis=1)
-    return content.guidance.loc[asked, "drug"].nunique()
+    asked = (content.guidance["gene_1"] == gene) | (content.guidance["gene_2"] == gene)
+    return int(content.guidance.loc[asked, "drug"].nunique())
 
 
 def _drug(content: ReferenceContent, drug: str) -> Sequence[object]:
