@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from forecasting.regimens.fallbacks import obstacles, with_fallbacks
 from forecasting.terms import Action
 
 TOLERANCE = 1e-6
@@ -19,6 +20,7 @@ def broken_moves(
     alternative_drug, population and dose_ratio. Every product of the drug of every stored guidance row is held against
     what the row asks for: a move that is missing is found as well.
     """
+    guidance = with_fallbacks(guidance, obstacles(guidance, products, alternatives))
     expected = _expected(moves, products, guidance)
     sums = _sums(moves, products, guidance, alternatives)
     found = expected.merge(sums, on=KEY, how="left").fillna(dict.fromkeys(["low", "high"], 0.0))

@@ -16,7 +16,7 @@ from forecasting.population import TherapyAtSite, stable_seed
 from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, by_target, with_effect
 from forecasting.regimens.exposure import row_exposure
 from forecasting.regimens.strengths import describe_products
-from forecasting.terms import NO_RESULT, Action
+from forecasting.terms import NO_RESULT
 
 INTERVAL_SCORE = 1.645
 """A learned effect's interval is 90 %."""
@@ -144,7 +144,10 @@ def _therapies(
 def _split(therapy: TherapyAtSite, guidance: pd.DataFrame, described: pd.DataFrame) -> TherapyAtSite:
     """The therapy with its rows by the drug that patients go to; `described` products are by product_id."""
     rows, products = guidance.loc[list(therapy.row_ids)], described.loc[list(therapy.product_ids)]
-    action = np.where(rows["action"] == Action.ALTERNATIVE, "alternative", "dose")
+    # by what moves: a row whose alternative is not possible changes a dose
+    other = products["drug"].to_numpy() != rows["drug"].to_numpy()[:, None]
+    switches = ((therapy.mean_delta != 0).any(axis=1) & other).any(axis=1)
+    action = np.where(switches, "alternative", "dose")
     kinds = list(zip(rows["drug"], action, rows["strength"].replace("", "Not graded"), strict=True))
     return by_target(therapy, tuple(products["drug"]), products["days_per_unit"].to_numpy(), kinds)
 

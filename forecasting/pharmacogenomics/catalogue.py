@@ -77,10 +77,11 @@ def _genes_aside(content: ReferenceContent, rows: pd.DataFrame) -> Iterable[str]
 
 
 def _alternatives_aside(content: ReferenceContent, drug: str, rows: pd.DataFrame) -> Iterable[str]:
-    if not (rows["action"] == Action.ALTERNATIVE).any():
+    switched = rows[rows["action"] == Action.ALTERNATIVE]
+    if switched.empty:
         return
     policy = content.default_alternative[content.default_alternative["drug"] == drug]
-    if policy.empty:
+    if policy.empty and (switched["fallback_action"] == "").any():
         yield "no default alternative"
     without = content.usual_daily_dose.query("usual_daily_dose_mg.isna()")["drug"]
     days = sorted({drug, *policy["alternative_drug"]} & set(without))

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
+from forecasting.regimens.fallbacks import NOT_APPROVED, NOT_STOCKED, chosen_alternatives, obstacles, with_fallbacks
 from forecasting.regimens.strengths import split_over_strengths
 from forecasting.terms import Action
 
-ANY = "*"
 MOVING = (Action.ALTERNATIVE, Action.DOSE_FACTOR, Action.DOSE_CAP, Action.ABSOLUTE_DOSE)
 
 
@@ -84,21 +84,26 @@ def build_moves(
 
     `alternatives` has drug, alternative_drug, population ('*' = any), share (NaN = an equal part of what stated shares
     leave) and dose_ratio (milligrams of the alternative per milligram replaced; where stated it is taken instead of
-    the usual daily doses). A drug whose rows cannot be turned into moves is left out whole, with the reason in
-    `problems` (drug, rule, message): missing knowledge is never "no effect". Rows for which the guideline has no
-    number, and alternatives that are not stocked, are said there too.
+    the usual daily doses). Where no alternative is given or stocked, a row's fallback takes its place (`fallbacks`). A
+    drug whose rows cannot be turned into moves is left out whole, with the reason in `problems` (drug, rule, message):
+    missing knowledge is never "no effect". Rows for which the guideline has no number, fallbacks, and alternatives that
+    are not stocked, are said there too.
     """
     groups: list[_DrugMoves] = []
     problems: list[dict[str, str]] = []
-    for drug, rows in guidance[guidance["drug"].isin(set(products["drug"]))].groupby("drug"):
-        problems += _remarks(str(drug), rows, products, alternatives)
+    for drug, asked in guidance[guidance["drug"].isin(set(products["drug"]))].groupby("drug"):
+        obstacle = obstacles(asked, products, alternatives)
+        rows = with_fallbacks(asked, obstacle)
         try:
+            _refuse(rows, obstacle)
             one = _drug_moves(str(drug), rows, products, alternatives, population_share)
         except _Blocked as blocked:
             message = f"{drug}: {blocked}; its demand is planned without genetics"
             problems.append({"drug": str(drug), "rule": blocked.rule, "message": message})
         else:
             groups += [one] if one.touched else []
+            problems += _fallback_remarks(str(drug), rows, obstacle)
+        problems += _remarks(str(drug), rows, products, alternatives)
     therapies = [_assemble(group, products) for group in _components(groups)]
     return Moves(tuple(therapies), pd.DataFrame(problems, columns=["drug", "rule", "message"]))
 
@@ -117,8 +122,24 @@ def _remarks(drug: str, rows: pd.DataFrame, products: pd.DataFrame, alternatives
     if absent and (rows["action"] == Action.ALTERNATIVE).any():
         others = "what moves goes to the other alternatives" if len(absent) < len(named) else "what moves leaves"
         message = f"{drug}: the alternative {', '.join(absent)} is not among the products; {others}"
-        found.append({"drug": drug, "rule": "alternative_not_stocked", "message": message})
+        found.append({"drug": drug, "rule": NOT_STOCKED, "message": message})
     return found
+
+
+def _fallback_remarks(drug: str, rows: pd.DataFrame, obstacle: pd.Series) -> list[dict[str, str]]:
+    """What a person should know of rows whose fallback took their alternative's place, by what stood in the way."""
+    replaced = (obstacle != "") & (rows["action"] != Action.ALTERNATIVE)
+    found = []
+    for rule, of_rule in rows[replaced].groupby(obstacle[replaced]):
+        message = f"{drug}: {WHY_NOT[str(rule)]}; {len(of_rule)} guidance rows move as the guideline asks without one"
+        found.append({"drug": drug, "rule": "fallback_used", "message": message})
+    return found
+
+
+WHY_NOT = {
+    NOT_APPROVED: "no alternative drug is approved or given as default",
+    NOT_STOCKED: "none of its alternatives is among the products",
+}
 
 
 class _Blocked(Exception):
@@ -127,6 +148,12 @@ class _Blocked(Exception):
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message)
         self.rule = rule
+
+
+def _refuse(rows: pd.DataFrame, obstacle: pd.Series) -> None:
+    """Block a drug that is to be replaced by nobody knows what; without a product to go to, patients leave."""
+    if ((obstacle == NOT_APPROVED) & (rows["action"] == Action.ALTERNATIVE)).any():
+        raise _Blocked(NOT_APPROVED, WHY_NOT[NOT_APPROVED])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,11 +221,7 @@ def _population_shares(
 
 
 def _alternative_move(row: dict[Any, Any], products: pd.DataFrame, alternatives: pd.DataFrame) -> _RowMove:
-    known = alternatives[alternatives["drug"] == row["drug"]]
-    own = known[known["population"] == row["population"]]
-    chosen = own if len(own) else known[known["population"] == ANY]
-    if chosen.empty:
-        raise _Blocked("no_approved_alternative", "no alternative drug is approved or given as default")
+    chosen = chosen_alternatives(alternatives, str(row["drug"]), str(row["population"]))
     shares = _shares(chosen)
     moved = float(shares.sum())
     stocked = np.where(chosen["alternative_drug"].isin(set(products["drug"])), shares, 0.0)

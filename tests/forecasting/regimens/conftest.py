@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.regimens.fallbacks import NUMBERS
 from forecasting.regimens.strengths import describe_products
 
 Table = Callable[..., pd.DataFrame]
@@ -33,6 +34,7 @@ def guidance() -> Table:
         plain |= {"lookup_key_1": "poor", "applies_to": "start_and_maintenance"}
         plain |= dict.fromkeys(["dose_factor_low", "dose_factor_high"], np.nan)
         plain |= dict.fromkeys(["dose_cap_mg_per_day", "absolute_dose_mg_per_day"], np.nan)
+        plain |= {"fallback_action": ""} | {f"fallback_{name}": np.nan for name in NUMBERS}
         return pd.DataFrame([plain | {"recommendation_id": f"row-{n}"} | row for n, row in enumerate(rows)])
 
     return make

@@ -244,6 +244,59 @@ def test_where_no_alternative_is_stocked_the_demand_leaves_and_that_is_said(
     assert moves.problems[["drug", "rule"]].to_numpy().tolist() == [["old", "alternative_not_stocked"]]
 
 
+HALF = {"fallback_action": "dose_factor", "fallback_dose_factor_low": 0.5, "fallback_dose_factor_high": 0.5}
+HALF_INSTEAD = ALTERNATIVE | HALF
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [((), "no alternative drug is approved"), ((("nowhere", 1.0, None, "*"),), "none of its alternatives")],
+)
+def test_without_a_possible_alternative_the_fallback_takes_its_place_and_that_is_said(
+    described: Table, guidance: Table, alternatives: Table, everybody: pd.DataFrame, known: tuple[Any, ...], why: str
+) -> None:
+    products = described(("a", "old", 10.0, 10.0, "tablet"), ("b", "old", 20.0, 10.0, "tablet"))
+    moves = build_moves(products, guidance(HALF_INSTEAD, HALF_INSTEAD), alternatives(*known), everybody)
+    (therapy,) = moves.therapies
+    low, high = at_equal_mix(therapy)
+    np.testing.assert_allclose(low[0], [[-0.5, 0], [1, -1]])
+    assert (low == high).all()
+    assert therapy.rows["action"].tolist() == ["dose_factor"] * 2
+    assert moves.problems["rule"].tolist() == ["fallback_used"]
+    assert why in moves.problems["message"].iloc[0]
+    assert "2 guidance rows" in moves.problems["message"].iloc[0]
+
+
+def test_a_possible_alternative_goes_before_the_fallback(
+    described: Table, guidance: Table, alternatives: Table, everybody: pd.DataFrame
+) -> None:
+    products = described(("a", "old", 10.0, 10.0, "tablet"), ("b", "new", 5.0, 5.0, "tablet"))
+    moves = build_moves(products, guidance(HALF_INSTEAD), alternatives(("new", 1.0, None, "*")), everybody)
+    assert at_equal_mix(only(moves))[0][0].tolist() == [[-1, 1], [0, 0]]
+    assert moves.problems.empty
+
+
+def test_one_row_without_a_fallback_blocks_the_drug_whole(
+    described: Table, guidance: Table, alternatives: Table, everybody: pd.DataFrame
+) -> None:
+    products = described(("a", "old", 10.0, 10.0, "tablet"))
+    moves = build_moves(products, guidance(HALF_INSTEAD, ALTERNATIVE), alternatives(), everybody)
+    assert moves.therapies == ()
+    assert moves.problems["rule"].tolist() == ["no_approved_alternative"]
+
+
+def test_a_fallback_caps_doses_or_moves_nothing(
+    described: Table, guidance: Table, alternatives: Table, everybody: pd.DataFrame
+) -> None:
+    products = described(("a", "old", 20.0, 20.0, "tablet"), ("b", "old", 40.0, 20.0, "tablet"))
+    cap = ALTERNATIVE | {"fallback_action": "dose_cap", "fallback_dose_cap_mg_per_day": 20.0}
+    usual = ALTERNATIVE | {"fallback_action": "standard"}
+    unsaid = ALTERNATIVE | {"fallback_action": "no_number"}
+    moves = build_moves(products, guidance(cap, usual, unsaid), alternatives(), everybody)
+    np.testing.assert_allclose(at_equal_mix(moves.therapies[0])[0], [[[0, 0], [1, -1]]])
+    assert moves.problems["rule"].tolist() == ["fallback_used", "no_number_in_guideline"]
+
+
 @pytest.mark.parametrize(
     ("given_shares", "used"),
     [([None, None], [0.5, 0.5]), ([0.8, None], [0.8, 0.2]), ([0.3, 0.3], [0.3, 0.3]), ([1.0, 1.0], [0.5, 0.5])],
@@ -324,7 +377,8 @@ def test_built_in_guidance_moves_the_demos_products_in_closed_therapies(
     moves, products = realistic
     seen = [product for therapy in moves.therapies for product in therapy.product_ids]
     assert len(seen) == len(set(seen)) > 40
-    assert set(moves.problems["rule"]) <= {"no_number_in_guideline", "alternative_not_stocked"}
+    assert set(moves.problems["rule"]) <= {"no_number_in_guideline", "alternative_not_stocked", "fallback_used"}
+    assert not moves.problems["message"].str.contains("planned without genetics").any()
     drug_of = products.set_index("product_id")["drug"]
     for therapy in moves.therapies:
         assert list(therapy.drugs) == drug_of.loc[list(therapy.product_ids)].tolist()
