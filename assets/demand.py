@@ -134,8 +134,9 @@ def site_genetics(
     """
     with warehouse.engine.connect() as connection:
         known = knowledge(connection, site_releases)
-    products = warehouse.read(Base.metadata.tables["products"])
-    genetics = assemble(run, known, prevalence, exposure, moves, products, pd.DatetimeIndex(panel.period_starts()))
+    products, facilities = (warehouse.read(Base.metadata.tables[name]) for name in ("products", "facilities"))
+    starts = pd.DatetimeIndex(panel.period_starts())
+    genetics = assemble(run, known, prevalence, exposure, moves, products, facilities, starts)
     return genetics if effects is None else with_learned(genetics, effects, run)
 
 

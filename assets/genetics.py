@@ -55,6 +55,7 @@ def assemble(
     exposure: pd.DataFrame,
     moves: pd.DataFrame,
     products: pd.DataFrame,
+    facilities: pd.DataFrame,
     starts: pd.DatetimeIndex,
 ) -> Genetics:
     """The genetics of all sites of a run; `starts` are the periods of the history, the horizon follows them."""
@@ -67,9 +68,8 @@ def assemble(
         rows |= dict.fromkeys(group.facility_ids, group.content.guidance.set_index("recommendation_id"))
         if nothing:
             continue
-        posterior = PrevalencePosterior.from_frame(
-            prevalence[prevalence["facility_id"].isin(group.facility_ids)], group.content
-        )
+        own = prevalence[prevalence["facility_id"].isin(group.facility_ids)]
+        posterior = PrevalencePosterior.from_frame(own, group.content, share_male(facilities))
         described = describe_products(products, group.content.usual_daily_dose).set_index("product_id")
         drawn = {gene: _mean_and_draws(posterior, gene, run) for gene in posterior.by_gene}
         place = {facility: number for number, facility in enumerate(posterior.facility_ids)}
@@ -163,6 +163,11 @@ def _in_era(paths: dict[str, np.ndarray], starts: pd.DatetimeIndex, era: Era) ->
     horizon = len(next(iter(paths.values()))) - history
     inside = np.concatenate([since & until, np.full(1 + horizon, era.until is None)])
     return {gene: np.where(inside, np.insert(path, history, path[history - 1]), 0.0) for gene, path in paths.items()}
+
+
+def share_male(facilities: pd.DataFrame) -> pd.Series:
+    """Share of males among the people whom each site serves, by facility_id; NaN where it is not stated."""
+    return facilities.set_index("facility_id")["share_male"].astype(float)
 
 
 def _exposure_paths(exposure: pd.DataFrame, starts: pd.DatetimeIndex, horizon: int) -> dict[str, dict[str, np.ndarray]]:

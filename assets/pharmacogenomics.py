@@ -5,6 +5,7 @@ import dataclasses
 import pandas as pd
 
 from assets.content import SiteGroup, knowledge
+from assets.genetics import share_male
 from assets.resources import Warehouse
 from assets.staged import Staged, problems_frame
 from assets.table_asset import PHARMACOGENOMICS, table_asset
@@ -36,7 +37,7 @@ def prevalence(
         groups = knowledge(connection, site_releases).groups
     open_sites = facilities[facilities["closed_on"].isna() | (facilities["closed_on"] > as_of)]
     counts = newest_counts(genotype_counts, as_of)
-    found = [group_posterior(group, open_sites["facility_id"].tolist(), ancestry, counts, assays) for group in groups]
+    found = [group_posterior(group, open_sites, ancestry, counts, assays) for group in groups]
     frame = pd.concat([one.table for one in found], ignore_index=True) if found else _empty()
     problems = [one.problems for one in found]
     told = pd.concat(problems, ignore_index=True) if problems else pd.DataFrame(columns=list(PROBLEM_COLUMNS))
@@ -44,10 +45,10 @@ def prevalence(
 
 
 def group_posterior(
-    group: SiteGroup, open_sites: list[str], ancestry: pd.DataFrame, counts: pd.DataFrame, assays: pd.DataFrame
+    group: SiteGroup, open_sites: pd.DataFrame, ancestry: pd.DataFrame, counts: pd.DataFrame, assays: pd.DataFrame
 ) -> PrevalencePosterior:
-    """Posterior of the open sites of a group, from the content they rest on."""
-    sites = [site for site in open_sites if site in set(group.facility_ids)]
+    """Posterior of the open sites of a group (rows of `facilities`), from the content they rest on."""
+    sites = [site for site in open_sites["facility_id"] if site in set(group.facility_ids)]
     posterior = posterior_of(
         group.content,
         sites,
@@ -55,6 +56,7 @@ def group_posterior(
         ancestry=ancestry,
         genotype_counts=counts,
         assays=assays,
+        share_male=share_male(open_sites),
         threshold=small_cell_threshold(),
     )
     # a gene that no site has frequencies of is told in the problems and has no rows

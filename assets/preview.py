@@ -29,7 +29,10 @@ from warehouse.releases import RELEASES
 from warehouse.schema import Base
 from warehouse.schema.inputs import NOT_STATED
 
-PREVALENCE_KINDS = ("allele_frequency", "allele_function", "phenotype_rule", "diplotype", "group_effective_size")
+PREVALENCE_KINDS = (
+    *("allele_frequency", "allele_function", "function_probability", "phenotype_rule", "diplotype"),
+    "group_effective_size",
+)
 MOVE_COLUMNS = ["facility_id", "drug", "product_id", "units_per_week_before", "units_per_week_after", "packs_per_week"]
 NOTHING = 1e-9
 """A difference below this share of the demand is the arithmetic's, not the release's."""
@@ -140,7 +143,8 @@ def _side(
     last = exposure.loc[exposure["period_start"] < pd.Timestamp(run.as_of), "period_start"].max()
     # means are all that is compared: one draw is as good as many
     one_draw = dataclasses.replace(run, draws=1)
-    whole = assemble(one_draw, known, prevalence, exposure, moves, tables["products"], pd.DatetimeIndex([last]))
+    starts, facilities = pd.DatetimeIndex([last]), tables["facilities"]
+    whole = assemble(one_draw, known, prevalence, exposure, moves, tables["products"], facilities, starts)
     genetics = with_learned(whole, tables["genetic_effects"], one_draw)
     problems |= {(site, drug, text) for site, drug, _, text in genetics.problems}
     planned = {
@@ -173,7 +177,7 @@ def _prevalence(known: Knowledge, tables: _Tables, run: PlanningRun, kinds: set[
     if not kinds & set(PREVALENCE_KINDS) and genes <= set(stored["gene"]):
         return stored
     facilities, as_of = tables["facilities"], pd.Timestamp(run.as_of)
-    open_sites = facilities.loc[~(facilities["closed_on"] <= as_of), "facility_id"].tolist()
+    open_sites = facilities[~(facilities["closed_on"] <= as_of)]
     counts = newest_counts(tables["genotype_counts"], as_of)
     parts = [
         group_posterior(group, open_sites, tables["ancestry"], counts, tables["assays"]).table for group in known.groups

@@ -9,6 +9,7 @@ import pandas as pd
 
 from assets.content import SiteGroup, knowledge
 from assets.demand import known_panel, site_genetics
+from assets.genetics import share_male
 from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.staged import Staged, problems_frame
@@ -37,6 +38,7 @@ def representation(
     ancestry: pd.DataFrame,
     assays: pd.DataFrame,
     products: pd.DataFrame,
+    facilities: pd.DataFrame,
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
@@ -55,7 +57,9 @@ def representation(
     weekly = _weekly_demand(baseline_forecasts, run)
     pack_size = products.set_index("product_id")["pack_size"].astype(float)
     parts = [
-        _Audit(run, group, prevalence, ancestry, assays, regimen_moves, weekly, pack_size).rows(genetics.by_site)
+        _Audit(run, group, prevalence, ancestry, assays, facilities, regimen_moves, weekly, pack_size).rows(
+            genetics.by_site
+        )
         for group in known.groups
     ]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -94,6 +98,7 @@ class _Audit:
     prevalence: pd.DataFrame
     ancestry: pd.DataFrame
     assays: pd.DataFrame
+    facilities: pd.DataFrame
     moves: pd.DataFrame
     weekly: pd.Series
     pack_size: pd.Series
@@ -101,7 +106,7 @@ class _Audit:
     def rows(self, therapies: dict[str, list[TherapyAtSite]]) -> pd.DataFrame:
         """Rows of every site, drug, gene and ancestry group."""
         own = self.prevalence[self.prevalence["facility_id"].isin(self.group.facility_ids)]
-        posterior = PrevalencePosterior.from_frame(own, self.group.content)
+        posterior = PrevalencePosterior.from_frame(own, self.group.content, share_male(self.facilities))
         about = [science.representation(one, self.ancestry, self.assays) for one in posterior.by_gene.values()]
         if not about:
             return pd.DataFrame(columns=COLUMNS)

@@ -22,6 +22,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("gene", "allele", "biogeographic_group", "frequency", "n_subjects", "source", "version", "pmid"),
         ),
         "allele_function": ("gene", "allele", "clinical_function", "activity_value", "source", "version", "pmid"),
+        "function_probability": (
+            *("gene", "allele", "clinical_function", "activity_value", "probability", "source", "version", "pmid"),
+        ),
         "phenotype_rule": (
             *("gene", "function_1", "function_2", "activity_score_low", "activity_score_high"),
             *("phenotype", "lookup_key", "source", "version", "pmid"),
@@ -47,9 +50,14 @@ NUMBERS = frozenset(
         *("frequency", "n_subjects", "activity_score_low", "activity_score_high", "share", "usual_daily_dose_mg"),
         *("dose_factor_low", "dose_factor_high", "dose_cap_mg_per_day", "absolute_dose_mg_per_day", "effective_size"),
         *("fallback_dose_factor_low", "fallback_dose_factor_high", "fallback_dose_cap_mg_per_day"),
+        "probability",
     }
 )
 """Columns that hold numbers (missing: NaN); all others hold text."""
+
+
+LOADED = ("diplotypes", "function_probability")
+"""Tables of which nothing is built in."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,11 +65,14 @@ class ReferenceContent:
     """Published and curated knowledge, one frame each with the columns of `COLUMNS`.
 
     `diplotypes` holds a publisher's own diplotype table when one was loaded; for its genes it replaces the rules.
+    `function_probability` holds what somebody loaded of the functions of uncertain alleles (`uncertain`). Nothing of
+    either is built in.
     """
 
     gene: pd.DataFrame
     allele_frequency: pd.DataFrame
     allele_function: pd.DataFrame
+    function_probability: pd.DataFrame
     phenotype_rule: pd.DataFrame
     diplotypes: pd.DataFrame
     guidance: pd.DataFrame
@@ -86,10 +97,10 @@ def builtin_content() -> ReferenceContent:
     ['ABCG2', 'CACNA1S', 'CFTR']
     """
     folder = resources.files("forecasting.pharmacogenomics") / "tables"
-    tables = {table: _read(folder / f"{table}.csv") for table in COLUMNS if table not in ("guidance", "diplotypes")}
+    tables = {table: _read(folder / f"{table}.csv") for table in COLUMNS if table not in ("guidance", *LOADED)}
     files = sorted((folder / "guidance").iterdir(), key=lambda file: file.name)
     tables["guidance"] = _read(*(file for file in files if file.name.endswith(".csv")))
-    tables["diplotypes"] = pd.DataFrame(columns=list(COLUMNS["diplotypes"]), dtype=str)
+    tables |= {table: _typed(pd.DataFrame(columns=list(COLUMNS[table]), dtype=str)) for table in LOADED}
     return ReferenceContent(**tables)
 
 
@@ -101,5 +112,8 @@ def _read(*files: Traversable) -> pd.DataFrame:
             raise InvalidInput(f"{file.name} has other columns than {files[0].name}")
     # one reading of all: a hundred small files one by one took half a second
     text = "\n".join([heads[0], *(body.strip("\n") for body in bodies)])
-    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    return _typed(pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False))
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{column: pd.to_numeric(frame[column]) for column in frame.columns if column in NUMBERS})

@@ -21,14 +21,22 @@ THREADS = 2
 class GenePosterior:
     """One gene's posterior over the sites in `facility_ids` (sites without usable knowledge are absent).
 
-    `state.site` numbers the sites in the order of `facility_ids`. A site's genotypes are those of its groups, each in
-    Hardy-Weinberg proportions, mixed by ancestry share: over groups whose frequencies differ, homozygotes are more
-    common than the site's pooled frequencies would say (Wahlund 1928, Hereditas 11:65-106).
+    `state.site` numbers the sites in the order of `facility_ids`; `share_male` [S] is the share of males among the
+    people whom each site serves, which matters for X-linked genes alone. A site's genotypes are those of its groups,
+    each in Hardy-Weinberg proportions, mixed by ancestry share: over groups whose frequencies differ, homozygotes are
+    more common than the site's pooled frequencies would say (Wahlund 1928, Hereditas 11:65-106).
     """
 
     model: GeneModel
     facility_ids: tuple[str, ...]
     state: Update
+    share_male: Floats
+
+    @functools.cached_property
+    def one_copy(self) -> Floats:
+        """Share of the people of each site who have a single copy of the gene, [S]."""
+        share = self.model.traits.share_with_one_copy
+        return np.array([share(float(male)) for male in self.share_male])
 
     @functools.cached_property
     def class_weights(self) -> tuple[Floats, Floats]:
@@ -50,13 +58,16 @@ class GenePosterior:
 
     def draw(self, draws: int, seed: int) -> Floats:
         """Lookup key frequencies, [S, draws, K]; a site's numbers depend on seed, site and gene alone."""
-        number = len(self.model.key_weights)
-        keys = np.empty((len(self.facility_ids), draws, self.model.key_weights.shape[-1]))
+        model = self.model
+        keys = np.empty((len(self.facility_ids), draws, len(model.keys)))
+        acts_as = model.draw_functions(draws, seed) if model.has_uncertain else None
 
         def of_site(i: int) -> None:
-            classes = self._class_draws(i, draws, seed)
-            pairs = (classes * self.state.share[self.strata[i], None]).transpose(0, 2, 1) @ classes
-            keys[i] = pairs.reshape(draws, number**2) @ self.model.key_weights.reshape(number**2, -1)
+            classes = _acting(self._class_draws(i, draws, seed), acts_as)
+            shared = classes * self.state.share[self.strata[i], None]
+            keys[i] = sum_pairs(shared.transpose(0, 2, 1) @ classes, model.pair_keys)
+            if self.one_copy[i] > 0:
+                keys[i] += self.one_copy[i] * (shared.sum(axis=1) @ model.one_keys - keys[i])
 
         # NumPy draws and multiplies outside Python's lock
         with ThreadPoolExecutor(THREADS) as pool:
@@ -78,10 +89,14 @@ class GenePosterior:
 
     def draw_groups(self, draws: int, seed: int) -> Floats:
         """The same per stratum, [N, draws, K]: lookup key frequencies among the people of each group of each site."""
-        keys = np.empty((len(self.state.site), draws, self.model.key_weights.shape[-1]))
+        model = self.model
+        keys = np.empty((len(self.state.site), draws, len(model.keys)))
+        acts_as = model.draw_functions(draws, seed) if model.has_uncertain else None
         for i, rows in enumerate(self.strata):
-            classes = self._class_draws(i, draws, seed).transpose(1, 0, 2)
-            keys[rows] = sum_pairs(classes[..., :, None] * classes[..., None, :], self.model.key_weights)
+            classes = _acting(self._class_draws(i, draws, seed), acts_as).transpose(1, 0, 2)
+            keys[rows] = sum_pairs(classes[..., :, None] * classes[..., None, :], model.pair_keys)
+            if self.one_copy[i] > 0:
+                keys[rows] += self.one_copy[i] * (classes @ model.one_keys - keys[rows])
         return keys
 
     def _class_draws(self, site: int, draws: int, seed: int) -> Floats:
@@ -101,7 +116,12 @@ class GenePosterior:
         split = _mean(inner)
         cross = top[:, :-1, -1:] * split[:, None, :]
         pairs = top[:, :-1, :-1] + cross + cross.transpose(0, 2, 1) + top[:, -1:, -1:] * within
-        return sum_pairs(pairs, self.model.key_weights)
+        keys, one = sum_pairs(pairs, self.model.acting_pair_keys), self.one_copy[self.state.site, None]
+        if not one.any():
+            return keys
+        mean = _mean(outer)
+        classes = mean[:, :-1] + mean[:, -1:] * split
+        return keys + one * (classes @ self.model.acting_one_keys - keys)
 
     def mean_keys(self) -> Floats:
         """Posterior mean of the lookup key frequencies among the people served, [S, K]."""
@@ -119,6 +139,11 @@ class GenePosterior:
     def sums(self, values: Floats) -> Floats:
         """Plain sum over the strata of each site: [N, ...] -> [S, ...]."""
         return summed(self.state.site, values, len(self.facility_ids))
+
+
+def _acting(classes: Floats, acts_as: Floats | None) -> Floats:
+    """Class frequencies [draws, n, C] as the classes act in each draw."""
+    return classes if acts_as is None else classes @ acts_as
 
 
 def _mean(alpha: Floats) -> Floats:

@@ -13,6 +13,13 @@ from forecasting.pharmacogenomics.alleles import allele_pair, reference_allele
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.phenotypes import Outcome, Outcomes, carrier_keys, is_score, outcomes_of, score_of
 from forecasting.pharmacogenomics.traits import Counting, GeneTraits, gene_traits
+from forecasting.pharmacogenomics.uncertain import (
+    FunctionProbabilities,
+    acting,
+    drawn_classes,
+    function_probabilities,
+    mixed_pairs,
+)
 
 SHARE_MALE = 0.5
 """Share of males among a drug's patients where nobody states it."""
@@ -26,8 +33,10 @@ class GeneModel:
 
     `class_of_allele` [A] puts alleles with the same keys in one class; all arithmetic runs over the few classes.
     `pair_keys` [C, C, K] and `one_keys` [C, K] hold 1 for the keys of a pair of classes, and of the single copy of
-    somebody who has only one. `test_of_key` says which allele a carrier key is about; keys of one test exclude each
-    other ("" for all keys of any other gene).
+    somebody who has only one, as laboratories report them. An uncertain allele for whose function there are
+    probabilities is a class of its own: `acts_as` [C, C] is the probability that a class acts like another (1 on the
+    diagonal for all others), `function_problems` say which probabilities could not be used. `test_of_key` says which
+    allele a carrier key is about; keys of one test exclude each other ("" for all keys of any other gene).
     """
 
     gene: str
@@ -40,6 +49,8 @@ class GeneModel:
     class_of_allele: NDArray[np.intp]
     pair_keys: Floats
     one_keys: Floats
+    acts_as: Floats
+    function_problems: tuple[str, ...]
     share_male: float
 
     @property
@@ -66,10 +77,38 @@ class GeneModel:
 
     @functools.cached_property
     def key_weights(self) -> Floats:
-        """Share of the people with each pair of classes who have each lookup key, [C, C, K]: what all arithmetic over
-        people goes through. Somebody with a single copy counts as half of either class of a random pair."""
+        """Share of the people with each pair of classes who are told each lookup key, [C, C, K]: what counts go
+        through. Somebody with a single copy counts as half of either class of a random pair."""
+        return self._weights(self.pair_keys, self.one_keys)
+
+    @functools.cached_property
+    def acting_weights(self) -> Floats:
+        """The same as they act: expected over the functions of uncertain alleles."""
+        return self._weights(self.acting_pair_keys, self.acting_one_keys)
+
+    def _weights(self, pair_keys: Floats, one_keys: Floats) -> Floats:
         one = self.share_with_one_copy
-        return (1 - one) * self.pair_keys + one * (self.one_keys[:, None, :] + self.one_keys[None, :, :]) / 2
+        return (1 - one) * pair_keys + one * (one_keys[:, None, :] + one_keys[None, :, :]) / 2
+
+    @functools.cached_property
+    def acting_pair_keys(self) -> Floats:
+        """`pair_keys` expected over the functions of uncertain alleles."""
+        return mixed_pairs(self.acts_as, self.pair_keys) if self.has_uncertain else self.pair_keys
+
+    @functools.cached_property
+    def acting_one_keys(self) -> Floats:
+        """`one_keys` expected over the functions of uncertain alleles."""
+        return self.acts_as @ self.one_keys if self.has_uncertain else self.one_keys
+
+    @property
+    def has_uncertain(self) -> bool:
+        """Whether somebody gave probabilities for the function of an uncertain allele."""
+        return bool((np.diag(self.acts_as) < 1).any())
+
+    def draw_functions(self, draws: int, seed: int) -> Floats:
+        """Which class each class acts as in each draw, one hot [draws, C, C]: the same at every site."""
+        names = [self.alleles[int(np.argmax(self.class_of_allele == c))] for c in range(len(self.acts_as))]
+        return drawn_classes(self.acts_as, names, draws, [seed, *self.gene.encode()])
 
     @functools.cached_property
     def phenotype_weights(self) -> Floats:
@@ -150,8 +189,8 @@ class GeneModel:
         """
         classes = self.class_frequencies(frequencies)
         one = self.share_with_one_copy
-        pairs = sum_pairs(classes[..., :, None] * classes[..., None, :], self.pair_keys)
-        return (1 - one) * pairs + one * (classes @ self.one_keys)
+        pairs = sum_pairs(classes[..., :, None] * classes[..., None, :], self.acting_pair_keys)
+        return (1 - one) * pairs + one * (classes @ self.acting_one_keys)
 
     def phenotype_frequencies(self, frequencies: Floats) -> Floats:
         """Share of people per phenotype, in the order of `phenotypes`: [..., A] -> [..., P]."""
@@ -193,7 +232,8 @@ def gene_model(content: ReferenceContent, gene: str, share_male: float = SHARE_M
     traits = gene_traits(content, gene)
     if traits.counting is Counting.CARRIERS:
         return _carrier_model(content, traits, share_male)
-    return _collapsed(traits, outcomes_of(content, traits), share_male)
+    found = outcomes_of(content, traits)
+    return _collapsed(traits, found, function_probabilities(content, gene, found.alleles), share_male)
 
 
 def _carrier_model(content: ReferenceContent, traits: GeneTraits, share_male: float) -> GeneModel:
@@ -218,14 +258,20 @@ def _carrier_model(content: ReferenceContent, traits: GeneTraits, share_male: fl
         class_of_allele=np.arange(len(alleles)),
         pair_keys=pair_keys,
         one_keys=np.where(positive, carried[:, place], 1 - carried[:, place]),
+        acts_as=np.eye(len(alleles)),
+        function_problems=(),
         share_male=share_male,
     )
 
 
-def _collapsed(traits: GeneTraits, found: Outcomes, share_male: float) -> GeneModel:
+def _collapsed(traits: GeneTraits, found: Outcomes, functions: FunctionProbabilities, share_male: float) -> GeneModel:
     order = sorted(range(len(found.outcomes)), key=lambda i: _key_order(found.outcomes[i], i))
-    behaviour = np.concatenate([found.of_pair, found.of_one[:, None]], axis=1)
+    place = {allele: i for i, allele in enumerate(found.alleles)}
+    uncertain = {place[one]: {place[other]: p for other, p in known.items()} for one, known in functions.of.items()}
+    apart = np.array([i + 1 if i in uncertain else 0 for i in range(len(found.alleles))])
+    behaviour = np.concatenate([found.of_pair, found.of_one[:, None], apart[:, None]], axis=1)
     _, first, class_of = np.unique(behaviour, axis=0, return_index=True, return_inverse=True)
+    class_of = class_of.reshape(-1)
     keys = tuple(dict.fromkeys(found.outcomes[i][1] for i in order))
     key_of = np.array([keys.index(key) for _, key in found.outcomes])
     one_hot = np.concatenate([np.eye(len(keys))[key_of], np.zeros((1, len(keys)))])  # -1: cannot occur
@@ -237,9 +283,11 @@ def _collapsed(traits: GeneTraits, found: Outcomes, share_male: float) -> GeneMo
         keys=keys,
         phenotype_of_key={found.outcomes[i][1]: found.outcomes[i][0] for i in order},
         test_of_key=dict.fromkeys(keys, ""),
-        class_of_allele=class_of.reshape(-1),
+        class_of_allele=class_of,
         pair_keys=one_hot[found.of_pair[np.ix_(first, first)]],
         one_keys=one_hot[found.of_one[first]],
+        acts_as=acting(class_of.tolist(), uncertain, len(first)),
+        function_problems=functions.problems,
         share_male=share_male,
     )
 

@@ -17,10 +17,10 @@ from forecasting.terms import JOINED_BY, NO_RESULT, Action, Strength
 
 STAYING = (Action.STANDARD, Action.NO_NUMBER, Action.NO_RECOMMENDATION)
 FACTORS = ("dose_factor_low", "dose_factor_high")
+FALLBACK = ("fallback_dose_factor_low", "fallback_dose_factor_high")
 ADVICE = (
-    *("action", *FACTORS, "dose_cap_mg_per_day", "absolute_dose_mg_per_day"),
-    *("applies_to", "alternatives", "fallback_action", "fallback_dose_factor_low", "fallback_dose_factor_high"),
-    *("fallback_dose_cap_mg_per_day", "reason", "strength"),
+    *("action", *FACTORS, "dose_cap_mg_per_day", "absolute_dose_mg_per_day", "applies_to", "alternatives"),
+    *("fallback_action", *FALLBACK, "fallback_dose_cap_mg_per_day", "reason", "strength"),
 )
 ORIGIN = ("source", "guideline_id", "version", "year", "pmid", "no_pmid_reason", "table_date")
 WEAKEST_LAST = (Strength.STRONG, Strength.MODERATE, Strength.OPTIONAL, Strength.NO_RECOMMENDATION, Strength.NOT_GRADED)
@@ -108,17 +108,22 @@ def _both(one: Row, other: Row) -> Row:
 
 def _advice(moving: list[Row]) -> Row:
     """What several pieces of advice ask for together: an alternative before all, else the product of the factors."""
-    for row in moving:
-        if len(moving) == 1 or row["action"] == Action.ALTERNATIVE:
-            return {name: row[name] for name in ADVICE}
+    one, *others = sorted(moving, key=lambda row: row["action"] != Action.ALTERNATIVE)
+    own = {name: one[name] for name in ADVICE}
+    if not others:
+        return own
+    other = others[0]
+    if one["action"] == Action.ALTERNATIVE:
+        both = one["fallback_action"] == other["action"] == Action.DOSE_FACTOR
+        return own | (
+            {back: one[back] * other[name] for back, name in zip(FALLBACK, FACTORS, strict=True)} if both else {}
+        )
     if any(row["action"] != Action.DOSE_FACTOR for row in moving):
         raise _NotJoinable("two of its rules ask for doses that cannot be multiplied")
-    if len({row["applies_to"] for row in moving}) > 1:
+    if one["applies_to"] != other["applies_to"]:
         raise _NotJoinable("two of its rules change doses of different phases of treatment")
-    one, other = moving
-    product = {name: float(one[name]) * float(other[name]) for name in FACTORS}
     strength = max(one["strength"], other["strength"], key=[str(name) for name in WEAKEST_LAST].index)
-    return {name: one[name] for name in ADVICE} | product | {"strength": strength}
+    return own | {name: one[name] * other[name] for name in FACTORS} | {"strength": strength}
 
 
 def _together(one: Any, other: Any) -> Any:

@@ -8,17 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.errors import MissingContent
+from forecasting.errors import InvalidInput, MissingContent
 from forecasting.pharmacogenomics.ancestry import site_shares
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.evidence import collect
 from forecasting.pharmacogenomics.gene_posterior import GenePosterior
-from forecasting.pharmacogenomics.genes import gene_model
+from forecasting.pharmacogenomics.genes import SHARE_MALE, gene_model
 from forecasting.pharmacogenomics.hardy_weinberg import departures
 from forecasting.pharmacogenomics.prevalence_rows import COLUMNS, group_rows, site_rows, state_of_rows
 from forecasting.pharmacogenomics.prior import prior
-from forecasting.pharmacogenomics.update import update
-from forecasting.terms import SMALL_CELL_THRESHOLD, ResultType
+from forecasting.pharmacogenomics.traits import Inheritance
+from forecasting.pharmacogenomics.update import joined, update
+from forecasting.terms import ALL_FACILITIES, SMALL_CELL_THRESHOLD, ResultType
 
 PROBLEM_COLUMNS = ("facility_id", "gene", "problem")
 
@@ -51,13 +52,16 @@ class PrevalencePosterior:
         return _joined([self.frame, *(group_rows(gene) for gene in self.by_gene.values())])
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, content: ReferenceContent) -> "PrevalencePosterior":
-        """The posterior again from the stored rows of `table` (the allele rows are enough)."""
+    def from_frame(
+        cls, frame: pd.DataFrame, content: ReferenceContent, share_male: pd.Series | None = None
+    ) -> "PrevalencePosterior":
+        """The posterior again from the stored rows of `table` (the allele rows are enough) and the same shares."""
         rows = frame[frame["result_type"] == ResultType.ALLELE.value]
         by_gene = {}
         for gene, of_gene in rows.groupby("gene", sort=False):
             model = gene_model(content, str(gene))
-            by_gene[str(gene)] = GenePosterior(model, *state_of_rows(model, of_gene))
+            sites, state = state_of_rows(model, of_gene)
+            by_gene[str(gene)] = GenePosterior(model, sites, state, shares_male(sites, share_male))
         facilities = tuple(dict.fromkeys(frame["facility_id"]))
         return cls(facilities, by_gene, pd.DataFrame(columns=list(PROBLEM_COLUMNS)))
 
@@ -75,6 +79,7 @@ def posterior(
     ancestry: pd.DataFrame | None,
     genotype_counts: pd.DataFrame | None = None,
     assays: pd.DataFrame | None = None,
+    share_male: pd.Series | None = None,
     threshold: int = SMALL_CELL_THRESHOLD,
 ) -> PrevalencePosterior:
     """Allele, phenotype and lookup key frequencies per site and gene, from published and local knowledge.
@@ -83,8 +88,9 @@ def posterior(
     gene, result_type, result, count, tested, optional biogeographic_group and as_of; blank count: 1 to `threshold` - 1)
     and `assays` (facility_id, gene, alleles_tested). A site whose groups have no published frequency of a gene, or
     without ancestry rows, and without counts, is left out of that gene and listed in `problems`: no proxy is used
-    silently. Genotypes are taken to be in Hardy-Weinberg proportions within each group of a site; counts that say
-    otherwise are a problem. An unknown gene raises `MissingContent`.
+    silently. `share_male` by facility_id is the share of males among the people served (unknown: one half), to the
+    nearest hundredth; of X-linked genes males have one copy. Genotypes are taken to be in Hardy-Weinberg proportions
+    within each group of a site; counts that say otherwise are a problem. An unknown gene raises `MissingContent`.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> ancestry = pd.DataFrame({"facility_id": ["A"], "biogeographic_group": ["East Asian"], "share": [1.0]})
@@ -94,20 +100,42 @@ def posterior(
     """
     facility_ids = tuple(facility_ids)
     shares, ancestry_problems = site_shares(facility_ids, ancestry)
+    males = shares_male(facility_ids, share_male)
     by_gene: dict[str, GenePosterior] = {}
     problems: list[tuple[str, str, str]] = []
     for gene in genes:
         model = gene_model(content, gene)
-        evidence = collect(model, facility_ids, genotype_counts, assays, threshold, shares)
-        before = prior(content, model, facility_ids, shares, evidence)
-        state, used = update(model, before, evidence, threshold)
-        found = [*ancestry_problems, *before.problems, *evidence.problems]
-        found += departures(model, before, state, used, threshold)
+        found = [*ancestry_problems, *((ALL_FACILITIES, text) for text in model.function_problems)]
+        alike = males if model.traits.inheritance is Inheritance.X_LINKED else np.full(len(males), SHARE_MALE)
+        parts = []
+        for male in dict.fromkeys(alike.tolist() or [SHARE_MALE]):
+            # sites where as many people have a single copy are reckoned together
+            here = np.flatnonzero(alike == male)
+            same, sites = gene_model(content, gene, male), [facility_ids[i] for i in here]
+            evidence = collect(same, sites, genotype_counts, assays, threshold, shares[here])
+            before = prior(content, same, sites, shares[here], evidence)
+            state, used = update(same, before, evidence, threshold)
+            found += [*before.problems, *evidence.problems, *departures(same, before, state, used, threshold)]
+            parts.append(dataclasses.replace(state, site=here[state.site]))
+        state = joined(parts)
         known, site = np.unique(state.site, return_inverse=True)
         state = dataclasses.replace(state, site=site)
-        by_gene[gene] = GenePosterior(model, tuple(facility_ids[i] for i in known), state)
-        problems.extend((facility, gene, text) for facility, text in found)
+        by_gene[gene] = GenePosterior(model, tuple(facility_ids[i] for i in known), state, males[known])
+        problems.extend((facility, gene, text) for facility, text in dict.fromkeys(found))
     return PrevalencePosterior(facility_ids, by_gene, pd.DataFrame(problems, columns=list(PROBLEM_COLUMNS)))
+
+
+def shares_male(facility_ids: Sequence[str], share_male: pd.Series | None) -> Floats:
+    """Share of males at each site to the nearest hundredth, [S]; `SHARE_MALE` where it is not known.
+
+    >>> shares_male(["A", "B"], pd.Series({"B": 0.304})).tolist()
+    [0.5, 0.3]
+    """
+    stated = pd.Series(dtype=float) if share_male is None else share_male.astype(float)
+    known = stated.reindex(list(facility_ids)).fillna(SHARE_MALE).to_numpy()
+    if ((known < 0) | (known > 1)).any():
+        raise InvalidInput(f"shares of males must lie between 0 and 1, not {known.min()} to {known.max()}")
+    return np.asarray(known.round(2))
 
 
 def draw_lookup_keys(

@@ -1,6 +1,7 @@
 """From prior and counts to the posterior of one gene's allele frequencies, all sites and groups at once."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,16 @@ class Update:
     counted: Floats
     inner: NDArray[np.bool_]
     inner_people: Floats
+
+
+def joined(parts: Sequence[Update]) -> Update:
+    """Posteriors of different sites as one, in the order of their sites.
+
+    Sites that no part holds have no strata; no part at all raises `ValueError`.
+    """
+    order = np.argsort(np.concatenate([part.site for part in parts]), kind="stable")
+    fields = [field.name for field in dataclasses.fields(Update)]
+    return Update(**{name: np.concatenate([getattr(part, name) for part in parts])[order] for name in fields})
 
 
 def update(model: GeneModel, prior: Prior, evidence: Evidence, threshold: int) -> tuple[Update, Evidence]:

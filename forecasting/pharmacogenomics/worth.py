@@ -55,7 +55,7 @@ def share_that_counts(
     share = np.zeros(len(mean))
     classes = model.class_frequencies(mean)
     spread = classes[:, :, None] * np.eye(classes.shape[1]) - classes[:, :, None] * classes[:, None, :]
-    slope = _slopes(classes, model.key_weights)
+    slope = _slopes(classes, model.acting_weights)
     for kind in ResultType:
         rows = evidence.of(kind)
         number = np.unique(evidence.panel[rows])

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from assets.checks import mix_is_conserved
 from assets.preview import preview
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import create_engine, writing
-from warehouse.importers import reference
+from warehouse.importers import load, reference
 from warehouse.releases import activate, releases_at
 from warehouse.schema import Base
 
@@ -188,3 +189,35 @@ def test_a_recommendation_that_the_guidance_does_not_say_blocks_its_drug_with_th
     after = shifts(mine, "clopidogrel")
     assert OTHER_SITE not in after.index
     assert after[MOVED_SITE] > 0
+
+
+def test_probabilities_of_uncertain_functions_move_people_out_of_indeterminate(copied: Any, tmp_path: Path) -> None:
+    mine = copied()
+    genes = sorted(set(mine.table("prevalence")["gene"]))
+    functions = builtin_content().allele_function
+    uncertain = functions[functions["clinical_function"].str.startswith(("Uncertain", "Unknown"))]
+    rows = uncertain[uncertain["gene"].isin(["CYP2D6", "CYP2B6"]) & uncertain["gene"].isin(genes)]
+    value = rows["gene"].map({"CYP2D6": "1.0", "CYP2B6": "n/a"})
+    said = rows.assign(clinical_function="Normal function", activity_value=value, probability=0.9, source="invented")
+    folder = tmp_path / "curated"
+    folder.mkdir()
+    said.to_csv(folder / "function_probability.csv", index=False)
+    engine = create_engine(mine.url)
+    report = load(engine, folder, format="curated")
+    engine.dispose()
+    assert (report.rejected, report.accepted) == (0, len(said))
+    before = unassigned(mine)
+    release = put_in_force(mine, said, sites=["H01"], effective_on=AS_OF, kind="function_probability")
+    mine.run()
+    after = unassigned(mine)
+    assert release in set(mine.table("site_releases").query("facility_id == 'H01'")["release_id"])
+    assert (after["H01"] < 0.25 * before["H01"]).all()
+    assert after["H01"].gt(0).all(), "a tenth stays uncertain"
+    others = before.index.get_level_values("facility_id") != "H01"
+    pd.testing.assert_series_equal(after[others], before[others])
+
+
+def unassigned(planned: Any) -> pd.Series:
+    """Share of people without an assigned phenotype by site and gene."""
+    rows = planned.table("prevalence").query("result_type == 'phenotype' and result == 'Indeterminate'")
+    return rows[rows["gene"].isin(["CYP2D6", "CYP2B6"])].set_index(["facility_id", "gene"])["mean"].sort_index()

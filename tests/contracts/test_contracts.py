@@ -104,6 +104,7 @@ TESTED_AS_CONTENT = {
     **dict.fromkeys(("allele_functions", "phenotype_rules", "guidance", "population_shares"), "content"),
     **dict.fromkeys(("usual_daily_doses", "default_alternatives", "group_effective_sizes"), "content"),
     **dict.fromkeys(("allele_frequencies", "diplotype_phenotypes", "content_releases"), "content"),
+    "function_probabilities": "content",
 }
 
 

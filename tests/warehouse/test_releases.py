@@ -194,6 +194,57 @@ def test_curated_tables_load_as_releases_of_their_kinds(engine, tmp_path):
     assert factors[0] == factors[1]
 
 
+PROBABILITIES = "gene,allele,clinical_function,activity_value,probability,source,version,pmid\n"
+
+
+def test_probabilities_of_functions_load_as_a_release(engine, tmp_path):
+    rows = "CYP2C9,*7,Decreased function,0.5,0.6,predictor,2026-10-01,none: invented\n"
+    rows += "CYP2C9,*7,No function,0.0,0.4,predictor,2026-10-01,none: invented\n"
+    (tmp_path / "function_probability.csv").write_text(PROBABILITIES + rows, encoding="utf-8")
+    report = load(engine, tmp_path, format="curated")
+    assert (report.rejected, report.refused) == (0, ())
+    with engine.connect() as connection:
+        release = newest_releases(connection, "curated")["function_probability"]
+        got = reference.release_content(connection, release)
+    assert release.startswith("function_probability:curated:2026-10-01+")
+    assert got.set_index("clinical_function")["probability"].to_dict() == {
+        "Decreased function": 0.6,
+        "No function": 0.4,
+    }
+
+
+def test_probabilities_of_one_allele_that_pass_one_are_refused_by_file_line_and_rule(engine, tmp_path):
+    rows = [
+        ("*7", "Decreased function", "0.5", 0.7),
+        ("*9", "No function", "0.0", 0.5),
+        ("*7", "No function", "0.0", 0.4),
+    ]
+    rows += [
+        ("*10", "No function", "0.0", 1.5),
+        ("*11", "No function", "0.0", "often"),
+        ("*12", "No function", "", 0.5),
+    ]
+    lines = [f"CYP2C9,{','.join(map(str, row))},predictor,2026-10-01,\n" for row in rows]
+    (tmp_path / "function_probability.csv").write_text(PROBABILITIES + "".join(lines), encoding="utf-8")
+    report = load(engine, tmp_path, format="curated")
+    told = {(row.file, row.line, row.column): row.rule for row in report.rejected_rows}
+    passed = "the probabilities of the functions of one allele must not sum to more than 1"
+    assert {line for (_, line, _), rule in told.items() if rule == passed} == {2, 4}
+    assert {line for _, line, column in told if column == "probability"} == {2, 4, 5, 6}
+    assert ("function_probability.csv", 7, "activity_value") in told
+    assert report.accepted == 1
+
+
+def test_probabilities_that_pass_one_over_several_files_are_refused(engine, tmp_path):
+    folder = tmp_path / "function_probability"
+    folder.mkdir()
+    for name, function, value in (("one", "Decreased function", "0.5"), ("other", "No function", "0.0")):
+        row = f"CYP2C9,*7,{function},{value},0.6,predictor,2026-10-01,\n"
+        (folder / f"{name}.csv").write_text(PROBABILITIES + row, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"one\.csv, other\.csv together: .*more than 1"):
+        load(engine, folder, format="curated")
+
+
 def test_a_curated_file_of_a_wrong_row_names_it_and_one_without_columns_is_refused(engine, tmp_path):
     bad = guidance().head(2)
     bad.loc[0, "action"] = "think"

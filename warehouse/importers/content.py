@@ -13,7 +13,7 @@ from forecasting.terms import ALL_FACILITIES
 from warehouse.engine import writing
 from warehouse.frames import Violation
 from warehouse.importers import cpic, curated, pharmcat
-from warehouse.importers.checking import checked, reject
+from warehouse.importers.checking import DomainRule, checked, reject
 from warehouse.importers.content_diff import content_diff, counted
 from warehouse.importers.files import digest, is_table
 from warehouse.importers.ingest import MOST_LISTED_REJECTS, record, record_refused
@@ -32,6 +32,16 @@ BY_GENE = ("allele_frequency", "allele_function", "diplotype")
 """Kinds of which a file may hold some genes: the others are carried over."""
 
 UNDATED = "undated"
+
+
+def _functions_of_one_allele(typed: pd.DataFrame) -> list[Violation]:
+    total = typed.groupby(["gene", "allele"])["probability"].transform("sum")
+    rule = "the probabilities of the functions of one allele must not sum to more than 1"
+    return [Violation("probability", rule, (total > 1 + ROUNDING).to_numpy().nonzero()[0])]
+
+
+ROUNDING = 1e-9
+RULES: dict[str, list[DomainRule]] = {"function_probability": [_functions_of_one_allele]}
 
 
 def load_content(engine: sa.Engine, paths: Sequence[Path], format_name: str, progress: Progress | None) -> LoadReport:
@@ -68,8 +78,12 @@ def _store(connection: sa.Connection, group: list[Publication], messages: list[s
     kind, publisher = group[0].kind, group[0].publisher
     if kind == "published_recommendation":
         _map(connection, group, messages)
-    frames = [checked(one.part, None).drop(columns="release_id") for one in group]
+    frames = [checked(one.part, None, RULES.get(kind, ())).drop(columns="release_id") for one in group]
     frame = _combined(frames, kind)
+    for rule in RULES.get(kind, ()):
+        # what every file keeps by itself, several together may break
+        if broken := [violation for violation in rule(frame) if len(violation.rows)]:
+            raise InvalidInput(f"{', '.join(one.part.file for one in group)} together: {broken[0].rule}")
     if frame.empty:
         messages.append(f"{kind}: no usable row in the files, no release was made")
         return [_told(one, rows, fresh=False) for one, rows in zip(group, frames, strict=True)]

@@ -17,6 +17,7 @@ TABLE_OF_KIND = {
     "gene": "genes",
     "allele_frequency": "allele_frequencies",
     "allele_function": "allele_functions",
+    "function_probability": "function_probabilities",
     "phenotype_rule": "phenotype_rules",
     "diplotype": "diplotype_phenotypes",
     "guidance": "guidance",

@@ -31,6 +31,9 @@ class Facility(Base):
     facility_id: Mapped[str] = column(sa.String, "The site's own code.", NotBlank(), primary_key=True)
     name: Mapped[str] = column(sa.String, "Name shown to people.", NotBlank())
     population: Mapped[float] = column(sa.Float, "People served.", AtLeast(0), unit="people")
+    share_male: Mapped[float | None] = column(
+        sa.Float, "Share of males among the people served; blank = one half.", AtLeast(0), AtMost(1), unit="share"
+    )
     network: Mapped[str | None] = column(sa.String, "Hospital network the site belongs to.")
     closed_on: Mapped[dt.date | None] = column(sa.Date, "Day the site closed or merged.")
     successor_id: Mapped[str | None] = column(

@@ -16,6 +16,7 @@ CONTENT_KINDS = (
     "gene",
     "allele_frequency",
     "allele_function",
+    "function_probability",
     "phenotype_rule",
     "diplotype",
     "guidance",
@@ -109,6 +110,34 @@ class AlleleFunction(Base):
     activity_value: Mapped[str | None] = column(sa.String, "Activity value as published; n/a or blank = none defined.")
     source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
     version: Mapped[str] = column(sa.String, "Version.", NotBlank())
+    pmid: Mapped[str | None] = _pmid()
+
+
+class FunctionProbability(Base):
+    """How likely each function of an allele of uncertain function is, e.g. from in-silico predictors."""
+
+    __tablename__ = "function_probabilities"
+
+    release_id: Mapped[str] = _release()
+    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    allele: Mapped[str] = column(
+        sa.String, "Allele whose published function is uncertain or unknown.", NotBlank(), primary_key=True
+    )
+    clinical_function: Mapped[str] = column(
+        sa.String, "Function as the gene's other alleles have it.", NotBlank(), primary_key=True
+    )
+    activity_value: Mapped[str] = column(
+        sa.String, "Its activity value; n/a = the gene's functions have none.", NotBlank(), primary_key=True
+    )
+    probability: Mapped[float] = column(
+        sa.Float,
+        "Probability of this function; what an allele lacks to 1 stays uncertain.",
+        AtLeast(0),
+        AtMost(1),
+        unit="share",
+    )
+    source: Mapped[str] = column(sa.String, "Predictor or study it is from.", NotBlank())
+    version: Mapped[str] = column(sa.String, "Date or version.", NotBlank())
     pmid: Mapped[str | None] = _pmid()
 
 

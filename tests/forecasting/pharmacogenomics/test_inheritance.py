@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
 from forecasting.pharmacogenomics.genes import gene_model
-from forecasting.pharmacogenomics.prevalence import draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.prevalence import PrevalencePosterior, draw_lookup_keys, posterior
 from forecasting.pharmacogenomics.traits import linked
 
 EUROPEAN = pd.DataFrame({"facility_id": ["A"], "biogeographic_group": ["European"], "share": [1.0]})
@@ -94,3 +94,58 @@ def test_hla_stands_aside_with_a_reason_unless_the_site_counted_and_knows_only_w
     assert np.isnan(keys["*15:02 positive"]).all()
     rows = state.frame[state.frame["result_type"] == "lookup_key"]
     assert set(rows["result"]) == {"*57:01 positive", "*57:01 negative"}
+
+
+MALES = {"A": 0.0, "B": 0.5, "C": 1.0, "D": None}
+GROUPS = ("European", "East Asian", "African American/Afro-Caribbean")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_g6pd_follows_the_share_of_males_that_each_site_states(group, content):
+    """Closed form: q of males, and of females q^2 deficient and 2 q (1 - q) variable, q being Dirichlet."""
+    ancestry = pd.DataFrame({"facility_id": list(MALES), "biogeographic_group": group, "share": 1.0})
+    state = posterior(content, list(MALES), ["G6PD"], ancestry=ancestry, share_male=pd.Series(MALES, dtype=float))
+    rows = state.frame.set_index(["facility_id", "result_type", "result"])["mean"].sort_index()
+    function = content.allele_function.query("gene == 'G6PD'").set_index("allele")["clinical_function"]
+    alleles = rows["A", "allele"]
+    q = alleles[function.reindex(alleles.index).str.contains("Deficient").to_numpy()].sum()
+    copies = 2 * state.by_gene["G6PD"].state.people[0]
+    twice = q * (q * copies + 1) / (copies + 1)
+    for site, stated in MALES.items():
+        male = 0.5 if stated is None else stated
+        keys = rows[site, "lookup_key"]
+        deficient = keys.reindex(["Deficient", "Deficient with CNSHA"]).sum()
+        assert deficient == pytest.approx(male * q + (1 - male) * twice, rel=1e-9), site
+        assert keys["Variable"] == pytest.approx((1 - male) * 2 * (q - twice) * _normal_part(rows[site], q), rel=0.02)
+    draws, names = draw_lookup_keys(state, "G6PD", 4000, seed=1)
+    again = PrevalencePosterior.from_frame(state.table, content, pd.Series(MALES, dtype=float))
+    assert draw_lookup_keys(again, "G6PD", 50, seed=1)[0] == pytest.approx(
+        draw_lookup_keys(state, "G6PD", 50, seed=1)[0], rel=1e-9
+    )
+    assert draws[2, :, list(names).index("Variable")].max() == 0
+    assert draws.mean(axis=1) == pytest.approx(state.by_gene["G6PD"].mean_keys(), abs=4e-3)
+
+
+def _normal_part(rows, q):
+    """Of the copies that are not deficient, those that are normal (a few are of uncertain function)."""
+    function = builtin_content().allele_function.query("gene == 'G6PD'").set_index("allele")["clinical_function"]
+    alleles = rows["allele"]
+    return alleles[(function.reindex(alleles.index) == "IV/Normal").to_numpy()].sum() / (1 - q)
+
+
+def test_counts_of_x_linked_results_are_read_with_the_sites_own_share_of_males(content):
+    """One frequency of 0.316 at both sites: 316 of 1,000 males deficient, or 100 of 1,000 females and 432 variable."""
+    told = [("A", "Deficient", 316), ("A", "Normal", 684), ("B", "Deficient", 100), ("B", "Variable", 432)]
+    counts = pd.DataFrame([*told, ("B", "Normal", 468)], columns=["facility_id", "result", "count"])
+    counts = counts.assign(gene="G6PD", result_type="phenotype", tested=1000)
+    ancestry = pd.DataFrame({"facility_id": ["A", "B"], "biogeographic_group": "European", "share": 1.0})
+    males = pd.Series({"A": 1.0, "B": 0.0})
+    state = posterior(content, ["A", "B"], ["G6PD"], ancestry=ancestry, genotype_counts=counts, share_male=males)
+    assert not state.problems["problem"].str.contains("left out|depart").any()
+    rows = state.frame[state.frame["result"] == "B (reference)"].set_index("facility_id")["mean"]
+    assert rows.to_numpy() == pytest.approx(1 - 0.316, abs=0.03), "a share of one half would say 0.56 and 0.76"
+
+
+def test_a_share_of_males_beyond_one_is_refused(content):
+    with pytest.raises(InvalidInput, match="between 0 and 1"):
+        posterior(content, ["A"], ["G6PD"], ancestry=EUROPEAN, share_male=pd.Series({"A": 1.2}))

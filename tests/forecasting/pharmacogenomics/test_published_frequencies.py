@@ -1,6 +1,7 @@
 """CPIC's own published frequencies, recomputed from its allele tables with our arithmetic."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pandas as pd
@@ -87,35 +88,78 @@ def test_our_frequency_table_is_cpics(content, published):
     assert names["G6PD"] == {"B (reference)"}
 
 
-SUPERPOPULATIONS = {"EUR": "European", "EAS": "East Asian", "SAS": "Central/South Asian"}
-TRUSTED = ["CYP2B6", "CYP2C19", "CYP2D6", "NUDT15", "TPMT", "DPYD", "CYP3A5"]
-"""Not ABCG2 and SLCO1B1: those 1000 Genomes calls contradict CPIC and known values."""
+SERVED = {
+    "EUR": {"European": 1.0},
+    "EAS": {"East Asian": 1.0},
+    "SAS": {"Central/South Asian": 1.0},
+    "AMR": {"Latino": 1.0},
+    "AFR": {"Sub-Saharan African": 504 / 661, "African American/Afro-Caribbean": 157 / 661},
+}
+"""The superpopulations of 1000 Genomes as people of CPIC's groups. AFR is a mixture: of its 661 people 96 are of
+Barbados (ACB) and 61 of the south-west of the USA (ASW), the others of five peoples of Africa."""
 
-UNREPORTED = {("CYP2C19", "SAS", "Indeterminate")}
-"""Alleles of uncertain function that CPIC's table of the group does not report, so their mass is in the reference."""
+NOT_TRUSTED = {
+    "ABCG2": "rs2231142 is called half as often as CPIC and others find it (EUR 0.059 for 0.104)",
+    "SLCO1B1": "*15 is called too seldom (EAS 0.027 for 0.125), and other versions of the functions were used",
+    "IFNL3": "another variant is called, and no frequency of it is built in",
+    "CFTR": "no frequency is built in",
+    "F5": "no guidance or frequency of it is built in",
+}
+"""Genes of the file whose calls cannot be held against CPIC's tables, with the reason."""
 
-
-@pytest.mark.parametrize("gene", TRUSTED)
-@pytest.mark.parametrize("superpopulation", SUPERPOPULATIONS)
-def test_people_of_the_1000_genomes_fall_within_the_predictions(gene, superpopulation, content, published):
-    """Each phenotype of at least 5 observed people lies in the central 99.8 % of what a site of the group may show."""
-    observed = published("cohorts/1kgp_pypgx_phenotype_counts.csv")
-    observed = observed[(observed["gene"] == gene) & (observed["superpopulation"] == superpopulation)]
-    counts = observed.set_index("phenotype")["n_individuals"].astype(int)
-    total = int(observed["n_total"].iloc[0])
-    ancestry = pd.DataFrame(
-        {"facility_id": ["A"], "biogeographic_group": [SUPERPOPULATIONS[superpopulation]], "share": [1.0]}
+APART = {
+    ("CYP2B6", "AFR"): (
+        "CPIC's sub-Saharan table has *11 at 0.071 and *15 at 0.015, both of uncertain function; among these 661 "
+        "people each is called at 0.001, and duplications that the table does not have (*22x2, 0.007) are called"
     )
+}
+"""One gene in one superpopulation whose calls contradict the table: 4 of its 6 cells would lie outside."""
+
+HELD, LEVEL = 0.9, (0.025, 0.975)
+
+
+def predicted_cells(content, gene, served, observed):
+    """One row per phenotype that is observed or can be predicted: the count, and the 95 % interval of such a sample."""
+    ancestry = pd.DataFrame({"facility_id": "A", "biogeographic_group": list(served), "share": list(served.values())})
     state = posterior(content, ["A"], [gene], ancestry=ancestry)
+    if not state.by_gene[gene].facility_ids:
+        return []  # no frequencies of these groups are published: nothing is predicted
     draws, keys = draw_lookup_keys(state, gene, 2000, seed=7)
-    model = gene_model(content, gene)
-    compared = 0
-    for phenotype, count in counts.items():
-        hits = [i for i, key in enumerate(keys) if model.phenotype_of_key[key] == phenotype]
-        if count < 5 or not hits or (gene, superpopulation, phenotype) in UNREPORTED:
-            continue
-        predicted = np.random.default_rng(3).binomial(total, np.clip(draws[0][:, hits].sum(axis=1), 0, 1))
-        low, high = np.quantile(predicted, [0.001, 0.999])
-        assert low <= count <= high, (phenotype, count, low, high)
-        compared += 1
-    assert compared >= 1
+    model, total = gene_model(content, gene), int(observed["n_total"].iloc[0])
+    counts = observed.set_index("phenotype")["n_individuals"].astype(int)
+    rows = []
+    for phenotype in sorted(set(counts.index[counts > 0]) | set(model.phenotypes)):
+        hits = [model.phenotype_of_key[key] == phenotype for key in keys]
+        chance = np.clip(draws[0][:, hits].sum(axis=1), 0, 1)
+        low, high = np.quantile(np.random.default_rng(3).binomial(total, chance), LEVEL)
+        rows.append((gene, phenotype, int(counts.get(phenotype, 0)), low, high))
+    return rows
+
+
+def test_people_of_the_1000_genomes_fall_within_what_the_alleles_predict(content, published):
+    """For each gene whose calls can be trusted, nine tenths of the cells of group and phenotype hold what was seen."""
+    observed = published("cohorts/1kgp_pypgx_phenotype_counts.csv")
+    genes = sorted(set(observed["gene"]))
+    assert set(NOT_TRUSTED) < set(genes)
+    rows = [
+        row
+        for gene in genes
+        if gene not in NOT_TRUSTED
+        for superpopulation, served in SERVED.items()
+        if (gene, superpopulation) not in APART
+        for row in predicted_cells(
+            content,
+            gene,
+            served,
+            observed[(observed["gene"] == gene) & (observed["superpopulation"] == superpopulation)],
+        )
+    ]
+    cells = pd.DataFrame(rows, columns=["gene", "phenotype", "count", "low", "high"])
+    cells["held"] = cells["count"].between(cells["low"], cells["high"])
+    share = cells.groupby("gene")["held"].agg(["mean", "size"])
+    sys.stdout.write(f"\n{share.round(3).to_string()}\n{cells[~cells['held']].to_string()}\n")
+    assert len(share) == 11
+    assert (share["mean"] >= HELD).all(), share.to_string()
+    # a wide interval holds anything: where the phenotype is common, it must also say something
+    common = cells[cells["count"].between(50, 300)]
+    assert ((common["high"] - common["low"]) / common["count"]).median() < 2
