@@ -17,7 +17,7 @@ from warehouse.importers.checking import DomainRule, checked, reject
 from warehouse.importers.content_diff import content_diff, counted
 from warehouse.importers.files import digest, is_table
 from warehouse.importers.ingest import MOST_LISTED_REJECTS, record, record_refused
-from warehouse.importers.mapping import is_lookup_key, mapping_of, normal_lookup_key
+from warehouse.importers.mapping import covered, is_lookup_key, normal_lookup_key
 from warehouse.importers.publication import ContentFiles, Publication
 from warehouse.importers.reference import release_content, store_release, table_of
 from warehouse.importers.report import LoadReport, Progress, RefusedFile, RejectedRow, TableLoad
@@ -167,7 +167,12 @@ def _map(connection: sa.Connection, group: list[Publication], messages: list[str
         reject(one.part, one.part.frame, [Violation("lookup_key", rule, unreadable.to_numpy().nonzero()[0])])
         one.part.frame = one.part.frame[~unreadable].copy()
         one.part.frame["lookup_key"] = one.part.frame["lookup_key"].map(normal_lookup_key)
-        mapping = mapping_of(one.part.frame, guidance)
-        one.part.frame = one.part.frame.assign(mapping=mapping)
-        counts = mapping.value_counts().sort_index()
-        one.part.notes.append(", ".join(f"{count} {state}" for state, count in counts.items()))
+        found = covered(one.part.frame, guidance)
+        one.part.frame = one.part.frame.assign(mapping=found["mapping"])
+        one.part.notes.append(_counts(found["mapping"]))
+        if (found["mapping"] == "mapped").any():
+            one.part.notes.append(f"mapped to: {_counts(found['action'][found['mapping'] == 'mapped'])}")
+
+
+def _counts(words: pd.Series) -> str:
+    return ", ".join(f"{count} {word}" for word, count in words.value_counts().sort_index().items())

@@ -16,21 +16,27 @@ def mapping_of(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.Series:
     whose id the guidance knows is compared by version, drug and lookup key; a row of another numbering by its
     drug, population and lookup key.
     """
+    return covered(published, guidance)["mapping"]
+
+
+def covered(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.DataFrame:
+    """Each published row's `mapping` (as `mapping_of`), and the `action` of the guidance that says it ("" = none)."""
     by_id = {str(row["recommendation_id"]): row for row in _rows(guidance)}
-    by_key = {_key(row, lookup_key(row)) for row in by_id.values()}
+    by_key = {_key(row, lookup_key(row)): row for row in by_id.values()}
     drugs = {(str(row["source"]), str(row["drug"])) for row in by_id.values()}
 
-    def state(row: Mapping[str, str]) -> str:
+    def state(row: Mapping[str, str]) -> tuple[str, str]:
         keys = {gene: key_text(value) for gene, value in json.loads(row["lookup_key"]).items()}
         known = by_id.get(row["recommendation_id"])
         if known is not None:
             same = (str(known["version"]), str(known["drug"]), lookup_key(known)) == (row["version"], row["drug"], keys)
-            return "mapped" if same else "changed"
-        if _key(row, keys) in by_key:
-            return "mapped"
-        return "unmapped" if (row["source"], row["drug"]) in drugs else "no_guidance"
+            return ("mapped", str(known["action"])) if same else ("changed", "")
+        if (alike := by_key.get(_key(row, keys))) is not None:
+            return "mapped", str(alike["action"])
+        return ("unmapped" if (row["source"], row["drug"]) in drugs else "no_guidance"), ""
 
-    return pd.Series([state(row) for row in _rows(published)], index=published.index, dtype="str")
+    states = [state(row) for row in _rows(published)]
+    return pd.DataFrame(states, index=published.index, columns=["mapping", "action"], dtype="str")
 
 
 def lookup_key(row: Mapping[str, object]) -> dict[str, str]:
