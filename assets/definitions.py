@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.aggregates import aggregate_forecasts
 from assets.backtest import backtest_scores
 from assets.baseline import BETWEEN_STEPS, baseline_forecasts
 from assets.checks import all_checks
@@ -39,7 +40,8 @@ computed_assets = [
 ]
 
 plan_assets = dg.AssetSelection.assets(*computed_assets)
-plan_checks = dg.AssetSelection.checks(*all_checks)
+# the checks of a table that is made on request run with it
+plan_checks = dg.AssetSelection.checks(*all_checks) - dg.AssetSelection.checks_for_assets(aggregate_forecasts)
 
 
 def _job(name: str, selection: Any, description: str, executor: dg.ExecutorDefinition) -> Any:
@@ -52,6 +54,12 @@ def _jobs(executor: dg.ExecutorDefinition) -> list[Any]:
         _job("plan", plan_assets | plan_checks, "One planning run: from what was loaded to recommendations.", executor),
         _job("plan_assets", plan_assets, "A planning run without its checks.", executor),
         _job("plan_checks", plan_checks, "The checks of what is stored.", here),
+        _job(
+            "aggregates",
+            dg.AssetSelection.assets(aggregate_forecasts),
+            "Totals by Prophet and statsmodels beside the engine: a minute, when somebody asks.",
+            here,
+        ),
     ]
 
 
@@ -67,7 +75,7 @@ def definitions(warehouse: Warehouse, settings: Settings) -> dg.Definitions:
     """The graph over one warehouse, run by the executor of the settings."""
     executor, between_steps = executor_of(settings)
     return dg.Definitions(
-        assets=[*input_tables, *computed_assets],
+        assets=[*input_tables, *computed_assets, aggregate_forecasts],
         asset_checks=all_checks,
         jobs=_jobs(executor),
         schedules=[weekly_schedule],

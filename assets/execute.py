@@ -5,7 +5,7 @@ import datetime as dt
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,16 @@ def run_plan(
         job = definitions(Warehouse(database_url=database_url), settings).resolve_job_def("plan")
         if progress:
             job = job.with_hooks({_progress_hook(progress, len(computed_assets))})
+        job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=True)
+
+
+def run_aggregates(database_url: str, home: Path, *, drugs: Sequence[str], facility_id: str, product_id: str) -> None:
+    """Forecast totals of the latest run with Prophet and statsmodels beside the engine."""
+    config = {"drugs": list(drugs), "facility_id": facility_id, "product_id": product_id}
+    settings = dataclasses.replace(Settings.from_environment(), database_url=database_url, home=home)
+    with _quiet(), dg.DagsterInstance.from_config(str(instance_folder(home))) as instance:
+        job = definitions(Warehouse(database_url=database_url), settings).resolve_job_def("aggregates")
+        run_config = {"ops": {"aggregate_forecasts": {"config": config}}}
         job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=True)
 
 

@@ -1,5 +1,9 @@
 """Pictures that materialisations show in the Dagster UI, as small SVG drawings."""
 
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from html import escape
+
 import numpy as np
 import pandas as pd
 
@@ -47,6 +51,43 @@ def fan_chart(past: pd.DataFrame, shown: pd.DataFrame, title: str) -> str:
         f'<text x="{MARGIN}" y="{HEIGHT - 10}">{past["period_start"].min():%Y-%m-%d}</text>'
         f'<text x="{WIDTH - 80}" y="{HEIGHT - 10}">{shown["period_start"].max():%Y-%m-%d}</text>'
         f"{''.join(lines)}</svg>"
+    )
+
+
+COLOURS = ("#08519c", "#d95f02", "#1b9e77", "#7a0177")
+
+
+def lines_chart(
+    starts: Sequence[dt.date],
+    quantity: np.ndarray,
+    ahead: Sequence[dt.date],
+    lines: Mapping[str, np.ndarray],
+    title: str,
+) -> str:
+    """SVG of a history (`quantity` by period start) and named lines over the periods `ahead`."""
+    begun, shown = starts[-MOST_SHOWN_HISTORY:], quantity[-MOST_SHOWN_HISTORY:]
+    days = np.array([*begun, *ahead], dtype="datetime64[D]").astype(float)
+    top = max(float(shown.max()), *(float(line.max()) for line in lines.values()), 1.0) * 1.05
+    span = max(days.max() - days.min(), 1.0)
+
+    def points(when: np.ndarray, values: np.ndarray) -> list[str]:
+        across = MARGIN + (when - days.min()) / span * (WIDTH - MARGIN - 8)
+        down = HEIGHT - 30 - values / top * (HEIGHT - 80)
+        return [f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=True)]
+
+    body = [_line(points(days[: len(shown)], shown), "#444")]
+    for number, (name, line) in enumerate(lines.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        body.append(_line(points(days[len(shown) :], line), colour))
+        body.append(f'<text x="{MARGIN + 150 * number}" y="34" fill="{colour}">{escape(name)}</text>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>'
+        f'<text x="{MARGIN}" y="16">{escape(title)}</text>'
+        f'<text x="4" y="54">{top:,.0f}</text><text x="4" y="{HEIGHT - 30}">0</text>'
+        f'<text x="{MARGIN}" y="{HEIGHT - 10}">{begun[0]:%Y-%m-%d}</text>'
+        f'<text x="{WIDTH - 80}" y="{HEIGHT - 10}">{ahead[-1]:%Y-%m-%d}</text>'
+        f"{''.join(body)}</svg>"
     )
 
 

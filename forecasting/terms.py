@@ -101,6 +101,15 @@ class GuidanceReason(StrEnum):
     NOT_OF_USUAL_DOSE = "not_of_usual_dose"
 
 
+class Contestant(StrEnum):
+    """Who forecasts a total: the engine, Prophet, or one of statsmodels' models."""
+
+    ENGINE = "engine"
+    PROPHET = "prophet"
+    UNOBSERVED_COMPONENTS = "unobserved_components"
+    SARIMAX = "sarimax"
+
+
 class Strength(StrEnum):
     """Strength of a recommendation, in CPIC's words; `NOT_GRADED` for guidelines without grades."""
 

@@ -13,6 +13,7 @@ from forecasting.terms import ALL_FACILITIES, ALL_GROUPS, QUANTILE_LEVELS, Recom
 from warehouse import store
 from warehouse.schema.representation import Representation
 from warehouse.schema.results import (
+    AggregateForecast,
     BacktestScore,
     Explanation,
     Forecast,
@@ -63,6 +64,7 @@ TABLES: dict[str, Any] = {
     "genetic_effects": GeneticEffect.__table__,
     "genetic_value": GeneticValue.__table__,
 }
+AGGREGATES: Any = AggregateForecast.__table__
 RUNS: Any = Run.__table__
 PROBLEMS: Any = Problem.__table__
 EXPLANATIONS: Any = Explanation.__table__
@@ -98,6 +100,14 @@ def export_frame(connection: sa.Connection, what: str, as_of: dt.date | None = N
     if what == "recommendations":
         frame = frame.sort_values(["urgency", "recommendation_id"], ascending=[False, True])
     return _plain(frame[list(COLUMNS[what])])
+
+
+def aggregate_comparison(connection: sa.Connection) -> pd.DataFrame:
+    """The latest comparison on totals: a row a drug and model, the closest first, with the horizon's sums."""
+    frame = store.read(connection, AGGREGATES, AGGREGATES.c.as_of == latest_origin(connection))
+    keys = ["facility_id", "drug", "product_id", "model", "unit", "error", "chosen"]
+    sums = frame.groupby(keys, dropna=False, sort=False)[["mean", "planned"]].sum(min_count=1).reset_index()
+    return sums.sort_values(["drug", "error", "model"], ignore_index=True)
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import as_of_option, database_option, open_database, settings_with
+from api.cli.common import as_of_option, database_option, open_database, progress, settings_with
+from forecasting.terms import ALL_FACILITIES
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
+
+    from warehouse.settings import Settings
 
 STEPS = ("seasonal_naive", "baseline", "genetic", "override")
 MEASURES = {
@@ -34,8 +37,24 @@ SHORT = ("mase", "wape", "scaled_crps")
     metavar="FOLDER",
     help="Also write the pictures (accuracy by horizon, coverage, value added) there, as SVG.",
 )
+@click.option(
+    "--drug",
+    "drugs",
+    multiple=True,
+    metavar="NAME",
+    help="Instead compare the engine with Prophet and statsmodels on this drug's total; may be repeated.",
+)
+@click.option("--product", metavar="ID", help="Instead compare them on this product.")
+@click.option("--facility", metavar="ID", help="With --drug or --product: at this site, not the network.")
 @database_option
-def backtest(as_of: Any, pictures: Path | None, database: str | None) -> None:
+def backtest(
+    as_of: Any,
+    pictures: Path | None,
+    drugs: tuple[str, ...],
+    product: str | None,
+    facility: str | None,
+    database: str | None,
+) -> None:
     """Show how good each step of the forecast was on held-out periods.
 
     Each step (seasonal naive, baseline, genetic) forecast from what was known at several earlier origins of the run;
@@ -46,6 +65,11 @@ def backtest(as_of: Any, pictures: Path | None, database: str | None) -> None:
 
     from warehouse.exports import export_frame
 
+    if drugs or product:
+        _compare(settings_with(database), drugs, product, facility)
+        return
+    if facility:
+        raise click.UsageError("--facility goes with --drug or --product")
     with open_database(settings_with(database)).connect() as connection:
         scores = export_frame(connection, "backtest", as_of)
     if scores.empty:
@@ -58,6 +82,35 @@ def backtest(as_of: Any, pictures: Path | None, database: str | None) -> None:
         click.echo("Overrides of forecasts are not kept in this version: there is no step after genetic to measure.")
     if pictures:
         _write(pictures, scores)
+
+
+def _compare(settings: "Settings", drugs: tuple[str, ...], product: str | None, facility: str | None) -> None:
+    """The engine beside Prophet and statsmodels: errors on held-out periods and the horizon's sums."""
+    from rich.console import Console
+
+    from assets.execute import run_aggregates
+    from warehouse.exports import aggregate_comparison
+
+    engine = open_database(settings)
+    scope = {"facility_id": facility or ALL_FACILITIES, "product_id": product or "*"}
+    with progress("fitting Prophet and statsmodels"):
+        run_aggregates(settings.database_url, settings.home, drugs=drugs, **scope)
+    with engine.connect() as connection:
+        found = aggregate_comparison(connection)
+    table = _table(
+        "Totals over the horizon, by who forecasts; * = closest on held-out periods",
+        ["drug", "model", "held-out error", "forecast", "plan", "unit"],
+        left=("drug", "model", "unit"),
+    )
+    for row in found.to_dict("records"):
+        marked = f"{_words(row['model'])}{' *' if row['chosen'] else ''}"
+        sums = [f"{row[name]:,.0f}" if row[name] == row[name] else "-" for name in ("mean", "planned")]
+        table.add_row(row["drug"], marked, _percent(row["error"]), *sums, row["unit"])
+    Console().print(table)
+
+
+def _percent(value: Any) -> str:
+    return "-" if value is None or value != value else f"{value:.1%}"
 
 
 def _by_measure(scores: "pd.DataFrame") -> "Table":

@@ -17,6 +17,9 @@ from forecasting.errors import InvalidInput
 from forecasting.terms import Period
 
 MINIMUM_PERIODS = 4
+LONGEST_ARIMA_CYCLE = 12
+"""A seasonal ARIMA of weeks has a state of more than a hundred numbers: minutes a series."""
+
 CHANGEPOINT_FLEXIBILITY = 0.05
 """Prophet's own default for how easily the trend bends."""
 
@@ -33,6 +36,7 @@ def prophet_forecast(panel: DemandPanel, horizon: int) -> np.ndarray:
     """
     logging.getLogger("cmdstanpy").disabled = True
     logging.getLogger("prophet").setLevel(logging.ERROR)
+    logging.getLogger("prophet.plot").disabled = True  # it misses a library of pictures that nobody asks it for
     starts = [*panel.period_starts()]
     future = [panel.period.step(panel.first_start, panel.values.shape[1] + ahead) for ahead in range(horizon)]
     years = np.isfinite(panel.values).sum(axis=1) / panel.period.per_year
@@ -87,6 +91,36 @@ def _unobserved_components(log_history: np.ndarray, horizon: int, cycle: int | N
     model = UnobservedComponents(log_history, level="lltrend", freq_seasonal=frequency)
     with warnings.catch_warnings():
         # a likelihood that is flat in one variance is no failure of the forecast
+        warnings.simplefilter("ignore")
+        return np.asarray(model.fit(disp=False, maxiter=100).forecast(horizon))
+
+
+def sarimax_forecast(panel: DemandPanel, horizon: int) -> np.ndarray:
+    """statsmodels' SARIMAX on log1p, [series, horizon]: the airline model (0,1,1)(0,1,1) where the season is short
+    enough for it and three cycles are known, else (0,1,1) with drift.
+
+    Raises `InvalidInput` for a series with fewer than 4 known periods.
+
+    References
+    ----------
+    Box & Jenkins (1976), Time Series Analysis: Forecasting and Control, ISBN 9780816211043.
+    """
+    cycle = panel.period.per_year
+
+    def fit(row: int, log_history: np.ndarray) -> np.ndarray:
+        known = log_history[np.isfinite(log_history).argmax() :]
+        return _sarimax(known, horizon, cycle if cycle <= LONGEST_ARIMA_CYCLE and len(known) >= 3 * cycle else None)
+
+    return _one_by_one(panel, horizon, fit)
+
+
+def _sarimax(log_history: np.ndarray, horizon: int, cycle: int | None) -> np.ndarray:
+    from statsmodels.tsa.statespace.sarimax import SARIMAX
+
+    season = (0, 0, 0, 0) if cycle is None else (0, 1, 1, cycle)
+    model = SARIMAX(log_history, order=(0, 1, 1), seasonal_order=season, trend="t" if cycle is None else None)
+    with warnings.catch_warnings():
+        # starting values that are not invertible are no failure of the forecast
         warnings.simplefilter("ignore")
         return np.asarray(model.fit(disp=False, maxiter=100).forecast(horizon))
 

@@ -115,6 +115,8 @@ def test_stages_without_input_are_skipped_and_told_on_stderr(desk, network_files
         (["replay"], 2, "replay is not built yet"),
         (["scenario", "f.toml"], 2, "scenario is not built yet"),
         (["fly"], 2, "No such command 'fly'"),
+        (["backtest", "--facility", "H01"], 2, "--facility goes with --drug or --product"),
+        (["backtest", "--drug", "moonshine"], 1, "no series of the plan's history is of drug moonshine"),
         (["key", "add", "x", "--scope", "everything"], 1, "everything"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -151,6 +153,19 @@ def test_the_backtest_fits_a_hundred_columns_and_writes_its_pictures(planned, tm
     assert "…" not in done.stdout
     names = {file.name for file in (tmp_path / "pictures").iterdir()}
     assert names == {"accuracy_by_horizon.svg", "coverage.svg", "value_added.svg"}
+
+
+def test_the_backtest_compares_prophet_and_statsmodels_on_a_total_that_is_asked_for(planned):
+    done = planned.run("backtest", "--drug", "sertraline", "--facility", "H01")
+    assert done.returncode == 0, done.stderr
+    table = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert {row[1] for row in table} == {"engine", "prophet", "sarimax", "unobserved"}
+    errors = [float(next(cell for cell in row if cell.endswith("%"))[:-1]) for row in table]
+    assert errors == sorted(errors)
+    assert "*" in table[0]
+    assert sum("*" in row for row in table) == 1
+    assert all(0 < error < 60 for error in errors)
+    assert all(row[-1] == "mg" for row in table)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from forecasting.terms import Period, Reason, RecommendationStatus, ResultType
+from forecasting.terms import Contestant, Period, Reason, RecommendationStatus, ResultType
 from warehouse.schema.base import Base, ExactDecimal, column
 from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.reference import CONTENT_KINDS
@@ -304,6 +304,32 @@ class BacktestScore(Base):
     )
     series: Mapped[int] = column(sa.Integer, "Series it rests on.", AtLeast(0), unit="series")
     origins: Mapped[int] = column(sa.Integer, "Origins it rests on.", AtLeast(0), unit="origins")
+
+
+class AggregateForecast(Base):
+    """Totals by the engine, Prophet and statsmodels, who was closest on held-out periods, and the plan's sum."""
+
+    __tablename__ = "aggregate_forecasts"
+
+    as_of: Mapped[dt.date] = _as_of()
+    facility_id: Mapped[str] = column(sa.String, "Site; '*' is the whole network.", NotBlank(), primary_key=True)
+    drug: Mapped[str] = column(sa.String, "Ingredient.", NotBlank(), primary_key=True)
+    product_id: Mapped[str] = column(sa.String, "Product; '*' is every strength.", NotBlank(), primary_key=True)
+    model: Mapped[str] = column(
+        sa.String, "engine, prophet, unobserved_components or sarimax.", OneOf.of(Contestant), primary_key=True
+    )
+    period_start: Mapped[dt.date] = column(sa.Date, "Start of the period.", primary_key=True)
+    mean: Mapped[float] = column(
+        sa.Float, "Forecast of the total at today's testing.", AtLeast(0), unit="as `unit` says"
+    )
+    unit: Mapped[str] = column(sa.String, "What the total is counted in: a unit of mass, or dose units.", NotBlank())
+    error: Mapped[float | None] = column(
+        sa.Float, "Absolute error over demand on held-out periods; blank = none could be held out.", AtLeast(0)
+    )
+    chosen: Mapped[bool] = column(sa.Boolean, "Whether the model's error is the least.")
+    planned: Mapped[float | None] = column(
+        sa.Float, "Sum of the plan's baselines, for comparison; blank = not planned.", AtLeast(0), unit="as `unit` says"
+    )
 
 
 class LeadTime(Base):

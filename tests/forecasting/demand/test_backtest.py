@@ -21,7 +21,7 @@ from forecasting.demand.backtest import (
 )
 from forecasting.demand.forecast import forecast_panel
 from forecasting.demand.intervals import LEVELS
-from forecasting.demand.library_models import prophet_forecast, unobserved_components_forecast
+from forecasting.demand.library_models import prophet_forecast, sarimax_forecast, unobserved_components_forecast
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period
@@ -174,7 +174,7 @@ def test_backtest__refuses_more_origins_than_fit():
         backtest(seasonal_panel(1, 20), 6, origins=4)
 
 
-@pytest.mark.parametrize("model", [prophet_forecast, unobserved_components_forecast])
+@pytest.mark.parametrize("model", [prophet_forecast, unobserved_components_forecast, sarimax_forecast])
 def test_library_models__follow_trend_and_season_of_an_aggregate(model):
     panel = seasonal_panel(1, 28, Period.QUARTER)
     forecast = model(panel.until(24), 4)
