@@ -9,6 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from api import errors
 from api.conditional import ConditionalGet
 from api.context import Clock, utc_now
+from api.limits import RateLimit
 from api.middleware import Guard
 from api.pages import detail, problems, sign_in, worklist
 from api.pages import orders as order_pages
@@ -63,5 +64,6 @@ def create_app(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(ConditionalGet)
+    app.add_middleware(RateLimit, requests_per_minute=server.requests_per_minute)
     app.add_middleware(Guard, max_body_bytes=max_body_bytes)
     return app

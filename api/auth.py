@@ -153,6 +153,24 @@ def create_api_key(
     return f"pgx_{key_id}_{secret}"
 
 
+def rotate_api_key(
+    connection: sa.Connection, key_id: str, *, old_until: dt.datetime, now: dt.datetime, actor: Actor = COMMAND
+) -> str:
+    """The key with a new secret, shown this once; the secret before counts until `old_until`.
+
+    A key that is unknown, revoked or expired raises `InvalidInput`. A secret from before an earlier rotation ends now.
+    """
+    if old_until < now:
+        raise InvalidInput(f"old_until {old_until}: must not lie in the past")
+    live = (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now)) & ApiKey.revoked_at.is_(None)
+    secret = secrets.token_urlsafe(32)
+    change = {"previous_sha256": ApiKey.secret_sha256, "previous_until": old_until, "secret_sha256": digest(secret)}
+    if connection.execute(sa.update(ApiKey).where(ApiKey.key_id == key_id, live).values(change)).rowcount != 1:
+        raise InvalidInput(f"there is no live key {key_id!r}")
+    audit.append(connection, actor, now, [Event("key.rotate", f"key:{key_id}", after={"old_until": old_until})])
+    return f"pgx_{key_id}_{secret}"
+
+
 def revoke_api_key(connection: sa.Connection, key_id: str, *, now: dt.datetime, actor: Actor = COMMAND) -> None:
     """End a key; one that is unknown or ended already raises `InvalidInput`."""
     live = sa.update(ApiKey).where(ApiKey.key_id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
@@ -161,14 +179,22 @@ def revoke_api_key(connection: sa.Connection, key_id: str, *, now: dt.datetime, 
     audit.append(connection, actor, now, [Event("key.revoke", f"key:{key_id}", after={"revoked_at": now})])
 
 
-def sign_in(connection: sa.Connection, name: str, password: str, now: dt.datetime) -> str | None:
+def sign_in(
+    connection: sa.Connection, name: str, password: str, now: dt.datetime, request_id: str | None = None
+) -> str | None:
     """A new session's token, or None; five failures in a row close the door for 15 minutes.
 
-    The same work is done whether or not the person exists, so that the answer's time does not tell.
+    The same work is done whether or not the person exists, so that the answer's time does not tell. What happened to a
+    person's account is audited.
     """
-    user = _verified(connection, name, password, now)
-    if user is None:
-        return None
+    user = _verified(connection, name, password, now, request_id)
+    return None if user is None else open_session(connection, user, now, "this server", request_id)
+
+
+def open_session(
+    connection: sa.Connection, user: sa.RowMapping, now: dt.datetime, by: str, request_id: str | None
+) -> str:
+    """The token of a new session of a person who proved who they are; `by` says how, for the audit trail."""
     connection.execute(sa.delete(SignInSession).where(SignInSession.expires_at <= now))
     token = secrets.token_urlsafe(32)
     row = {
@@ -179,6 +205,9 @@ def sign_in(connection: sa.Connection, name: str, password: str, now: dt.datetim
         "expires_at": now + SESSION_LENGTH,
     }
     connection.execute(sa.insert(SignInSession).values(row))
+    who = f"user:{user['user_id']}"
+    actor = Actor(who, user["display_name"], request_id)
+    audit.append(connection, actor, now, [Event("user.sign_in", who, after={"by": by})])
     return token
 
 
@@ -190,14 +219,16 @@ def person_by_password(connection: sa.Connection, name: str, password: str, now:
     return Principal(user["display_name"], _sites(user["facility_ids"]), user["role"], user["user_id"])
 
 
-def _verified(connection: sa.Connection, name: str, password: str, now: dt.datetime) -> sa.RowMapping | None:
+def _verified(
+    connection: sa.Connection, name: str, password: str, now: dt.datetime, request_id: str | None = None
+) -> sa.RowMapping | None:
     query = sa.select(User.__table__).where(User.name == name).with_for_update()
     user = connection.execute(query).mappings().one_or_none()
     right = _password_is_right(user["password_hash"] if user else _NOBODY, password)
     if user is None or not user["active"] or (user["locked_until"] and now < user["locked_until"]):
         return None
     if not right:
-        _count_failure(connection, user, now)
+        _count_failure(connection, user, now, request_id)
         return None
     _set_user(connection, user, failed_sign_ins=0, locked_until=None)
     return user
@@ -233,12 +264,19 @@ def key_of(connection: sa.Connection, header: str, now: dt.datetime) -> Principa
         return None
     query = sa.select(ApiKey.__table__).where(ApiKey.key_id == parts[1])
     row = connection.execute(query).mappings().one_or_none()
-    if row is None or not hmac.compare_digest(row["secret_sha256"], digest(parts[2])):
+    if row is None or not _secret_counts(row, digest(parts[2]), now):
         return None
     if row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
         return None
     scopes = frozenset(row["scopes"].split(";"))
     return Principal(row["name"], _sites(row["facility_ids"]), key_id=row["key_id"], scopes=scopes)
+
+
+def _secret_counts(row: sa.RowMapping, given: str, now: dt.datetime) -> bool:
+    """Whether the digest is that of the key's secret, or of the one before while that still counts."""
+    before = row["previous_sha256"] if row["previous_until"] and now < row["previous_until"] else None
+    newest = hmac.compare_digest(row["secret_sha256"], given)
+    return newest or (before is not None and hmac.compare_digest(before, given))
 
 
 def digest(text: str) -> str:
@@ -331,6 +369,11 @@ def _sites(stored: str | None) -> Scope:
     return None if stored is None else frozenset(stored.split(";")) - {""}
 
 
+def random_password_hash() -> str:
+    """The hash of a password that nobody knows, for who signs in otherwise."""
+    return _HASHER.hash(secrets.token_urlsafe(32))
+
+
 def _password_is_right(password_hash: str, password: str) -> bool:
     with _HASHING:
         try:
@@ -339,9 +382,13 @@ def _password_is_right(password_hash: str, password: str) -> bool:
             return False
 
 
-def _count_failure(connection: sa.Connection, user: sa.RowMapping, now: dt.datetime) -> None:
+def _count_failure(connection: sa.Connection, user: sa.RowMapping, now: dt.datetime, request_id: str | None) -> None:
     failures = user["failed_sign_ins"] + 1
-    if failures >= MOST_FAILURES:
+    locked = failures >= MOST_FAILURES
+    told = {"failures": failures, "locked_until": now + LOCKED_FOR if locked else None}
+    event = Event("user.sign_in_failed", f"user:{user['user_id']}", after=told)
+    audit.append(connection, Actor("nobody", "not signed in", request_id), now, [event])
+    if locked:
         _set_user(connection, user, failed_sign_ins=0, locked_until=now + LOCKED_FOR)
     else:
         _set_user(connection, user, failed_sign_ins=failures)

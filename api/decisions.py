@@ -1,7 +1,8 @@
 """What may become of a recommendation, and the one function that decides one.
 
 A line is decided once, by a signed-in person, on the version that person saw. The decision and the line change in the
-same transaction, and the decision is never changed or deleted.
+same transaction, and the decision is never changed or deleted. Where one approval is not enough (`api.approvals`), the
+first leaves the line proposed.
 """
 
 import datetime as dt
@@ -9,9 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from api.approvals import check_second, first_approval, needs_second
 from api.auth import Principal
 from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
 from api.models import DecisionIn
+from api.settings import ApprovalLimits
 from api.webhooks.outbox import enqueue
 from forecasting.terms import DecisionKind, RecommendationStatus
 from warehouse import audit
@@ -42,10 +45,24 @@ STATUS_AFTER: dict[DecisionKind, RecommendationStatus] = {
 }
 
 
+ACTION_AFTER = {
+    _S.APPROVED.value: "recommendation.approve",
+    _S.MODIFIED.value: "recommendation.modify",
+    _S.REJECTED.value: "recommendation.reject",
+    _S.PROPOSED.value: "recommendation.first_approval",
+}
+"""How the audit trail calls a decision, by where it led."""
+
+
 def decide(
-    connection: sa.Connection, person: Principal, recommendation_id: str, decision: DecisionIn, now: dt.datetime
+    connection: sa.Connection,
+    person: Principal,
+    recommendation_id: str,
+    decision: DecisionIn,
+    now: dt.datetime,
+    limits: ApprovalLimits,
 ) -> int:
-    """Number of the decision that was written; the line is changed with it.
+    """Number of the decision that was written; the line is changed with it, or waits for a second approval.
 
     Raises `NotFound` for a line of another site, `NotPending` when it was decided already or has changed since it was
     read, `InvalidRequest` when packs, reason or note break a rule.
@@ -59,7 +76,13 @@ def decide(
     _check_pending(line, after, decision.version)
     packs = _checked_packs(line, decision)
     _check_reason(decision)
-    _change_line(connection, line, after, packs, decision, now)
+    first = first_approval(connection, line)
+    if first is not None and decision.kind is DecisionKind.APPROVE:
+        check_second(person, first)
+        after, packs = STATUS_AFTER[DecisionKind(first["kind"])], first["packs_after"]
+    elif decision.kind is not DecisionKind.REJECT and needs_second(connection, person, line, packs, limits, now):
+        after = _S.PROPOSED
+    _change_line(connection, line, after, packs, now)
     row = {
         "recommendation_id": recommendation_id,
         "decided_at": now,
@@ -83,10 +106,10 @@ def decide(
 def _event(line: sa.RowMapping, row: dict[str, Any]) -> Event:
     before = {"status": line["status"], "packs": line["packs"], "version": line["version"]}
     kept = row["packs_before"] if row["kind"] == DecisionKind.REJECT.value else row["packs_after"]
-    after = {"status": row["status_after"], "packs": kept, "version": line["version"] + 1}
+    after: dict[str, Any] = {"status": row["status_after"], "packs": kept, "version": line["version"] + 1}
     after |= {name: row[name] for name in ("reason_code", "note") if row[name] is not None}
     subject = f"recommendation:{line['recommendation_id']}"
-    return Event(f"recommendation.{row['kind']}", subject, line["facility_id"], before, after)
+    return Event(ACTION_AFTER[row["status_after"]], subject, line["facility_id"], before, after)
 
 
 def _check_pending(line: sa.RowMapping, after: RecommendationStatus, version: int) -> None:
@@ -143,11 +166,10 @@ def _change_line(
     line: sa.RowMapping,
     after: RecommendationStatus,
     packs: int,
-    decision: DecisionIn,
     now: dt.datetime,
 ) -> None:
     values: dict[str, Any] = {"status": after.value, "version": line["version"] + 1, "updated_at": now}
-    if decision.kind is DecisionKind.MODIFY:
+    if after is _S.MODIFIED:
         price = line["pack_price"]
         values |= {
             "packs": packs,
@@ -155,7 +177,7 @@ def _change_line(
             "cost": None if price is None else packs * price,
         }
     seen = sa.update(Recommendation).where(
-        Recommendation.recommendation_id == line["recommendation_id"], Recommendation.version == decision.version
+        Recommendation.recommendation_id == line["recommendation_id"], Recommendation.version == line["version"]
     )
     if connection.execute(seen.values(**values)).rowcount != 1:
         raise NotPending("the line changed while it was being decided", current=None)

@@ -10,6 +10,7 @@ ApiError
 ├── TooLarge              413
 ├── UnsupportedMediaType  415
 ├── InvalidRequest        422   names each field and the rule it breaks
+├── TooManyRequests       429   the caller's key or address asks too often
 └── Unavailable           503   the database does not answer in time
 """
 
@@ -103,6 +104,12 @@ class InvalidRequest(ApiError):
     def field(cls, field: str, reason: str) -> "InvalidRequest":
         """The error of one field."""
         return cls(f"{field}: {reason}", errors=[{"field": field, "reason": reason}])
+
+
+class TooManyRequests(ApiError):
+    """The key or address asks too often; Retry-After says when to ask again."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
 
 
 class Unavailable(ApiError):

@@ -269,6 +269,7 @@ class DecisionOut(BaseModel):
     """The line after the decision."""
 
     decision_id: int
+    awaits_second_approval: bool = Field(description="The line stays proposed until a second person approves.")
     recommendation: RecommendationOut
 
 

@@ -5,10 +5,13 @@ import binascii
 import dataclasses
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from forecasting.errors import InvalidInput
+from warehouse.schema.ledger import ROLES
 
 PREFIX = "PGX_SUPPLY_"
 WEBHOOK_HOSTS = f"{PREFIX}WEBHOOK_HOSTS"
@@ -17,7 +20,76 @@ WEBHOOK_SECRET = f"{PREFIX}WEBHOOK_SECRET_"
 SECRET_PREFIX = "whsec_"
 SHORTEST_SECRET_BYTES = 24  # what Standard Webhooks asks of a symmetric key
 
+SECOND_APPROVAL_ABOVE = f"{PREFIX}SECOND_APPROVAL_ABOVE"
+OWN_CHANGE_APPROVAL_ABOVE = f"{PREFIX}OWN_CHANGE_APPROVAL_ABOVE"
+REQUESTS_PER_MINUTE = f"{PREFIX}REQUESTS_PER_MINUTE"
+DEFAULT_REQUESTS_PER_MINUTE = 1200
+PUBLIC_URL = f"{PREFIX}PUBLIC_URL"
+OIDC = f"{PREFIX}OIDC_"
+OIDC_NAMES = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "ROLES", "ROLE_CLAIM", "FACILITY_CLAIM")
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclasses.dataclass(frozen=True)
+class ApprovalLimits:
+    """Order values, in the line's own currency, above which one approval is not enough; None = no limit.
+
+    `own_change_above` holds for a person who changed what the line is computed from.
+    """
+
+    second_above: Decimal | None = None
+    own_change_above: Decimal | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentityProvider:
+    """An OpenID Connect provider at which people sign in, and how its claims are read.
+
+    `roles` maps values of `role_claim` to roles; `facility_claim` holds facility_ids or '*', None = all sites for
+    everybody. `public_url` is this server as browsers reach it.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = dataclasses.field(repr=False)
+    public_url: str
+    roles: Mapping[str, str]
+    role_claim: str = "roles"
+    facility_claim: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "IdentityProvider | None":
+        """The provider, None when no issuer is set; what is missing or not https raises `InvalidInput`."""
+        given = {name: environment.get(f"{OIDC}{name}", "").strip() for name in OIDC_NAMES}
+        if not given["ISSUER"]:
+            return None
+        public_url = environment.get(PUBLIC_URL, "").rstrip("/")
+        needed = {f"{OIDC}{name}": given[name] for name in ("CLIENT_ID", "CLIENT_SECRET", "ROLES")}
+        missing = [name for name, value in (needed | {PUBLIC_URL: public_url}).items() if not value]
+        if missing:
+            raise InvalidInput(f"{OIDC}ISSUER is set: {', '.join(missing)} must be too")
+        for name, url in ((f"{OIDC}ISSUER", given["ISSUER"]), (PUBLIC_URL, public_url)):
+            if not re.match(r"https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$)", url):
+                raise InvalidInput(f"{name} {url!r}: must be https (http only on this machine)")
+        return cls(
+            issuer=given["ISSUER"],
+            client_id=given["CLIENT_ID"],
+            client_secret=given["CLIENT_SECRET"],
+            public_url=public_url,
+            roles=_roles(given["ROLES"]),
+            role_claim=given["ROLE_CLAIM"] or "roles",
+            facility_claim=given["FACILITY_CLAIM"] or None,
+        )
+
+
+def _roles(text: str) -> dict[str, str]:
+    """Value of the claim -> role, from `pgx-buyers=buyer,pgx-leads=approver`."""
+    pairs = [part.rpartition("=")[::2] for part in text.split(",") if part.strip()]
+    found = {value.strip(): role.strip() for value, role in pairs}
+    if not all(value and role in ROLES for value, role in found.items()):
+        raise InvalidInput(f"{OIDC}ROLES {text!r}: must be CLAIM-VALUE=ROLE by comma, a role one of {', '.join(ROLES)}")
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +98,12 @@ class ServerSettings:
 
     `webhook_hosts` are the hosts (or host:port) that webhooks may call, none by default; `webhook_networks` the private
     networks in which they may lie; `webhook_secrets` the signing secrets by name, several of one name while it is
-    being replaced.
+    being replaced. `requests_per_minute` bounds each key and each address, 0 = no bound.
     """
+
+    approvals: ApprovalLimits = ApprovalLimits()
+    requests_per_minute: int = 0
+    identity_provider: IdentityProvider | None = None
 
     webhook_hosts: frozenset[str] = frozenset()
     webhook_networks: tuple[Network, ...] = ()
@@ -37,6 +113,11 @@ class ServerSettings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ServerSettings":
         """The settings as the environment gives them; a value that cannot be read raises `InvalidInput`."""
         return cls(
+            approvals=ApprovalLimits(
+                _amount(environment, SECOND_APPROVAL_ABOVE), _amount(environment, OWN_CHANGE_APPROVAL_ABOVE)
+            ),
+            requests_per_minute=_whole(environment, REQUESTS_PER_MINUTE, DEFAULT_REQUESTS_PER_MINUTE),
+            identity_provider=IdentityProvider.from_environment(environment),
             webhook_hosts=frozenset(one.lower() for one in _listed(environment, WEBHOOK_HOSTS)),
             webhook_networks=tuple(
                 _read(WEBHOOK_NETWORKS, one, ipaddress.ip_network) for one in _listed(environment, WEBHOOK_NETWORKS)
@@ -55,10 +136,39 @@ class ServerSettings:
         'stores'
         """
         return {
+            "second_approval_above": _told(self.approvals.second_above),
+            "own_change_approval_above": _told(self.approvals.own_change_above),
+            "requests_per_minute": str(self.requests_per_minute or "no limit"),
+            "identity_provider": self.identity_provider.issuer if self.identity_provider else "none",
             "webhook_hosts": ", ".join(sorted(self.webhook_hosts)),
             "webhook_networks": ", ".join(map(str, self.webhook_networks)),
             "webhook_secrets": ", ".join(sorted(self.webhook_secrets)),
         }
+
+
+def _told(limit: Decimal | None) -> str:
+    return "no limit" if limit is None else str(limit)
+
+
+def _amount(environment: Mapping[str, str], name: str) -> Decimal | None:
+    """An amount of money that is 0 or more, None when it is not set."""
+    text = environment.get(name)
+    if not text:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("nan")
+    if not amount.is_finite() or amount < 0:
+        raise InvalidInput(f"{name} {text!r}: must be an amount of 0 or more")
+    return amount
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal():
+        raise InvalidInput(f"{name} {text!r}: must be a whole number, 0 or more")
+    return int(text)
 
 
 def _listed(environment: Mapping[str, str], name: str) -> list[str]:

@@ -73,6 +73,22 @@ def add_key(name: str, scopes: tuple[str, ...], facilities: tuple[str, ...], day
     click.echo(secret)
 
 
+@key.command("rotate")
+@click.argument("key_id")
+@click.option(
+    "--hours", type=click.IntRange(min=0), default=24, show_default=True, help="The old secret counts for so long."
+)
+@database_option
+def rotate_key(key_id: str, hours: int, database: str | None) -> None:
+    """Give a key a new secret and print it, once; scopes, sites and end stay."""
+    from api.auth import rotate_api_key
+    from warehouse.engine import writing
+
+    now = _now()
+    with writing(open_database(settings_with(database))) as connection:
+        click.echo(rotate_api_key(connection, key_id, old_until=now + dt.timedelta(hours=hours), now=now))
+
+
 @key.command("revoke")
 @click.argument("key_id")
 @database_option

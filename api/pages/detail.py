@@ -4,11 +4,12 @@ import datetime as dt
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
 from api import calculation
+from api.approvals import first_approval
 from api.auth import Principal, check_csrf
 from api.charts import Fan, fan_chart
 from api.context import Db, Now, refuse_parameters
@@ -58,14 +59,14 @@ def show_recommendation(recommendation_id: Text, person: Visitor, db: Db, now: N
 
 @router.post("/recommendations/{recommendation_id}/decision", dependencies=[Depends(refuse_parameters)])
 def decide_on_page(
-    recommendation_id: Text, form: Annotated[DecisionForm, Form()], person: Visitor, db: Db, now: Now
+    recommendation_id: Text, form: Annotated[DecisionForm, Form()], person: Visitor, db: Db, now: Now, request: Request
 ) -> Response:
     """Decide and go back to the list; when a rule is broken or somebody was first, the line again with the reason."""
     check_csrf(person, form.csrf_token)
     if not person.may_decide():
         raise NotAllowed(f"the role {person.role} reads and does not decide")
     try:
-        decide(db, person, recommendation_id, form.decision(), now)
+        decide(db, person, recommendation_id, form.decision(), now, request.app.state.server.approvals)
     except (InvalidRequest, NotPending) as error:
         # nothing has been written at this point: every rule is checked before the first write
         return _page(db, person, recommendation_id, now, error=error, form=form)
@@ -101,6 +102,7 @@ def _page(
         forecast=queries.forecast(db, *place),
         shifts=queries.genetic_shifts(db, *place),
         decisions=queries.decisions_of(db, recommendation_id),
+        first_approval=first_approval(db, line) if line["status"] == "proposed" else None,
         decision_reasons=[reason.value for reason in DecisionReason],
         error=error,
         form=form,

@@ -1,5 +1,6 @@
 """Signing in and out."""
 
+import logging
 import secrets
 from typing import Annotated
 
@@ -7,18 +8,23 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
-from api import auth
+from api import auth, oidc
 from api.auth import SESSION_COOKIE, check_csrf, same_token
-from api.context import Db, Now, refuse_parameters
-from api.errors import NotAllowed
+from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.errors import NotAllowed, NotFound
 from api.models import Strict, Text
 from api.pages.visitor import Visitor, local_path, must_be_secure, see_other, set_session_cookie
+from api.settings import IdentityProvider
 from api.templating import page
+from warehouse.engine import writing
 
 router = APIRouter()
+logger = logging.getLogger(__name__)
 
 FORM_COOKIE = "pgx_sign_in"
 FORM_SECONDS = 3600
+PROVIDER_COOKIE = "pgx_provider"
+PROVIDER_SECONDS = 600
 
 
 class SignInParameters(Strict):
@@ -53,7 +59,7 @@ def sign_in(request: Request, form: Annotated[SignInForm, Form()], db: Db, now: 
     """A new session, or the form again."""
     if not same_token(form.csrf_token, request.cookies.get(FORM_COOKIE)):
         raise NotAllowed("the sign-in form is too old or of another browser; load it again")
-    token = auth.sign_in(db, form.name, form.password, now)
+    token = auth.sign_in(db, form.name, form.password, now, request.state.request_id)
     if token is None:
         # returned, not raised: the failure has to be counted, so the transaction must end well
         return _form(request, local_path(form.next), failed=form.name)
@@ -73,9 +79,67 @@ def sign_out(request: Request, form: Annotated[SignOutForm, Form()], person: Vis
     return response
 
 
-def _form(request: Request, path: str, failed: str | None = None) -> HTMLResponse:
+@router.get("/sign-in/provider", dependencies=[Depends(refuse_repeated_parameters)])
+def start_at_provider(request: Request, parameters: Annotated[SignInParameters, Query()]) -> Response:
+    """On to the identity provider; what this browser has to bring back is kept in a cookie."""
+    try:
+        address, attempt = oidc.start(_provider(request), local_path(parameters.next))
+    except oidc.NotVouchedFor as error:
+        return _refused(request, error)
+    response = see_other(address)
+    response.set_cookie(
+        PROVIDER_COOKIE,
+        attempt.cookie(),
+        max_age=PROVIDER_SECONDS,
+        httponly=True,
+        samesite="lax",
+        secure=must_be_secure(request),
+    )
+    return response
+
+
+@router.get("/sign-in/provider/back")
+def back_from_provider(request: Request, now: Now) -> Response:
+    """A new session for whom the provider vouches, or the form with what went wrong."""
+    provider = _provider(request)
+    attempt = oidc.Attempt.of_cookie(request.cookies.get(PROVIDER_COOKIE))
+    try:
+        if attempt is None or not same_token(request.query_params.get("state"), attempt.state):
+            raise oidc.NotVouchedFor("the sign-in was started in another browser, or too long ago")
+        claims = oidc.finish(provider, attempt, dict(request.query_params))
+        with writing(request.app.state.engine) as db:
+            token = oidc.sign_in(db, provider, claims, now, request.state.request_id)
+    except oidc.NotVouchedFor as error:
+        return _refused(request, error)
+    response = see_other(local_path(attempt.path))
+    set_session_cookie(request, response, token)
+    response.delete_cookie(PROVIDER_COOKIE)
+    return response
+
+
+def _provider(request: Request) -> IdentityProvider:
+    provider: IdentityProvider | None = request.app.state.server.identity_provider
+    if provider is None:
+        raise NotFound("no identity provider is set up here")
+    return provider
+
+
+def _refused(request: Request, error: oidc.NotVouchedFor) -> HTMLResponse:
+    logger.warning("request %s: sign-in through the provider failed: %s", request.state.request_id, error)
+    return _form(request, "/", refused=str(error))
+
+
+def _form(request: Request, path: str, failed: str | None = None, refused: str | None = None) -> HTMLResponse:
     token = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(32)
-    shown = page("sign_in.html", status=401 if failed is not None else 200, next=path, failed=failed, csrf_token=token)
+    shown = page(
+        "sign_in.html",
+        status=200 if failed is None and refused is None else 401,
+        next=path,
+        failed=failed,
+        refused=refused,
+        provider=request.app.state.server.identity_provider is not None,
+        csrf_token=token,
+    )
     shown.set_cookie(
         FORM_COOKIE, token, max_age=FORM_SECONDS, httponly=True, samesite="lax", secure=must_be_secure(request)
     )

@@ -17,6 +17,7 @@ REFUSALS: dict[int, type[ApiError]] = {
         errors.TooLarge,
         errors.UnsupportedMediaType,
         errors.InvalidRequest,
+        errors.TooManyRequests,
         errors.ApiError,
         errors.Unavailable,
     )
@@ -42,8 +43,8 @@ class Problem(BaseModel):
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an endpoint that may refuse with these statuses, and with 422, 500 and 503 as all may."""
-    return {status: _documented(REFUSALS[status]) for status in sorted({*statuses, 422, 500, 503})}
+    """The `responses` of an endpoint that may refuse with these statuses, and with 422, 429, 500 and 503 as all may."""
+    return {status: _documented(REFUSALS[status]) for status in sorted({*statuses, 422, 429, 500, 503})}
 
 
 def documents(*media_types: str) -> dict[int | str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from api.auth import Decider, Principal, check_csrf, reader
 from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
@@ -20,6 +20,7 @@ from api.models import (
 from api.paging import Key, page_of
 from api.routes.documented import refusals
 from api.routes.units import RECOMMENDATION_UNITS
+from forecasting.terms import RecommendationStatus
 from warehouse.queries import explanation, recommendation_line, recommendation_lines
 from warehouse.schema.results import Recommendation
 
@@ -86,10 +87,15 @@ def decide_recommendation(
     person: Decider,
     db: Db,
     now: Now,
+    request: Request,
     x_csrf_token: Annotated[str | None, Header(description="`csrf_token` of /v1/session.")] = None,
 ) -> DecisionOut:
-    """Approve, modify or reject a proposed line: a signed-in person only, never a key, once, on the version seen."""
+    """Approve, modify or reject a proposed line: a signed-in person only, never a key, once, on the version seen.
+
+    Above the site's limits the first approval leaves the line proposed; a second person's `approve` completes it.
+    """
     check_csrf(person, x_csrf_token)
-    number = decide(db, person, recommendation_id, decision, now)
+    number = decide(db, person, recommendation_id, decision, now, request.app.state.server.approvals)
     line = recommendation_line(db, person.sites, recommendation_id)
-    return DecisionOut.model_validate({"decision_id": number, "recommendation": line})
+    waits = line is not None and line["status"] == RecommendationStatus.PROPOSED.value
+    return DecisionOut.model_validate({"decision_id": number, "recommendation": line, "awaits_second_approval": waits})

@@ -1,6 +1,7 @@
 """Who gets in, where to, and what keeps others out."""
 
 import datetime as dt
+import json
 
 import argon2
 import pytest
@@ -8,9 +9,11 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from api import auth
+from api.activations import activate_releases
 from api.pages.visitor import local_path
 from forecasting.errors import InvalidInput
 from warehouse.engine import writing
+from warehouse.queries import table
 from warehouse.schema.ledger import ApiKey, SignInSession, User
 
 PASSWORD = "correct horse battery"
@@ -218,3 +221,80 @@ def test_a_user_that_breaks_a_rule_is_not_made(database, clock, broken, rule):
 def test_there_is_no_user_until_one_is_made(engine):
     with engine.begin() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(User)).scalar_one() == 0
+
+
+def test_a_rotated_key_counts_at_once_and_the_old_secret_until_the_stated_time(client, key, clock, database):
+    old = key("forecasts:read", sites=["north"])
+    key_id = old["Authorization"].split("_")[1]
+    until = clock.now + dt.timedelta(hours=2)
+    with writing(database) as connection:
+        new = {"Authorization": f"Bearer {auth.rotate_api_key(connection, key_id, old_until=until, now=clock.now)}"}
+    assert {client.get("/v1/forecasts", headers=one).status_code for one in (old, new)} == {200}
+    newest = client.get("/v1/forecasts", headers=new).json()
+    assert {item["facility_id"] for item in newest["items"]} == {"north"}
+    clock.now = until
+    assert client.get("/v1/forecasts", headers=old).status_code == 401
+    assert client.get("/v1/forecasts", headers=new).status_code == 200
+
+
+def test_a_second_rotation_ends_the_first_secret_at_once(client, key, clock, database):
+    old = key("forecasts:read")
+    key_id = old["Authorization"].split("_")[1]
+    until = clock.now + dt.timedelta(hours=2)
+    with writing(database) as connection:
+        for _ in range(2):
+            auth.rotate_api_key(connection, key_id, old_until=until, now=clock.now)
+    assert client.get("/v1/forecasts", headers=old).status_code == 401
+
+
+def test_a_key_that_ended_is_not_rotated_back_to_life(key, clock, database):
+    revoked, expired = key("forecasts:read"), key("forecasts:read", expires_at=clock.now + dt.timedelta(hours=1))
+    with writing(database) as connection:
+        auth.revoke_api_key(connection, revoked["Authorization"].split("_")[1], now=clock.now)
+    clock.now += dt.timedelta(hours=1)
+    for one in (revoked, expired):
+        with writing(database) as connection, pytest.raises(InvalidInput, match="no live key"):
+            auth.rotate_api_key(connection, one["Authorization"].split("_")[1], old_until=clock.now, now=clock.now)
+
+
+def test_sign_ins_and_failures_are_in_the_audit_trail_without_what_was_typed(client, hidden, database):
+    for _ in range(5):
+        _try(client, hidden, "ada", "the wrong one")
+    _try(client, hidden, "ben", PASSWORD)
+    _try(client, hidden, "nobody-here", "the wrong one")
+    audited = table("audit_events")
+    with database.begin() as connection:
+        rows = connection.execute(sa.select(audited).where(audited.c.action.like("user.sign_in%"))).mappings().all()
+    assert [(row["action"], row["subject"], row["actor"]) for row in rows] == [
+        *[("user.sign_in_failed", "user:3", "nobody")] * 5,
+        ("user.sign_in", "user:2", "user:2"),
+    ]
+    assert "locked_until" in rows[4]["after"]
+    assert "2026-11-23 09:15" in rows[4]["after"]
+    assert all(row["request_id"] for row in rows)
+    assert "wrong" not in str(rows)
+    assert PASSWORD not in str(rows)
+
+
+def test_an_activation_is_in_the_audit_trail_with_its_sites(database, clock):
+    person = auth.Principal("Paula", None, role="pharmacist", user_id=3)
+    day = clock.now.date()
+    with writing(database) as connection:
+        for sites in (["north"], []):
+            activate_releases(
+                connection,
+                person,
+                ["guidance:test:1"],
+                facility_ids=sites,
+                effective_on=day,
+                note="agreed",
+                now=clock.now,
+            )
+    audited = table("audit_events")
+    with database.begin() as connection:
+        query = sa.select(audited).where(audited.c.action == "release.activate").order_by(audited.c.sequence)
+        rows = connection.execute(query).mappings().all()
+    assert [(row["actor"], row["subject"], row["facility_id"]) for row in rows] == [
+        ("user:3", "release:guidance:test:1", site) for site in ("north", None)
+    ]
+    assert json.loads(rows[0]["after"]) == {"effective_on": "2026-11-23", "note": "agreed"}

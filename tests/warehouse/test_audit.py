@@ -1,6 +1,7 @@
 """The audit trail: appended to, never changed, and a change is found."""
 
 import datetime as dt
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from forecasting.errors import InvalidInput
 from warehouse import audit
 from warehouse.audit import Actor, Event
 from warehouse.engine import writing
+from warehouse.importers import load
 from warehouse.schema.ledger import AuditEvent
 
 NOW = dt.datetime.fromisoformat("2026-11-23T09:00:00.123456")
@@ -107,3 +109,24 @@ def test_the_command_says_how_long_the_chain_is_and_fails_on_a_broken_one(new_en
     assert told.output.startswith("2 events, unbroken; newest digest ")
     wrong = CliRunner().invoke(cli, [*arguments, "--head", "f" * 64])
     assert isinstance(wrong.exception, InvalidInput)
+
+
+def test_a_load_is_in_the_trail_and_a_repeat_that_changes_nothing_is_not(engine, tmp_path):
+    (tmp_path / "facilities.csv").write_text("facility_id,name,population\nnorth,North,1000\nsouth,South,-5\n")
+    (tmp_path / "products.csv").write_text(
+        "product_id,drug,strength_value,strength_unit,dose_form,pack_size,pack_price\nw1,warfarin,1,mg,tablet,28,1.20\n"
+    )
+    (tmp_path / "dispensing.csv").write_text("facility_id,product_id,period_start,quantity\nnorth,w1,2026-11-16,28\n")
+    for _ in range(2):
+        load(engine, tmp_path)
+    with engine.begin() as connection:
+        rows = connection.execute(sa.select(AuditEvent.__table__).order_by(AuditEvent.sequence)).mappings().all()
+        audit.verify(connection)
+    told = [(row["action"], json.loads(row["after"])) for row in rows]
+    clean = {"format": "bundle", "accepted": 1, "unchanged": 0, "rejected": 0}
+    assert [one for one in told if one[0] != "facilities.load"] == [
+        ("products.load", clean),
+        ("dispensing.load", clean),
+    ]
+    # refused rows are told each time
+    assert [one[1]["rejected"] for one in told if one[0] == "facilities.load"] == [1, 1]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from forecasting.errors import InvalidInput
 from warehouse.engine import writing
 from warehouse.importers import bundle, content, epd, scmd, sdud
-from warehouse.importers.ingest import ingest_parts, record_refused
+from warehouse.importers.ingest import audit_loads, ingest_parts, record_refused
 from warehouse.importers.report import LoadReport, Progress, RefusedFile, RejectedRow, TableLoad
 
 __all__ = ["FORMATS", "LoadReport", "Progress", "RefusedFile", "RejectedRow", "TableLoad", "load"]
@@ -50,6 +50,7 @@ def _load_bundle(engine: sa.Engine, paths: list[Path], progress: Progress | None
         loads, rejected = ingest_parts(connection, found.parts, "bundle", bundle.RULES, bundle.SNAPSHOTS, progress)
         for refused, sha256, table in found.refused:
             record_refused(connection, refused, sha256, "bundle", table)
+        audit_loads(connection, loads, "bundle")
     refusals = tuple(refused for refused, _, _ in found.refused)
     return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(messages))
 
@@ -60,5 +61,6 @@ def _load_publisher(engine: sa.Engine, paths: list[Path], format_name: str, prog
         loads, rejected = ingest_parts(connection, found.parts, format_name, {}, {}, progress)
         for refused, sha256, table in found.refused:
             record_refused(connection, refused, sha256, format_name, table)
+        audit_loads(connection, loads, format_name)
     refusals = tuple(refused for refused, _, _ in found.refused)
     return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(found.messages))

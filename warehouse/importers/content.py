@@ -16,7 +16,7 @@ from warehouse.importers import cpic, curated, pharmcat
 from warehouse.importers.checking import DomainRule, checked, reject
 from warehouse.importers.content_diff import content_diff, counted
 from warehouse.importers.files import digest, is_table
-from warehouse.importers.ingest import MOST_LISTED_REJECTS, record, record_refused
+from warehouse.importers.ingest import MOST_LISTED_REJECTS, audit_loads, record, record_refused
 from warehouse.importers.mapping import covered, is_lookup_key, normal_lookup_key
 from warehouse.importers.publication import ContentFiles, Publication
 from warehouse.importers.reference import release_content, store_release, table_of
@@ -65,6 +65,7 @@ def load_content(engine: sa.Engine, paths: Sequence[Path], format_name: str, pro
                 rejected += listed
         for refusal, (file, _) in zip(refused, found.refused, strict=True):
             record_refused(connection, refusal, digest(file), format_name, RELEASES.name)
+        audit_loads(connection, loads, format_name)
     return LoadReport(tuple(loads), tuple(rejected), tuple(refused), tuple(found.messages))
 
 

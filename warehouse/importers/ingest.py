@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import sqlalchemy as sa
 
+from warehouse.audit import COMMAND, Event, append
 from warehouse.importers.checking import DomainRule, Part, checked
 from warehouse.importers.report import Progress, RefusedFile, RejectedRow, TableLoad
 from warehouse.importers.snapshots import remove_absent
@@ -78,6 +79,21 @@ def record(
     names = ["load_id", "file", "line", "column_name", "value", "rule"]
     if rows:
         insert(connection, REJECTED_ROWS, pd.DataFrame(rows, columns=names))
+
+
+def audit_loads(connection: sa.Connection, loads: Sequence[TableLoad], format_name: str) -> None:
+    """An event for each file that changed rows or had some refused; do it last in the load's transaction."""
+    events = [
+        Event(
+            f"{load.table}.load",
+            f"file:{load.file}",
+            after={"format": format_name}
+            | {name: getattr(load, name) for name in ("accepted", "unchanged", "rejected")},
+        )
+        for load in loads
+        if load.accepted or load.rejected
+    ]
+    append(connection, COMMAND, dt.datetime.now(dt.UTC).replace(tzinfo=None), events)
 
 
 def record_refused(connection: sa.Connection, refused: RefusedFile, sha256: str, format_name: str, table: str) -> None:

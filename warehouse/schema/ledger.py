@@ -74,6 +74,9 @@ class User(Base):
     name: Mapped[str] = column(sa.String, "Sign-in name.", NotBlank(), unique=True)
     display_name: Mapped[str] = column(sa.String, "Name shown.", NotBlank())
     password_hash: Mapped[str] = column(sa.String, "argon2id hash.", NotBlank())
+    subject: Mapped[str | None] = column(
+        sa.String, "Issuer and subject at the identity provider; blank = signs in by password.", unique=True
+    )
     role: Mapped[str] = column(sa.String, "What the person may do.", OneOf(ROLES))
     facility_ids: Mapped[str | None] = column(sa.String, "Sites, ';'-separated; blank = all.")
     active: Mapped[bool] = column(sa.Boolean, "May sign in.")
@@ -107,6 +110,8 @@ class ApiKey(Base):
     created_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
     expires_at: Mapped[dt.datetime | None] = column(sa.DateTime, "No longer valid from (UTC); blank = until revoked.")
     revoked_at: Mapped[dt.datetime | None] = column(sa.DateTime, "Revoked (UTC).")
+    previous_sha256: Mapped[str | None] = column(sa.String(64), "Digest of the secret before the last rotation.")
+    previous_until: Mapped[dt.datetime | None] = column(sa.DateTime, "The secret before counts until then (UTC).")
 
 
 class Decision(Base):
@@ -229,7 +234,10 @@ class AuditEvent(Base):
     )
     at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
     actor: Mapped[str] = column(
-        sa.String, "Who: user:<number>, key:<key_id>, run:<run_id> or command.", NotBlank(), index=True
+        sa.String,
+        "Who: user:<number>, key:<key_id>, run:<run_id>, command, provider, nobody.",
+        NotBlank(),
+        index=True,
     )
     actor_name: Mapped[str] = column(sa.String, "Name of who.", NotBlank())
     action: Mapped[str] = column(sa.String, "What was done: kind.verb.", NotBlank())
