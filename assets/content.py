@@ -10,6 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.errors import MissingContent
+from forecasting.pharmacogenomics.catalogue import notes
 from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent, builtin_content
 from forecasting.pharmacogenomics.joint_rules import with_joint_rules
 from warehouse.importers import reference
@@ -127,15 +128,22 @@ def _group(stored: _Stored, facility_ids: tuple[str, ...], rows: tuple[Any, ...]
         eras.append(Era(since, until, with_joint_rules(dataclasses.replace(content, **own))[0]))
     published = stored.frame(now[PUBLISHED]) if PUBLISHED in now else None
     joint, apart = with_joint_rules(content)
-    return SiteGroup(facility_ids, now, joint, tuple(eras), _blocked(content.guidance, published, now) + apart)
+    return SiteGroup(facility_ids, now, joint, tuple(eras), blocked_drugs(content.guidance, published, now) + apart)
 
 
-def _blocked(guidance: pd.DataFrame, published: pd.DataFrame | None, releases: Mapping[str, str]) -> Problems:
-    """Drugs whose published recommendations the structured guidance does not say: unknown, not "nothing"."""
+def blocked_drugs(guidance: pd.DataFrame, published: pd.DataFrame | None, releases: Mapping[str, str]) -> Problems:
+    """Drugs whose published recommendations the structured guidance does not say: unknown, not "nothing".
+
+    One drug has one source: another publisher's rows of it say nothing about it. Rows that were read and left out, with
+    a reason, are known.
+    """
     if published is None or published.empty:
         return []
     state = mapping_of(published, guidance)
-    rows = published.assign(state=state)[state != "mapped"]
+    chosen = published["drug"].map(guidance.drop_duplicates("drug").set_index("drug")["source"])
+    elsewhere = chosen.notna() & (published["source"] != chosen)
+    read = published["recommendation_id"].isin(notes("guidance_left_out")["recommendation_id"])
+    rows = published.assign(state=state)[(state != "mapped") & ~elsewhere & ~read]
     found = []
     for drug, of_drug in rows.groupby("drug"):
         counts = ", ".join(f"{count} {state}" for state, count in of_drug["state"].value_counts().sort_index().items())

@@ -88,6 +88,20 @@ def test_mapping_tells_covered_changed_and_uncovered_recommendations_apart():
     assert mapping_of(published, guidance).tolist() == expected
 
 
+def test_keys_that_a_publisher_writes_in_other_words_stand_at_the_row_of_their_id():
+    guidance = builtin_content().guidance
+    row = guidance[guidance["recommendation_id"] == "PA166299070"].iloc[0]
+    same = {"source": "DPWG", "recommendation_id": "PA166299070", "version": row["version"], "drug": "warfarin"}
+    keys = [
+        {"CYP2C9": {"*1": 1.0, "*3": 1.0}},
+        {"CYP2C9": "0.5"},
+        {"VKORC1": "-1639 AA"},
+        {"CYP2D6": "xN combinations"},
+    ]
+    published = pd.DataFrame([{**same, "population": "general", "lookup_key": json.dumps(key)} for key in keys])
+    assert mapping_of(published, guidance).tolist() == ["mapped", "changed", "changed", "mapped"]
+
+
 def test_cpic_content_becomes_releases_and_again_changes_nothing(engine, shared_data):
     with writing(engine) as connection:
         reference.store_release(connection, "guidance", "pgx-supply", "1", builtin_content().guidance)

@@ -1,20 +1,26 @@
 """Whether the structured guidance covers what a publisher recommends: rows it does not cover must not be overlooked."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from forecasting.terms import Action
+
 Key = tuple[str, str, str, str]
+
+NOBODYS_KEY = "xN combinations"
+"""PharmCAT's hint that a copy number is missing: input that it refuses, and no person's key."""
 
 
 def mapping_of(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.Series:
     """For each published row: mapped, changed, unmapped, or no_guidance where the drug has none of that source.
 
     `published` has source, recommendation_id, version, drug, population and lookup_key (JSON object gene -> key). A row
-    whose id the guidance knows is compared by version, drug and lookup key; a row of another numbering by its
-    drug, population and lookup key.
+    whose id the guidance knows is compared by version, drug and lookup key, of which a publisher may write more than
+    the gene's model gives (`same_key`); a row of another numbering by its drug, population and lookup key.
     """
     return covered(published, guidance)["mapping"]
 
@@ -28,8 +34,12 @@ def covered(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.DataFrame:
     def state(row: Mapping[str, str]) -> tuple[str, str]:
         keys = {gene: key_text(value) for gene, value in json.loads(row["lookup_key"]).items()}
         known = by_id.get(row["recommendation_id"])
+        if NOBODYS_KEY in keys.values():
+            return "mapped", Action.NO_RECOMMENDATION.value
         if known is not None:
-            same = (str(known["version"]), str(known["drug"]), lookup_key(known)) == (row["version"], row["drug"], keys)
+            ours = lookup_key(known)
+            same = (str(known["version"]), str(known["drug"]), set(ours)) == (row["version"], row["drug"], set(keys))
+            same = same and all(same_key(keys[gene], ours[gene]) for gene in ours)
             return ("mapped", str(known["action"])) if same else ("changed", "")
         if (alike := by_key.get(_key(row, keys))) is not None:
             return "mapped", str(alike["action"])
@@ -37,6 +47,22 @@ def covered(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.DataFrame:
 
     states = [state(row) for row in _rows(published)]
     return pd.DataFrame(states, index=published.index, columns=["mapping", "action"], dtype="str")
+
+
+def same_key(published: str, ours: str) -> bool:
+    """Whether a row of guidance stands at the key that its publisher wrote.
+
+    DPWG writes diplotypes and phenotypes where the gene's model gives an activity score. Which score that is was fixed,
+    and tested, where the row was read; a score that became another score is a change.
+
+    >>> same_key("*1/*3", "1.0"), same_key("0.0 (Poor Metabolizer)", "0.0"), same_key("1.5", "1.0")
+    (True, True, False)
+    """
+    return published == ours or (_is_score(ours) and not _is_score(published))
+
+
+def _is_score(key: str) -> bool:
+    return re.fullmatch(r"\u2265?\d+\.\d+", key) is not None
 
 
 def lookup_key(row: Mapping[str, object]) -> dict[str, str]:

@@ -83,6 +83,14 @@ def test_every_effective_size_names_its_studies_or_says_that_there_are_none(cont
     assert (sizes.loc[~studied, "biogeographic_group"] == "all").all()
 
 
+SAYS = [
+    "population",
+    "gene_1",
+    "gene_2",
+    *(name for name in GUIDANCE if name.startswith(("action", "absolute", "applies", "dose", "fallback"))),
+]
+
+
 def moves_of(content, drug: str) -> Moves:
     """The moves where a drug and its default alternatives are stocked in tablets of one usual day and of ten."""
     policy = content.default_alternative[content.default_alternative["drug"] == drug]
@@ -92,7 +100,7 @@ def moves_of(content, drug: str) -> Moves:
     frame = pd.DataFrame(rows, columns=["product_id", "drug", "strength_value"])
     frame = frame.assign(strength_unit="mg", dose_form="tablet", usual_daily_dose=float("nan"))
     products = describe_products(frame, content.usual_daily_dose)
-    guidance = GUIDANCE[GUIDANCE["drug"] == drug]
+    guidance = GUIDANCE[GUIDANCE["drug"] == drug].drop_duplicates(SAYS)  # what moves depends on, once
     return build_moves(products, guidance, policy.assign(dose_ratio=float("nan")), content.population_share)
 
 
