@@ -15,6 +15,7 @@ from assets.planning import content_releases, input_tables, runs, site_releases
 from assets.procurement import lead_times, recommendations
 from assets.regimens import exposure, regimen_moves
 from assets.release_previews import previews_of_releases
+from assets.replay import replay_scores
 from assets.representation import representation
 from assets.resources import Warehouse, WarehouseIOManager
 from assets.workers import executor_of
@@ -39,9 +40,12 @@ computed_assets = [
     recommendations,
 ]
 
+on_request = [aggregate_forecasts, replay_scores]
+"""Computed when somebody asks: they take longer than a plan."""
+
 plan_assets = dg.AssetSelection.assets(*computed_assets)
 # the checks of a table that is made on request run with it
-plan_checks = dg.AssetSelection.checks(*all_checks) - dg.AssetSelection.checks_for_assets(aggregate_forecasts)
+plan_checks = dg.AssetSelection.checks(*all_checks) - dg.AssetSelection.checks_for_assets(*on_request)
 
 
 def _job(name: str, selection: Any, description: str, executor: dg.ExecutorDefinition) -> Any:
@@ -60,6 +64,7 @@ def _jobs(executor: dg.ExecutorDefinition) -> list[Any]:
             "Totals by Prophet and statsmodels beside the engine: a minute, when somebody asks.",
             here,
         ),
+        _job("replay", dg.AssetSelection.assets(replay_scores), "The last year under four rules of ordering.", here),
     ]
 
 
@@ -75,7 +80,7 @@ def definitions(warehouse: Warehouse, settings: Settings) -> dg.Definitions:
     """The graph over one warehouse, run by the executor of the settings."""
     executor, between_steps = executor_of(settings)
     return dg.Definitions(
-        assets=[*input_tables, *computed_assets, aggregate_forecasts],
+        assets=[*input_tables, *computed_assets, *on_request],
         asset_checks=all_checks,
         jobs=_jobs(executor),
         schedules=[weekly_schedule],

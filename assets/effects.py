@@ -48,12 +48,18 @@ def learned_effects(
     run = PlanningRun.from_frame(runs)
     panel = known_panel(clean_demand, run)
     genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
+    frame, value = learned(panel, genetics, run)
+    return Staged(frame.assign(as_of=run.as_of)), Staged(value.assign(as_of=run.as_of))
+
+
+def learned(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of both tables, without the origin, from the panel's history alone."""
     effects = _learn(panel, genetics, run)
     value = _value_added(panel, genetics, run)
     stays = value.groupby("therapy")[["error_without", "error_with"]].sum()
     share = pd.Series(earned(stays["error_without"].to_numpy(), stays["error_with"].to_numpy()), stays.index)
-    frame = _effect_rows(effects, genetics, share) if effects else pd.DataFrame(columns=_columns(GeneticEffect))
-    return Staged(frame.assign(as_of=run.as_of)), Staged(value.assign(as_of=run.as_of))
+    frame = _effect_rows(effects, genetics, share) if effects else pd.DataFrame(columns=_columns(GeneticEffect)[1:])
+    return frame, value
 
 
 def _columns(model: type[Base]) -> list[str]:

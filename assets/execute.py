@@ -70,6 +70,14 @@ def run_aggregates(database_url: str, home: Path, *, drugs: Sequence[str], facil
         job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=True)
 
 
+def run_replay(database_url: str, home: Path) -> None:
+    """Materialise the replay of the newest run; the first error of a step is raised as it is."""
+    settings = dataclasses.replace(Settings.from_environment(), database_url=database_url, home=home)
+    with _quiet(), dg.DagsterInstance.from_config(str(instance_folder(home))) as instance:
+        job = definitions(Warehouse(database_url=database_url), settings).resolve_job_def("replay")
+        job.execute_in_process(instance=instance, raise_on_error=True)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():

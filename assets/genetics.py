@@ -89,6 +89,28 @@ def assemble(
     return Genetics(by_site, rows, problems, dict(zip(products["product_id"], products["drug"], strict=True)))
 
 
+def with_exposure(genetics: Genetics, exposure: pd.DataFrame, starts: pd.DatetimeIndex, horizon: int) -> Genetics:
+    """What `assemble` gave where guidance never changed, with other exposures over other `starts`; nothing learned.
+
+    The expensive part, who has which result, is kept.
+    """
+    paths = _exposure_paths(exposure, starts, horizon)
+    by_site = {
+        site: [_exposed(one, genetics.rows_at(site), paths[site], len(starts)) for one in therapies if site in paths]
+        for site, therapies in genetics.by_site.items()
+    }
+    return dataclasses.replace(genetics, by_site=by_site)
+
+
+def _exposed(
+    therapy: TherapyAtSite, guidance: pd.DataFrame, paths: dict[str, np.ndarray], history: int
+) -> TherapyAtSite:
+    path = row_exposure(guidance.loc[list(therapy.row_ids)], paths)
+    return dataclasses.replace(
+        therapy, exposure_history=path[:history], exposure_at_origin=path[history - 1], exposure_planned=path[history:]
+    )
+
+
 def with_learned(genetics: Genetics, effects: pd.DataFrame, run: PlanningRun) -> Genetics:
     """The genetics with each advice's exposure as it acts, and its doubt in the draws."""
     keys = ["facility_id", "drug", "action", "recommendation", "to_drug"]

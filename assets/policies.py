@@ -15,7 +15,7 @@ SPECIFICITY = [
 ]
 """From most to least specific: the keys that a row names, and the words for it."""
 
-SETTINGS = ["target_kind", "target", "review_period_days", "max_on_hand_days"]
+SETTINGS = ["target_kind", "target", "review_period_days", "max_on_hand_days", "par_level"]
 
 
 def with_policies(items: pd.DataFrame, policies: pd.DataFrame) -> pd.DataFrame:
@@ -24,7 +24,8 @@ def with_policies(items: pd.DataFrame, policies: pd.DataFrame) -> pd.DataFrame:
     >>> items = pd.DataFrame({"facility_id": ["A", "B"], "product_id": ["p", "p"], "drug": ["d", "d"]})
     >>> rows = [["*", "*", "*", "fill_rate", 0.95], ["A", "*", "d", "cycle_service", 0.99]]
     >>> policies = pd.DataFrame(rows, columns=["facility_id", "product_id", "drug", "target_kind", "target"])
-    >>> with_policies(items, policies.assign(review_period_days=None, max_on_hand_days=None))["policy_source"].tolist()
+    >>> policies = policies.assign(review_period_days=None, max_on_hand_days=None, par_level=None)
+    >>> with_policies(items, policies)["policy_source"].tolist()
     ['policy of facility and drug', 'policy of network']
     """
     found = pd.DataFrame(index=items.index, columns=[*SETTINGS, "policy_source"], dtype=object)

@@ -96,7 +96,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         return PlanningRun.from_frame(frame) if table.name == RUNS.name else self.warehouse.latest_run()
 
 
-NETWORK_SCORES = ("backtest_scores",)
+NETWORK_SCORES = ("backtest_scores", "replay_scores")
 """Tables that speak of all sites together: a run of some sites does not speak over a run of all."""
 
 

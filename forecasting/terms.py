@@ -127,6 +127,15 @@ class TargetKind(StrEnum):
     CYCLE_SERVICE = "cycle_service"
 
 
+class ReplayRule(StrEnum):
+    """Rules of ordering that a replay of the past compares."""
+
+    PAR = "par_levels"
+    PEAK = "recent_peak"
+    BLIND = "plan_without_genetics"
+    PLAN = "plan"
+
+
 class StockStatus(StrEnum):
     """State of a counted lot; only `AVAILABLE` can be used."""
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from forecasting.errors import MissingContent
 from forecasting.terms import ALL_FACILITIES, ALL_GROUPS, QUANTILE_LEVELS, RecommendationStatus
 from warehouse import store
+from warehouse.schema.replay import ReplayScore
 from warehouse.schema.representation import Representation
 from warehouse.schema.results import (
     AggregateForecast,
@@ -44,6 +45,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("packs_per_week", "thin"),
         ),
         "backtest": ("stage", "segment", "horizon", "metric", "value", "value_added", "series", "origins"),
+        "replay": (
+            *("segment", "rule", "level_factor", "fill_rate", "stockout_weeks", "stockout_share", "mean_stock_value"),
+            *("mean_days_on_hand", "expired_value", "orders", "lines", "cost", "same_service_value", "items"),
+            *("priced_items", "stated_pars", "weeks"),
+        ),
         "genetic_effects": (
             *("facility_id", "drug", "action", "recommendation", "to_drug", "learned", "low", "high", "delay_days"),
             *("evidence", "earned", "strength"),
@@ -61,6 +67,7 @@ TABLES: dict[str, Any] = {
     "prevalence": Prevalence.__table__,
     "representation": Representation.__table__,
     "backtest": BacktestScore.__table__,
+    "replay": ReplayScore.__table__,
     "genetic_effects": GeneticEffect.__table__,
     "genetic_value": GeneticValue.__table__,
 }
@@ -124,6 +131,12 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 def skipped_stages(connection: sa.Connection) -> list[str]:
     """What the latest run could not do for want of input, in sentences."""
     conditions = [PROBLEMS.c.as_of == latest_origin(connection), PROBLEMS.c.rule == "input_missing"]
+    return store.read(connection, PROBLEMS, *conditions)["message"].tolist()
+
+
+def problems_of(connection: sa.Connection, asset: str) -> list[str]:
+    """What one asset of the latest run could not do or had to assume, in sentences."""
+    conditions = [PROBLEMS.c.as_of == latest_origin(connection), PROBLEMS.c.asset == asset]
     return store.read(connection, PROBLEMS, *conditions)["message"].tolist()
 
 

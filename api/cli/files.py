@@ -20,6 +20,7 @@ EXPORTS = (
     "prevalence",
     "representation",
     "backtest",
+    "replay",
     "genetic_effects",
     "genetic_value",
 )

@@ -1,4 +1,4 @@
-"""`run`, `replay`, `scenario`: planning."""
+"""`run`, `scenario`: planning."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,13 +68,6 @@ def run(
 ) -> None:
     """Plan: from what was loaded to forecasts and recommendations, through every asset."""
     plan(database, as_of=as_of, horizon=horizon, facilities=facilities, with_genetics=not without_genetics)
-
-
-@click.command()
-@database_option
-def replay(database: str | None) -> None:
-    """What the policy would have ordered last year (not built yet)."""
-    raise NotBuilt("replay is not built yet")
 
 
 @click.command()

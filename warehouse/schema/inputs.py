@@ -249,6 +249,9 @@ class Policy(Base):
     target: Mapped[float] = column(sa.Float, "Service target.", MoreThan(0), AtMost(0.9999), unit="probability")
     review_period_days: Mapped[float | None] = column(sa.Float, "Days between order reviews.", MoreThan(0), unit="days")
     max_on_hand_days: Mapped[float | None] = column(sa.Float, "Most days of demand to hold.", MoreThan(0), unit="days")
+    par_level: Mapped[float | None] = column(
+        sa.Float, "Level the site fills an item up to today; only the replay reads it.", AtLeast(0), unit="dose units"
+    )
     budget_per_period: Mapped[Decimal | None] = column(
         ExactDecimal, "Most to spend in a period.", AtLeast(0), unit="currency"
     )

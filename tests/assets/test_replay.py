@@ -1,0 +1,79 @@
+"""The replay on a planned network: what it writes, and that nothing known only later enters it."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from assets.demand import known_panel
+from assets.execute import run_replay
+from assets.hindsight import Tables, forecasts_then
+from assets.replay_picture import replay_drawings
+from warehouse.schema import Base
+from warehouse.schema.replay import ReplayScore
+
+pytestmark = pytest.mark.slow
+
+HORIZON = 3
+
+
+@pytest.fixture(scope="module")
+def replayed(planned, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replayed")
+    for file in planned.folder.glob("pgx.db*"):
+        shutil.copy(file, folder / file.name)
+    made = type(planned)(folder)
+    run_replay(made.url, made.folder)
+    return made
+
+
+def test_four_rules_are_scored_on_the_same_items(replayed):
+    scores = replayed.table(ReplayScore.__tablename__)
+    whole = scores[(scores["segment"] == "all") & (scores["level_factor"] == 1)].set_index("rule")
+    assert set(whole.index) == {"par_levels", "recent_peak", "plan_without_genetics", "plan"}
+    assert len(set(whole["items"])) == 1
+    assert whole["weeks"].tolist() == [33] * 4  # half of 78 weeks, without the first six
+    assert whole["fill_rate"].between(0.7, 1).all()
+    assert "moved by genotype" in set(scores["segment"])
+    problems = replayed.table("problems")
+    assert {"par_derived", "past_plan_missing"} >= set(problems.loc[problems["asset"] == "replay_scores", "rule"])
+    drawn = replay_drawings(scores)
+    assert set(drawn) == {"replay, all", "replay, moved by genotype"}
+    assert all(svg.count('r="6"') == 4 for svg in drawn.values())
+
+
+def tables_of(warehouse, run):
+    def read(name):
+        table = Base.metadata.tables[name]
+        return warehouse.read_input(table) if table.info["layer"] == "inputs" else warehouse.read(table)
+
+    names = [field.name for field in dataclasses.fields(Tables)]
+    return Tables(**{name: read(name) for name in names}), known_panel(read("clean_demand"), run)
+
+
+def test_what_becomes_known_later_changes_no_forecast_of_before(planned):
+    warehouse = planned.warehouse
+    run = warehouse.latest_run()
+    tables, panel = tables_of(warehouse, run)
+    cuts = list(range(58, 72))
+    day = pd.Timestamp(panel.period.step(panel.first_start, 66))
+    later = np.random.default_rng(3).uniform(0, 9, panel.values[:, 66:].shape)
+    changed_panel = dataclasses.replace(panel, values=np.hstack([panel.values[:, :66], panel.values[:, 66:] * later]))
+    coverage, dispensing = tables.testing_coverage.copy(), tables.dispensing.copy()
+    measured = ~coverage["planned"].astype(bool) & (coverage["period_start"] >= day)
+    assert measured.any()
+    coverage.loc[measured, "share_tested"] = 0.9
+    after = dispensing["period_start"] >= day
+    dispensing["quantity"] = dispensing["quantity"].where(~after, dispensing["quantity"] * 7)
+    changed = dataclasses.replace(tables, testing_coverage=coverage, dispensing=dispensing)
+    before = forecasts_then(warehouse, run, panel, cuts, HORIZON, tables)
+    with_later = forecasts_then(warehouse, run, changed_panel, cuts, HORIZON, changed)
+    warehouse.engine.dispose()
+    for cut in cuts:
+        same = cut <= 66
+        for made, again in zip(
+            (before.blind[cut], before.informed[cut]), (with_later.blind[cut], with_later.informed[cut]), strict=True
+        ):
+            assert (np.array_equal(made.mean, again.mean) and np.array_equal(made.quantiles, again.quantiles)) is same
