@@ -208,6 +208,13 @@ def test_drugs_that_are_switched_without_a_default_are_listed_with_the_reason(co
     assert (listed["reason"].str.len() > 10).all()
 
 
+def test_rows_that_are_left_out_say_why_and_are_not_among_ours():
+    left = notes("guidance_left_out")
+    assert (left["reason"].str.len() > 10).all()
+    assert left["recommendation_id"].is_unique
+    assert not set(left["recommendation_id"]) & set(GUIDANCE["recommendation_id"])
+
+
 def test_judgements_speak_of_rows_that_are_there():
     for row in notes("guidance_judgement").to_dict("records"):
         rows = GUIDANCE[(GUIDANCE["drug"] == row["drug"]) & (GUIDANCE["gene_1"] == row["gene"])]
