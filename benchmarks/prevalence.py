@@ -1,4 +1,4 @@
-"""Posterior and draws for many sites and every gene with guidance: seconds and peak memory.
+"""Posterior and draws for many sites and every gene of the reference content: seconds and peak memory.
 
     uv run python benchmarks/prevalence.py --sites 1000 --draws 1000
 
@@ -29,7 +29,7 @@ def main() -> None:
     asked.add_argument("--draws", type=int, default=1000)
     options = asked.parse_args()
     content = builtin_content()
-    genes = sorted((set(content.guidance["gene_1"]) | set(content.guidance["gene_2"])) - {""})
+    genes = sorted(content.gene["gene"])
     random = np.random.default_rng(20261124)
     sites = [f"S{number:04d}" for number in range(options.sites)]
     ancestry = _ancestry(content, sites, random)
@@ -61,20 +61,25 @@ def _counts(model: GeneModel, sites: list[str], random: np.random.Generator) -> 
     """Counts of common results; which results those are does not matter for the time taken."""
     rows = []
     alleles = [model.reference, *(name for name in model.alleles if name != model.reference)][:12]
+    names = np.array(alleles, dtype=object)
     frequency = np.r_[0.5, np.full(len(alleles) - 1, 0.5 / max(len(alleles) - 1, 1))]
     for number, site in enumerate(sites):
         kind, tested = KINDS[number % 3], int(random.integers(100, 3000))
-        pairs = random.choice(len(alleles), (tested, 2), p=frequency / frequency.sum())
-        names = np.array(alleles, dtype=object)[np.sort(pairs, axis=1)]
+        if model.share_with_one_copy == 1:
+            kind = "allele"
+        pairs = np.sort(random.choice(len(alleles), (tested, 2), p=frequency / frequency.sum()), axis=1)
         if kind == "allele":
-            seen = pd.Series(names.ravel()).value_counts()
+            seen = pd.Series(names[pairs[:, 0] if model.share_with_one_copy == 1 else pairs.ravel()]).value_counts()
         elif kind == "diplotype":
-            seen = pd.Series(names[:, 0] + "/" + names[:, 1]).value_counts()
+            seen = pd.Series(names[pairs[:, 0]] + "/" + names[pairs[:, 1]]).value_counts()
         else:
-            seen = pd.Series([model.phenotype_of_key[model.key_of(f"{a}/{b}")] for a, b in names]).value_counts()
+            found, people = np.unique(pairs, axis=0, return_counts=True)
+            keys = [model.keys_of("/".join(names[pair])) for pair in found]
+            told = [(model.phenotype_of_key[key], n) for of, n in zip(keys, people, strict=True) for key in of]
+            seen = pd.DataFrame(told, columns=["phenotype", "people"]).groupby("phenotype")["people"].sum()
         seen = seen.astype(float).where(seen > 10)
         rows.append(
-            pd.DataFrame({"facility_id": site, "result_type": kind, "result": seen.index, "count": seen.values})
+            pd.DataFrame({"facility_id": site, "result_type": kind, "result": seen.index, "count": seen.to_numpy()})
         )
         rows[-1]["tested"] = tested
     return pd.concat(rows, ignore_index=True).assign(gene=model.gene)

@@ -13,11 +13,12 @@ from forecasting.pharmacogenomics.ancestry import site_shares
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.evidence import collect
 from forecasting.pharmacogenomics.gene_posterior import GenePosterior
-from forecasting.pharmacogenomics.genes import SHARE_MALE, gene_model
+from forecasting.pharmacogenomics.genes import SHARE_MALE, GeneModel, gene_model
 from forecasting.pharmacogenomics.hardy_weinberg import departures
+from forecasting.pharmacogenomics.network_size import COUNTS_OF_COPIES, LEAST_SITES, network_people
 from forecasting.pharmacogenomics.prevalence_rows import COLUMNS, group_rows, site_rows, state_of_rows
-from forecasting.pharmacogenomics.prior import prior
-from forecasting.pharmacogenomics.traits import Inheritance
+from forecasting.pharmacogenomics.prior import group_table, prior
+from forecasting.pharmacogenomics.traits import Counting, Inheritance
 from forecasting.pharmacogenomics.update import joined, update
 from forecasting.terms import ALL_FACILITIES, SMALL_CELL_THRESHOLD, ResultType
 
@@ -106,6 +107,7 @@ def posterior(
     for gene in genes:
         model = gene_model(content, gene)
         found = [*ancestry_problems, *((ALL_FACILITIES, text) for text in model.function_problems)]
+        people = people_at_sites(content, model, genotype_counts, ancestry, assays, threshold)
         alike = males if model.traits.inheritance is Inheritance.X_LINKED else np.full(len(males), SHARE_MALE)
         parts = []
         for male in dict.fromkeys(alike.tolist() or [SHARE_MALE]):
@@ -113,7 +115,7 @@ def posterior(
             here = np.flatnonzero(alike == male)
             same, sites = gene_model(content, gene, male), [facility_ids[i] for i in here]
             evidence = collect(same, sites, genotype_counts, assays, threshold, shares[here])
-            before = prior(content, same, sites, shares[here], evidence)
+            before = prior(content, same, sites, shares[here], evidence, people)
             state, used = update(same, before, evidence, threshold)
             found += [*before.problems, *evidence.problems, *departures(same, before, state, used, threshold)]
             parts.append(dataclasses.replace(state, site=here[state.site]))
@@ -123,6 +125,30 @@ def posterior(
         by_gene[gene] = GenePosterior(model, tuple(facility_ids[i] for i in known), state, males[known])
         problems.extend((facility, gene, text) for facility, text in dict.fromkeys(found))
     return PrevalencePosterior(facility_ids, by_gene, pd.DataFrame(problems, columns=list(PROBLEM_COLUMNS)))
+
+
+def people_at_sites(
+    content: ReferenceContent,
+    model: GeneModel,
+    genotype_counts: pd.DataFrame | None,
+    ancestry: pd.DataFrame | None,
+    assays: pd.DataFrame | None,
+    threshold: int,
+) -> Floats:
+    """People that each group's published frequencies of a gene are worth at a site, [9], as far as the counts tell.
+
+    All sites in `genotype_counts` speak, whichever are asked for: a site's numbers do not depend on that.
+    """
+    table, people, _, _ = group_table(content, model)
+    if genotype_counts is None or not len(genotype_counts):
+        return people
+    told = (genotype_counts["gene"] == model.gene) & genotype_counts["result_type"].isin(COUNTS_OF_COPIES)
+    sites = sorted(set(genotype_counts.loc[told, "facility_id"]))
+    if len(sites) < LEAST_SITES or model.traits.counting is Counting.CARRIERS:
+        return people
+    shares, _ = site_shares(tuple(sites), ancestry)
+    evidence = collect(model, sites, genotype_counts, assays, threshold, shares)
+    return network_people(table, people, evidence, shares, threshold)
 
 
 def shares_male(facility_ids: Sequence[str], share_male: pd.Series | None) -> Floats:

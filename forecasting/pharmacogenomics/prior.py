@@ -43,7 +43,12 @@ class Prior:
 
 
 def prior(
-    content: ReferenceContent, model: GeneModel, facility_ids: Sequence[str], shares: Floats, evidence: Evidence
+    content: ReferenceContent,
+    model: GeneModel,
+    facility_ids: Sequence[str],
+    shares: Floats,
+    evidence: Evidence,
+    people: Floats | None = None,
 ) -> Prior:
     """One stratum for each group that a site serves, with the group's published frequencies and their weight.
 
@@ -59,7 +64,8 @@ def prior(
     `UNINFORMED_PEOPLE`, so that the counts decide; that too is a problem. For a gene without any published frequencies
     the alleles that the site tests stand in, in equal parts, and of the others nothing is known.
     """
-    table, sizes, reported, problems = _group_table(content, model)
+    table, sizes, reported, problems = group_table(content, model)
+    sizes = sizes if people is None else people
     counted = _counted_groups(evidence, len(facility_ids))
     known = shares > 0
     own = known & (reported | counted[:, :-1])
@@ -125,7 +131,7 @@ def _gaps(
     return problems
 
 
-def _group_table(
+def group_table(
     content: ReferenceContent, model: GeneModel
 ) -> tuple[Floats, Floats, NDArray[np.bool_], list[tuple[str, str]]]:
     """Allele frequencies [9, A] with the remainder in the reference, people per group [9], which groups report."""

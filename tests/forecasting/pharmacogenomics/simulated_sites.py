@@ -79,13 +79,18 @@ class Gene:
         return rule["phenotype"], rule["lookup_key"]
 
 
-def world(content, gene_name, sites, rng):
-    """`sites` random sites of one gene."""
+def world(content, gene_name, sites, rng, *, most_groups=4, people_times=1.0):
+    """`sites` random sites of one gene, of up to `most_groups` groups each.
+
+    Sites differ as the published effective sizes say; with sizes `people_times` as large, less.
+    """
     gene = Gene(content, gene_name)
+    gene.people = {group: people * people_times for group, people in gene.people.items()}
     ancestry, counts, assays, truth, made_by = [], [], [], {}, {}
     for number in range(sites):
         facility = f"S{number}"
-        groups = list(rng.choice(sorted(gene.frequencies), min(int(rng.integers(1, 5)), len(gene.frequencies)), False))
+        number_of_groups = min(int(rng.integers(1, most_groups + 1)), len(gene.frequencies))
+        groups = list(rng.choice(sorted(gene.frequencies), number_of_groups, False))
         shares = dict(zip(groups, rng.dirichlet(np.full(len(groups), 2.0)), strict=True))
         ancestry += [(facility, group, share) for group, share in shares.items()]
         here = {group: _at_site(gene, group, rng) for group in groups}
