@@ -125,6 +125,10 @@ class RecommendationOut(BaseModel):
     expected_waste: float = Field(description="Dose units expected to expire unused, as proposed.")
     days_on_hand_before: float | None
     days_on_hand_after: float | None
+    thin_evidence: str | None = Field(
+        description="Genes whose evidence is thin here, and what stands in; null = none that moves this product.",
+        examples=["CYP2C19: published frequencies stand in for counts of the site's own; worth about 20 people."],
+    )
     status: RecommendationStatus
     version: int = Field(description="Counts changes; a decision names the version it saw.")
     updated_at: UtcOut

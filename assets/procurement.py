@@ -16,6 +16,7 @@ from assets.resources import RUNS, Warehouse, replace_problems
 from assets.run import PlanningRun
 from assets.staged import PROBLEM_COLUMNS, Staged, problems_frame
 from assets.table_asset import PROCUREMENT, stage_of, table_asset
+from assets.thin_evidence import thin_evidence
 from forecasting.procurement.explanation import Document
 from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, DemandDraws
 from forecasting.procurement.lead_time import lead_times as learn_lead_times
@@ -75,6 +76,7 @@ def lead_times(
             "exposure",
             "regimen_moves",
             "genetic_effects",
+            "representation",
             "lead_times",
             "products",
             "suppliers",
@@ -96,6 +98,7 @@ def recommendations(
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
     genetic_effects: pd.DataFrame,
+    representation: pd.DataFrame,
     lead_times: pd.DataFrame,
     products: pd.DataFrame,
     suppliers: pd.DataFrame,
@@ -110,7 +113,7 @@ def recommendations(
     lots = _latest_count(stock, run)
     if lots.empty:
         message = "stock is missing: nothing is known of what is on the shelves, no orders are recommended"
-        return _publish(warehouse, run, [], problems_frame([(None, None, "input_missing", message)]), products)
+        return _publish(warehouse, run, [], problems_frame([(None, None, "input_missing", message)]), products, None)
     panel = known_panel(reference_demand, run)
     genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
     orders = _on_order(warehouse, run, open_orders, lead_times)
@@ -142,7 +145,8 @@ def recommendations(
             )
         )
     problems = pd.concat([one.problems for one in found], ignore_index=True)
-    return _publish(warehouse, run, found, _problem_rows(problems), products)
+    thin = thin_evidence(representation, regimen_moves, genetics)
+    return _publish(warehouse, run, found, _problem_rows(problems), products, thin)
 
 
 def _latest_count(stock: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
@@ -243,6 +247,7 @@ def _publish(
     found: list[Recommendations],
     problems: pd.DataFrame,
     products: pd.DataFrame,
+    thin: pd.Series | None,
 ) -> dg.MaterializeResult[Any]:
     documents: list[Document] = [document for one in found for document in one.explanations]
     filled = [one.lines for one in found if len(one.lines)]
@@ -251,6 +256,7 @@ def _publish(
     with writing(warehouse.engine) as connection:
         if len(lines):
             lines["currency"] = lines["product_id"].map(products.set_index("product_id")["currency"])
+            lines["thin_evidence"] = _at_items(thin, lines)
         paragraphs = [render_paragraph(document) for document in documents]
         publish(
             connection,
@@ -265,6 +271,14 @@ def _publish(
         replace_problems(connection, "recommendations", stage_of(PROCUREMENT), run, problems)
         connection.execute(RUNS.update().where(RUNS.c.run_id == run.run_id).values(finished_at=now))
     return dg.MaterializeResult(metadata=_shown(lines, problems))
+
+
+def _at_items(told: pd.Series | None, lines: pd.DataFrame) -> Any:
+    """What is told of each line's site and product; None where there is nothing."""
+    if told is None:
+        return None
+    found = told.reindex(pd.MultiIndex.from_frame(lines[["facility_id", "product_id"]]))
+    return found.astype(object).where(found.notna(), None).to_numpy()
 
 
 def _shown(lines: pd.DataFrame, problems: pd.DataFrame) -> dict[str, Any]:

@@ -3,9 +3,48 @@
 import numpy as np
 
 from forecasting.population import TherapyAtSite
-from forecasting.regimens.mixing import mixing_matrices, move_exposure
+from forecasting.regimens.mixing import mixing_matrices
 
 INTERVAL = (0.05, 0.95)
+
+
+def units_per_share(therapy: TherapyAtSite, baseline: np.ndarray) -> np.ndarray:
+    """Change of demand at the mean planned exposure per unit of each row's share of patients, [row, product].
+
+    `baseline` [product] is the mean demand at the origin's exposure, in dose units per period. Demand is y M0^-1 M1
+    with M = I + sum of e_r pi_r delta_r; this is its derivative at the mean shares: one solve serves all draws.
+    Where exposure is to stay as it is, demand does not hang on genotypes.
+    """
+    origin, planned = therapy.exposure_at_origin, therapy.exposure_planned.mean(axis=0)
+    delta = therapy.mean_delta
+    at, to = (mixing_matrices(exposure * therapy.mean_probability, delta) for exposure in (origin, planned))
+    moved = np.einsum("p,rpq->rq", np.linalg.solve(at.T, baseline), delta)
+    return np.asarray(planned[:, None] * moved - (origin[:, None] * moved) @ np.linalg.solve(at, to))
+
+
+def widths(values: np.ndarray) -> np.ndarray:
+    """Width of the 90 % interval over the second last axis: [..., draw, n] -> [..., n]; as `numpy.quantile` has it.
+
+    >>> widths(np.arange(101.0)[:, None]).tolist()
+    [90.0]
+    """
+    low, high = quantiles(values)
+    return np.asarray(high - low)
+
+
+def quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 90 % interval over the second last axis, NaN where a draw is unknown."""
+    draws = values.shape[-2]
+    places = [level * (draws - 1) for level in INTERVAL]
+    below = [int(place) for place in places]
+    above = [min(one + 1, draws - 1) for one in below]
+    ordered = np.partition(np.swapaxes(values, -1, -2), sorted({*below, *above}), axis=-1)
+    unknown = np.isnan(values).any(axis=-2)
+    ends = [
+        ordered[..., low] + (place - low) * (ordered[..., high] - ordered[..., low])
+        for place, low, high in zip(places, below, above, strict=True)
+    ]
+    return np.where(unknown, np.nan, ends[0]), np.where(unknown, np.nan, ends[1])
 
 
 def packs_at_stake(
@@ -14,13 +53,7 @@ def packs_at_stake(
     """Packs per period that hang on the spread of `probability`, [variant].
 
     `probability` [variant, draw, row] is the share of patients that each guidance row speaks of, `baseline` [product]
-    the mean demand per period at the origin's exposure in dose units, `pack_size` [product] dose units a pack. Demand
-    at the mean planned exposure is computed for every draw; the widths of the products' 90 % intervals are added up.
-    Where exposure is to stay as it is, demand does not hang on genotypes.
+    as in `units_per_share`, `pack_size` [product] dose units a pack. The widths of the products' 90 % intervals are
+    added up.
     """
-    planned = therapy.exposure_planned.mean(axis=0)
-    at = mixing_matrices(therapy.exposure_at_origin * probability, therapy.mean_delta)
-    to = mixing_matrices(planned * probability, therapy.mean_delta)
-    moved = move_exposure(np.broadcast_to(baseline, at.shape[:-1]), at, to)
-    low, high = np.quantile(moved / pack_size, INTERVAL, axis=1)
-    return np.asarray((high - low).sum(axis=-1))
+    return np.asarray(widths(probability @ (units_per_share(therapy, baseline) / pack_size)).sum(axis=-1))

@@ -1,6 +1,6 @@
 """Whose genotypes an estimate rests on, against the people a site serves."""
 
-from collections.abc import Sequence
+import dataclasses
 
 import numpy as np
 import pandas as pd
@@ -129,19 +129,31 @@ def _lists(assays: pd.DataFrame, gene: str) -> dict[str, list[str]]:
     }
 
 
-def variants(gene: GenePosterior, sites: Sequence[int], draws: int, seed: int) -> list[dict[str, Floats]]:
-    """Lookup key frequencies [draws, K] of some sites as one source of uncertainty varies: by group, and `*` for all.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Varied:
+    """Lookup key frequencies `keys` [N, draws, K] as one source of uncertainty at a time varies: at the site number
+    `site` [N] the frequencies of the group `group` [N] alone, or those of all its groups (`*`)."""
 
-    For a group its own frequencies are drawn and those of the site's other groups stay at their means.
-    """
-    drawn, mean = gene.draw_groups(draws, seed), gene.group_mean_keys()
-    moved = gene.state.share[:, None, None] * (drawn - mean[:, None, :])
+    site: NDArray[np.intp]
+    group: NDArray[np.object_]
+    keys: Floats
+
+
+def varied_keys(gene: GenePosterior, draws: int, seed: int) -> Varied:
+    """The frequencies of all sites: all groups drawn together, and each named group with the others at their means."""
+    state = gene.state
+    moved = state.share[:, None, None] * (gene.draw_groups(draws, seed) - gene.group_mean_keys()[:, None, :])
     middle = gene.mean_keys()
-    found = []
-    for i in sites:
-        of_site = {ALL_GROUPS: middle[i] + moved[gene.strata[i]].sum(axis=0)}
-        for n in range(gene.strata[i].start, gene.strata[i].stop):
-            if gene.state.group[n] != WHOLE_SITE:
-                of_site[GROUPS[gene.state.group[n]]] = middle[i] + moved[n]
-        found.append(of_site)
-    return found
+    named = np.flatnonzero(state.group != WHOLE_SITE)
+    together = middle[:, None, :] + gene.sums(moved)
+    alone = middle[state.site[named]][:, None, :] + moved[named]
+    return Varied(
+        site=np.concatenate([np.arange(len(middle)), state.site[named]]),
+        group=np.concatenate(
+            [
+                np.full(len(middle), ALL_GROUPS, dtype=object),
+                np.asarray(GROUPS, dtype=object)[state.group[named]],
+            ]
+        ),
+        keys=np.concatenate([together, alone]),
+    )

@@ -24,6 +24,7 @@ from tests.assets.test_preview import (
     expected_tacrolimus_mg,
     packs,
 )
+from tests.end_to_end.conftest import Desk
 from warehouse.engine import writing
 from warehouse.importers import reference
 from warehouse.releases import newest_releases
@@ -36,10 +37,13 @@ BY = ["--by", "pia", "--password", PASSWORD]
 
 
 @pytest.fixture
-def command(monkeypatch, capfd):
-    """A function: exit code, stdout and stderr of the command in this process."""
+def command(monkeypatch, capfd, tmp_path):
+    """A function: exit code, stdout and stderr of the command, over SQLite in this process."""
 
     def run(url, *arguments):
+        if url.startswith("postgresql"):
+            done = Desk(tmp_path, url).run(*arguments)
+            return done.returncode, done.stdout, done.stderr
         monkeypatch.setattr(sys, "argv", ["pgx-supply", *map(str, arguments)])
         monkeypatch.setenv("PGX_SUPPLY_DATABASE_URL", url)
         monkeypatch.setenv("COLUMNS", "120")
@@ -198,6 +202,7 @@ def test_a_diff_can_speak_of_one_site_and_of_fewer_rows(released, command):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_history_follows_the_guidance_of_its_day_once_a_person_put_a_release_in_force(
     kind, new_engine, tmp_path, command, monkeypatch

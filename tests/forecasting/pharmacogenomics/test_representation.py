@@ -1,11 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from forecasting.pharmacogenomics.prevalence import posterior
-from forecasting.pharmacogenomics.representation import representation, variants
+from forecasting.pharmacogenomics.representation import representation, varied_keys
 from forecasting.population import TherapyAtSite
-from forecasting.stake import packs_at_stake
+from forecasting.regimens.mixing import mixing_matrices, move_exposure
+from forecasting.stake import packs_at_stake, quantiles
 
 
 def served(**shares):
@@ -69,11 +72,12 @@ def test_a_site_without_ancestry_has_one_row_and_no_share(content):
 
 def test_groups_vary_one_at_a_time_and_together_for_the_whole_site(content):
     one = posterior(content, ["A"], ["CYP2C19"], ancestry=MIXED).by_gene["CYP2C19"]
-    (varied,) = variants(one, [0], 4000, seed=1)
-    assert list(varied) == ["*", "East Asian", "European"]
-    for keys in varied.values():
+    varied = varied_keys(one, 4000, seed=1)
+    assert varied.site.tolist() == [0, 0, 0]
+    assert varied.group.tolist() == ["*", "East Asian", "European"]
+    for keys in varied.keys:
         assert keys.mean(axis=0) == pytest.approx(one.mean_keys()[0], abs=0.01)
-    spread = {name: keys.var(axis=0).sum() for name, keys in varied.items()}
+    spread = {name: keys.var(axis=0).sum() for name, keys in zip(varied.group, varied.keys, strict=True)}
     assert spread["*"] == pytest.approx(spread["European"] + spread["East Asian"], rel=0.05)
 
 
@@ -100,3 +104,46 @@ def test_packs_at_stake_by_hand():
     packs = packs_at_stake(therapy(0.2), share, np.array([100.0, 0.0]), np.array([10.0, 2.0]))
     assert packs == pytest.approx([4 / 10 + 2 / 2], rel=0.01)
     assert packs_at_stake(therapy(0.0), share, np.array([100.0, 0.0]), np.array([10.0, 2.0])) == pytest.approx([0.0])
+
+
+def packs_at_stake_oracle(therapy, probability, baseline, pack_size):
+    """Every draw moved in full, and the widths of the products' 90 % intervals added up."""
+    planned = therapy.exposure_planned.mean(axis=0)
+    at = mixing_matrices(therapy.exposure_at_origin * probability, therapy.mean_delta)
+    to = mixing_matrices(planned * probability, therapy.mean_delta)
+    moved = move_exposure(np.broadcast_to(baseline, at.shape[:-1]), at, to) / pack_size
+    low, high = np.quantile(moved, (0.05, 0.95), axis=1)
+    return (high - low).sum(axis=-1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_packs_at_stake_are_those_of_moving_every_draw(seed):
+    random = np.random.default_rng(seed)
+    rows, products = 4, 5
+    delta = random.uniform(0, 0.5, (rows, products, products))
+    delta -= np.eye(products) * random.uniform(0.3, 1.0, (rows, products, 1))
+    mean = random.dirichlet(np.ones(rows + 2))[:rows]
+    known = dataclasses.replace(
+        therapy(0.0),
+        product_ids=tuple("abcde"),
+        row_ids=tuple("rstu"),
+        delta_low=delta,
+        delta_high=delta,
+        mean_probability=mean,
+        exposure_at_origin=random.uniform(0, 0.3, rows),
+        exposure_planned=random.uniform(0.2, 0.9, (6, rows)),
+    )
+    draws = np.clip(mean * (1 + 0.15 * random.standard_normal((3, 4000, rows))), 0, 1)
+    baseline, size = random.uniform(50, 500, products), random.integers(10, 100, products).astype(float)
+    told = packs_at_stake(known, draws, baseline, size)
+    assert told == pytest.approx(packs_at_stake_oracle(known, draws, baseline, size), rel=0.02)
+
+
+def test_quantiles_are_numpys_and_unknown_draws_stay_unknown():
+    values = np.random.default_rng(1).normal(size=(3, 200, 4))
+    low, high = quantiles(values)
+    assert low == pytest.approx(np.quantile(values, 0.05, axis=1), rel=1e-12)
+    assert high == pytest.approx(np.quantile(values, 0.95, axis=1), rel=1e-12)
+    values[1, 7, 2] = np.nan
+    low, _ = quantiles(values)
+    assert np.argwhere(np.isnan(low)).tolist() == [[1, 2]]
