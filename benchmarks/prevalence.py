@@ -7,6 +7,7 @@ partial assay, counts of 1 to 10 blank); the reference content is the built-in o
 """
 
 import argparse
+import itertools
 import resource
 import sys
 import time
@@ -38,7 +39,9 @@ def main() -> None:
     sys.stdout.write(f"{len(sites)} sites, {len(genes)} genes, {len(counts)} count rows\n")
     started, worked = time.perf_counter(), time.process_time()
     state = posterior(content, sites, genes, ancestry=ancestry, genotype_counts=counts, assays=assays)
-    sys.stdout.write(f"posterior {time.perf_counter() - started:.1f} s\n")
+    sys.stdout.write(
+        f"posterior {time.perf_counter() - started:.1f} s ({time.process_time() - worked:.1f} s of processor time)\n"
+    )
     drawn = {gene: draw_lookup_keys(state, gene, options.draws, seed=1)[0] for gene in genes}
     numbers = sum(keys.size for keys in drawn.values())
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB**2
@@ -59,30 +62,40 @@ def _ancestry(content, sites: list[str], random: np.random.Generator) -> pd.Data
 
 def _counts(model: GeneModel, sites: list[str], random: np.random.Generator) -> pd.DataFrame:
     """Counts of common results; which results those are does not matter for the time taken."""
-    rows = []
     alleles = [model.reference, *(name for name in model.alleles if name != model.reference)][:12]
-    names = np.array(alleles, dtype=object)
     frequency = np.r_[0.5, np.full(len(alleles) - 1, 0.5 / max(len(alleles) - 1, 1))]
-    for number, site in enumerate(sites):
-        kind, tested = KINDS[number % 3], int(random.integers(100, 3000))
-        if model.share_with_one_copy == 1:
-            kind = "allele"
-        pairs = np.sort(random.choice(len(alleles), (tested, 2), p=frequency / frequency.sum()), axis=1)
-        if kind == "allele":
-            seen = pd.Series(names[pairs[:, 0] if model.share_with_one_copy == 1 else pairs.ravel()]).value_counts()
-        elif kind == "diplotype":
-            seen = pd.Series(names[pairs[:, 0]] + "/" + names[pairs[:, 1]]).value_counts()
-        else:
-            found, people = np.unique(pairs, axis=0, return_counts=True)
-            keys = [model.keys_of("/".join(names[pair])) for pair in found]
-            told = [(model.phenotype_of_key[key], n) for of, n in zip(keys, people, strict=True) for key in of]
-            seen = pd.DataFrame(told, columns=["phenotype", "people"]).groupby("phenotype")["people"].sum()
-        seen = seen.astype(float).where(seen > 10)
-        rows.append(
-            pd.DataFrame({"facility_id": site, "result_type": kind, "result": seen.index, "count": seen.to_numpy()})
-        )
-        rows[-1]["tested"] = tested
-    return pd.concat(rows, ignore_index=True).assign(gene=model.gene)
+    frequency /= frequency.sum()
+    single = model.share_with_one_copy == 1
+    people = list(itertools.combinations_with_replacement(range(len(alleles)), 2))
+    carried = [(i,) for i in range(len(alleles))] if single else people
+    chance = np.array([np.prod(frequency[list(one)]) * (1 + (len(set(one)) > 1)) for one in carried])
+    tested = random.integers(100, 3000, len(sites))
+    seen = random.multinomial(tested, chance / chance.sum())
+    frames = []
+    for number, kind in enumerate(("allele",) if single else KINDS):
+        results, into = _results(model, alleles, carried, kind)
+        rows = np.arange(len(sites))[number :: 1 if single else len(KINDS)]
+        counts = seen[rows] @ into
+        site, result = np.nonzero(counts)
+        frame = {"facility_id": np.array(sites, dtype=object)[rows[site]], "result_type": kind}
+        frame |= {"result": np.array(results, dtype=object)[result], "tested": tested[rows[site]]}
+        frames.append(pd.DataFrame({**frame, "count": counts[site, result].astype(float)}))
+    told = pd.concat(frames, ignore_index=True).assign(gene=model.gene)
+    return told.assign(count=told["count"].where(told["count"] > 10))
+
+
+def _results(
+    model: GeneModel, alleles: list[str], carried: list[tuple[int, ...]], kind: str
+) -> tuple[list[str], np.ndarray]:
+    """Names of the results that people are counted under, and how often each of what they carry counts there."""
+    written = ["/".join(alleles[i] for i in one) for one in carried]
+    if kind == "diplotype":
+        return written, np.eye(len(carried), dtype=int)
+    if kind == "allele":
+        return alleles, np.array([[one.count(i) for i in range(len(alleles))] for one in carried])
+    told = [{model.phenotype_of_key[key] for key in model.keys_of(text)} for text in written]
+    names = list(model.phenotypes)
+    return names, np.array([[int(name in of) for name in names] for of in told])
 
 
 def _assays(content, genes: list[str], sites: list[str], random: np.random.Generator) -> pd.DataFrame:
