@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from forecasting.pharmacogenomics.content import builtin_content
 from forecasting.pharmacogenomics.genes import gene_model
-from forecasting.pharmacogenomics.guidance import LinkedGenes, joint_lookup_keys
+from forecasting.pharmacogenomics.guidance import LinkedGenes, joint_lookup_keys, key_actions, linked_genes
 from forecasting.pharmacogenomics.prevalence import draw_lookup_keys, posterior
 from forecasting.terms import NO_RESULT
 
@@ -120,3 +120,23 @@ def test_anaesthetics_multiply_ryr1_with_cacna1s(content):
     tested = [NO_RESULT not in pair for pair in pairs]
     assert joint.probability[..., tested].sum(axis=-1) == pytest.approx(1)
     assert joint.no_row == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("drug", ["carbamazepine", "phenytoin", "fosphenytoin", "sevoflurane", "succinylcholine"])
+def test_built_in_rules_of_two_genes_place_everybody_who_is_tested_once(drug, content, rng):
+    rows = key_actions(content, drug)
+    assert linked_genes(content, rows) == ()
+    keys = {}
+    for gene in sorted((set(rows["gene_1"]) | set(rows["gene_2"])) - {""}):
+        model = gene_model(content, gene)
+        p = rng.dirichlet(np.full(len(model.alleles), 0.5), size=(1, 6))
+        with_none = np.concatenate([model.lookup_key_frequencies(p), np.ones((1, 6, 1))], axis=2)
+        keys[gene] = (with_none, (*model.keys, NO_RESULT))
+    for population in rows["population"].unique():
+        joint = joint_lookup_keys(content, drug, population, keys, rng.random(6))
+        both = ((joint.rows[["lookup_key_1", "lookup_key_2"]] != NO_RESULT).all(axis=1)).to_numpy()
+        assert (~both).any()
+        assert joint.probability[..., both].sum(axis=-1) == pytest.approx(1), population
+        for number, other in ((1, 2), (2, 1)):
+            alone = (joint.rows[f"lookup_key_{other}"] == NO_RESULT).to_numpy()
+            assert joint.probability[..., alone].sum(axis=-1) == pytest.approx(1), (population, number)
