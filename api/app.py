@@ -11,6 +11,7 @@ from api.conditional import ConditionalGet
 from api.context import Clock, utc_now
 from api.limits import RateLimit
 from api.middleware import Guard
+from api.observing import Metrics, Observed
 from api.pages import detail, problems, sign_in, worklist
 from api.pages import orders as order_pages
 from api.pages import releases as release_pages
@@ -55,6 +56,7 @@ def create_app(
     if server is None:
         server = ServerSettings.from_environment() if isinstance(settings, Settings) else ServerSettings()
     app.state.server = server
+    app.state.metrics = Metrics()
     app.state.clock = clock
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
     for module in (recommendations, orders, history, forecasts, releases, reference, batches, webhooks, health):
@@ -66,4 +68,5 @@ def create_app(
     app.add_middleware(ConditionalGet)
     app.add_middleware(RateLimit, requests_per_minute=server.requests_per_minute)
     app.add_middleware(Guard, max_body_bytes=max_body_bytes)
+    app.add_middleware(Observed, metrics=app.state.metrics)
     return app

@@ -24,6 +24,8 @@ SECOND_APPROVAL_ABOVE = f"{PREFIX}SECOND_APPROVAL_ABOVE"
 OWN_CHANGE_APPROVAL_ABOVE = f"{PREFIX}OWN_CHANGE_APPROVAL_ABOVE"
 REQUESTS_PER_MINUTE = f"{PREFIX}REQUESTS_PER_MINUTE"
 DEFAULT_REQUESTS_PER_MINUTE = 1200
+LOG_LEVEL = f"{PREFIX}LOG_LEVEL"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 PUBLIC_URL = f"{PREFIX}PUBLIC_URL"
 OIDC = f"{PREFIX}OIDC_"
 OIDC_NAMES = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "ROLES", "ROLE_CLAIM", "FACILITY_CLAIM")
@@ -104,6 +106,7 @@ class ServerSettings:
     approvals: ApprovalLimits = ApprovalLimits()
     requests_per_minute: int = 0
     identity_provider: IdentityProvider | None = None
+    log_level: str = "INFO"
 
     webhook_hosts: frozenset[str] = frozenset()
     webhook_networks: tuple[Network, ...] = ()
@@ -118,6 +121,7 @@ class ServerSettings:
             ),
             requests_per_minute=_whole(environment, REQUESTS_PER_MINUTE, DEFAULT_REQUESTS_PER_MINUTE),
             identity_provider=IdentityProvider.from_environment(environment),
+            log_level=_log_level(environment),
             webhook_hosts=frozenset(one.lower() for one in _listed(environment, WEBHOOK_HOSTS)),
             webhook_networks=tuple(
                 _read(WEBHOOK_NETWORKS, one, ipaddress.ip_network) for one in _listed(environment, WEBHOOK_NETWORKS)
@@ -139,6 +143,7 @@ class ServerSettings:
             "second_approval_above": _told(self.approvals.second_above),
             "own_change_approval_above": _told(self.approvals.own_change_above),
             "requests_per_minute": str(self.requests_per_minute or "no limit"),
+            "log_level": self.log_level,
             "identity_provider": self.identity_provider.issuer if self.identity_provider else "none",
             "webhook_hosts": ", ".join(sorted(self.webhook_hosts)),
             "webhook_networks": ", ".join(map(str, self.webhook_networks)),
@@ -162,6 +167,13 @@ def _amount(environment: Mapping[str, str], name: str) -> Decimal | None:
     if not amount.is_finite() or amount < 0:
         raise InvalidInput(f"{name} {text!r}: must be an amount of 0 or more")
     return amount
+
+
+def _log_level(environment: Mapping[str, str]) -> str:
+    level = (environment.get(LOG_LEVEL) or "INFO").upper()
+    if level not in LOG_LEVELS:
+        raise InvalidInput(f"{LOG_LEVEL} {level!r}: must be one of {', '.join(LOG_LEVELS)}")
+    return level
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int) -> int:

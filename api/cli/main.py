@@ -16,7 +16,7 @@ def cli() -> None:
 
 for command in (
     *(demo.demo, files.load, plan.run, files.export, backtest.backtest, replay.replay, plan.scenario),
-    *(releases.release, serve.serve, serve.deliver, access.user, access.key, access.audit),
+    *(releases.release, serve.serve, serve.deliver, serve.show_config, access.user, access.key, access.audit),
 ):
     cli.add_command(command)
 

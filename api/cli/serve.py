@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DAGSTER_PORT = 3000
 DAGSTER_STOPS_SECONDS = 20
+STOPS_SECONDS = 30
+"""How long requests that are being answered are waited for."""
 
 
 @click.command()
@@ -34,19 +36,35 @@ def serve(host: str, port: int, with_dagster: bool, dagster_port: int, database:
     import uvicorn
 
     from api.app import create_app
+    from api.observing import log_as_json
     from api.settings import ServerSettings
     from api.webhooks.delivery import Worker
 
     settings = settings_with(database)
-    engine = open_database(settings)
     server = ServerSettings.from_environment()
+    engine = open_database(settings)
+    log_as_json(server.log_level)
     app = create_app(engine, x12_sender_id=settings.x12_sender_id, server=server)
     with (
         _ends_quietly(),
         _dagster(settings, host, dagster_port) if with_dagster else contextlib.nullcontext(),
         Worker(engine, server) if server.webhook_hosts else contextlib.nullcontext(),
     ):
-        uvicorn.run(app, host=host, port=port, log_level="warning")
+        uvicorn.run(
+            app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=STOPS_SECONDS
+        )
+
+
+@click.command("config")
+@database_option
+def show_config(database: str | None) -> None:
+    """Print the settings that count, without passwords and secrets; fail on one that cannot be used."""
+    from api.settings import ServerSettings
+
+    told = settings_with(database).redacted() | ServerSettings.from_environment().redacted()
+    width = max(map(len, told))
+    for name, value in told.items():
+        click.echo(f"{name:<{width}}  {value}".rstrip())
 
 
 @click.command()
@@ -56,6 +74,7 @@ def deliver(once: bool, database: str | None) -> None:
     """Post waiting events to webhooks until stopped, apart from `serve`, which does so too."""
     import threading
 
+    from api.observing import log_as_json
     from api.settings import ServerSettings
     from api.webhooks.delivery import Worker, deliver_due
 
@@ -64,6 +83,7 @@ def deliver(once: bool, database: str | None) -> None:
     if once:
         click.echo(f"{deliver_due(engine, server)} tried")
         return
+    log_as_json(server.log_level)
     with _ends_quietly(), Worker(engine, server):
         threading.Event().wait()
 

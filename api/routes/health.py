@@ -1,12 +1,16 @@
 """Whether the process lives, and whether it can serve."""
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.context import Db, refuse_parameters
 from api.errors import Unavailable
-from api.routes.documented import refusals
+from api.observing import Metrics
+from api.routes.documented import documents, refusals
 from warehouse import migrations
+
+TEXT_FORMAT = CONTENT_TYPE_LATEST.split(";")[0]
 
 router = APIRouter(tags=["health"], dependencies=[Depends(refuse_parameters)])
 
@@ -15,6 +19,14 @@ router = APIRouter(tags=["health"], dependencies=[Depends(refuse_parameters)])
 def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "alive"}
+
+
+@router.get("/metrics", response_class=Response, responses=refusals() | documents(TEXT_FORMAT))
+def metrics(request: Request, db: Db) -> Response:
+    """Counts for Prometheus: requests by route and status, times, webhook deliveries that wait or were given up."""
+    found: Metrics = request.app.state.metrics
+    found.count_deliveries(db)
+    return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/readyz", responses=refusals())

@@ -47,6 +47,7 @@ MAY = {
     "POST /v1/webhook-deliveries/{delivery_id}/replay": (("admin",), NOBODY),
     "GET /healthz": None,
     "GET /readyz": None,
+    "GET /metrics": None,
 }
 """None = anybody, signed in or not."""
 
