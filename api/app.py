@@ -15,7 +15,18 @@ from api.observing import Metrics, Observed
 from api.pages import detail, problems, sign_in, worklist
 from api.pages import orders as order_pages
 from api.pages import releases as release_pages
-from api.routes import batches, forecasts, health, history, orders, recommendations, reference, releases, webhooks
+from api.routes import (
+    batches,
+    forecasts,
+    health,
+    history,
+    inventory,
+    orders,
+    recommendations,
+    reference,
+    releases,
+    webhooks,
+)
 from api.settings import ServerSettings
 from warehouse.engine import create_engine
 from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
@@ -59,7 +70,18 @@ def create_app(
     app.state.metrics = Metrics()
     app.state.clock = clock
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
-    for module in (recommendations, orders, history, forecasts, releases, reference, batches, webhooks, health):
+    for module in (
+        recommendations,
+        orders,
+        history,
+        forecasts,
+        releases,
+        reference,
+        batches,
+        webhooks,
+        inventory,
+        health,
+    ):
         app.include_router(module.router)
     for module in (sign_in, worklist, detail, order_pages, release_pages, problems):
         app.include_router(module.router, include_in_schema=False)

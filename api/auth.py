@@ -38,6 +38,7 @@ ROLE_MAY: dict[str, frozenset[str]] = {
 
 SCOPES = (
     *("recommendations:read", "forecasts:read", "orders:read", "audit:read"),
+    *("stock:read", "open_orders:read", "receipts:read"),
     *("stock:write", "dispensing:write", "open_orders:write", "receipts:write", "orders:write"),
 )
 

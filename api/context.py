@@ -14,7 +14,7 @@ from warehouse.engine import writing
 MOST_TRANSACTIONS = 10
 """Transactions open at once: below the pool's size, so that a request never holds a thread to wait for a connection."""
 
-REPEATABLE = frozenset({"status", "facility_id", "product_id", "supplier_id", "reason"})
+REPEATABLE = frozenset({"status", "facility_id", "product_id", "supplier_id", "reason", "order_id"})
 
 Clock = Callable[[], dt.datetime]
 

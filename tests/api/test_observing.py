@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -164,7 +165,9 @@ def test_a_request_that_is_being_answered_is_finished_before_the_server_stops(ne
             connection, name="robot", scopes=["orders:write"], facility_ids=None, expires_at=None, now=NOW
         )
     headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "one"}
-    port = "18931"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     environment = os.environ | {"PGX_SUPPLY_DATABASE_URL": engine.url.render_as_string(hide_password=False)}
     command = [Path(sys.executable).with_name("pgx-supply"), "serve", "--port", port]
     with (tmp_path / "log").open("w") as log:
