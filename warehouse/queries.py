@@ -188,7 +188,7 @@ def _guidance(
     return {row["recommendation_id"]: row for row in connection.execute(query).mappings()}
 
 
-SAID = ("source", "guideline_id", "version", "year", "pmid", "population", "action", "strength")
+SAID = ("source", "guideline_id", "version", "year", "pmid", "population", "action", "fallback_action", "strength")
 
 
 def _said(rows: Sequence[sa.RowMapping]) -> dict[str, Any]:
@@ -201,6 +201,7 @@ def _said(rows: Sequence[sa.RowMapping]) -> dict[str, Any]:
         "year": max(words["year"], default=None),
         "pmid": words["pmid"][0] if len(words["pmid"]) == 1 else None,
         "action": next(iter([*asked, *words["action"]]), None),
+        "fallback_action": next(iter(words["fallback_action"]), None),
     }
 
 

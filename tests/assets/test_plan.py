@@ -98,6 +98,16 @@ def test_where_two_guidelines_hold_for_one_patient_the_shift_names_both(planned:
     assert [part["gene"] for part in both["intervals"]] == ["CYP2C9", "VKORC1"]
 
 
+def test_a_shift_tells_what_its_guideline_asks_for_without_the_alternative(planned: Any) -> None:
+    row = planned.table("genetic_shifts").query("drug == 'simvastatin' and lookup_key == 'Decreased Function'").iloc[0]
+    warehouse = planned.warehouse
+    with warehouse.engine.connect() as connection:
+        told = genetic_shifts(connection, row["as_of"].date(), row["facility_id"], row["product_id"])
+    warehouse.engine.dispose()
+    shift = next(one for one in told if one["recommendation_id"] == row["recommendation_id"])
+    assert (shift["action"], shift["fallback_action"]) == ("alternative", "dose_cap")
+
+
 def test_products_that_no_guidance_moves_have_no_shift(planned: Any) -> None:
     forecasts = planned.table("forecasts")
     still = forecasts[forecasts["product_id"].isin(NOT_MOVED) | (forecasts["facility_id"] == "H03")]
