@@ -24,7 +24,15 @@ def told(document: dict[str, Any]) -> dict[str, Any]:
         "samples": document.get("samples", []),
         "rules": document.get("rules", {}),
         "version": document.get("version"),
+        "settings": [
+            {**one, "words": words.plain(one["name"], words.SETTINGS)} for one in document.get("settings", [])
+        ],
+        "other_reasons": document.get("result", {}).get("other_reasons", []),
     }
+
+
+def _setting(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "words": words.plain(entry["name"], words.SETTINGS)}
 
 
 def _named(entry: dict[str, Any]) -> str:

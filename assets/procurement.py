@@ -11,7 +11,7 @@ from assets.demand import known_panel, shift_words, site_genetics
 from assets.genetics import Genetics
 from assets.metadata import markdown_table, table_schema
 from assets.paths import SiteDemand, site_demand
-from assets.policies import with_policies
+from assets.policies import limits_at, with_policies
 from assets.resources import RUNS, Warehouse, replace_problems
 from assets.run import PlanningRun
 from assets.staged import PROBLEM_COLUMNS, Staged, problems_frame
@@ -22,14 +22,19 @@ from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, DemandDraws
 from forecasting.procurement.lead_time import lead_times as learn_lead_times
 from forecasting.procurement.paragraph import render_paragraph
 from forecasting.procurement.recommend import Recommendations, recommend
+from forecasting.procurement.segments import abc_of, xyz_of
 from forecasting.procurement.since_count import since_count
 from forecasting.procurement.supply import COLUMNS as ORDER_COLUMNS
 from warehouse.engine import writing
-from warehouse.publication import LINES, ordered_lines, publish
+from warehouse.publication import LINES, ordered_lines, publish, standing_packs
 from warehouse.releases import releases_at
+from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.results import CleanDemand, LeadTime
 
 CLEANED: Any = CleanDemand.__table__
+SEGMENT_PERIODS = 52
+"""How variable an item's use is, is seen over so many last periods."""
+
 RECENT_PERIODS = 13
 """What an explanation calls history: the mean of so many last periods."""
 
@@ -117,6 +122,8 @@ def recommendations(
     panel = known_panel(reference_demand, run)
     genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
     orders = _on_order(warehouse, run, open_orders, lead_times)
+    with warehouse.engine.connect() as connection:
+        standing = standing_packs(connection, run.as_of)
     history = _history_per_day(reference_demand, run)
     touched = _history_rules(warehouse, run)
     since = _since_count(run, lots, clean_demand, receipts, products)
@@ -124,7 +131,8 @@ def recommendations(
     for facility_id, rows in baseline_forecasts.groupby("facility_id"):
         site = str(facility_id)
         demand = site_demand(run, site, rows, genetics)
-        items = _items(site, demand.product_ids, products, suppliers, policies)
+        items = _items(site, demand, products, suppliers, policies, reference_demand)
+        items["guidance_changed_on"] = _guidance_changed_on(site_releases, site)
         found.append(
             recommend(
                 items,
@@ -137,6 +145,8 @@ def recommendations(
                 open_orders=orders[orders["facility_id"] == site],
                 lead_times=lead_times,
                 draws_seed=run.seed,
+                standing=standing,
+                limits=limits_at(site, items, policies, _spent(items, orders, demand.starts[0])),
                 context={
                     "run_id": run.run_id,
                     "releases": releases_at(run.releases, site),
@@ -197,15 +207,39 @@ def _history_per_day(reference: pd.DataFrame, run: PlanningRun) -> pd.Series:
 
 def _items(
     facility_id: str,
-    product_ids: tuple[str, ...],
+    demand: SiteDemand,
     products: pd.DataFrame,
     suppliers: pd.DataFrame,
     policies: pd.DataFrame,
+    reference: pd.DataFrame,
 ) -> pd.DataFrame:
-    chosen = products.set_index("product_id").loc[list(product_ids)].reset_index()
-    chosen = chosen.assign(facility_id=facility_id)
-    calendar = suppliers.set_index("supplier_id")[["order_weekdays", "order_cutoff", "closed_dates"]]
-    return with_policies(chosen.join(calendar, on="supplier_id"), policies)
+    chosen = products.set_index("product_id").loc[list(demand.product_ids)].reset_index()
+    chosen = chosen.assign(facility_id=facility_id, criticality=chosen["criticality"].fillna("standard"))
+    terms = suppliers.set_index("supplier_id")[
+        ["order_weekdays", "order_cutoff", "closed_dates", "minimum_order_value"]
+    ]
+    price = chosen["pack_price"].astype(float) / chosen["pack_size"].astype(float)
+    here = reference[reference["facility_id"] == facility_id]
+    history = here.pivot_table(index="product_id", columns="period_start", values="quantity").iloc[:, -SEGMENT_PERIODS:]
+    chosen["abc"] = abc_of(demand.paths.mean.mean(axis=1) * price.to_numpy())
+    chosen["xyz"] = xyz_of(history.reindex(demand.product_ids).to_numpy(dtype=float))
+    return with_policies(chosen.join(terms, on="supplier_id"), policies)
+
+
+def _guidance_changed_on(site_releases: pd.DataFrame, facility_id: str) -> pd.Timestamp | None:
+    """Day from which the site follows the guidance now in force; blank if since ever."""
+    rows = site_releases[site_releases["in_force"].astype(bool) & (site_releases["kind"] == "guidance")]
+    since = rows.loc[rows["facility_id"] == facility_id, "effective_on"]
+    known = since[since > pd.Timestamp(NOT_STATED)]
+    return None if known.empty else pd.Timestamp(known.max())
+
+
+def _spent(items: pd.DataFrame, orders: pd.DataFrame, period_start: pd.Timestamp) -> np.ndarray:
+    """Money that this period's orders of each item have taken already [item]."""
+    recent = orders[pd.to_datetime(orders["ordered_at"]) >= period_start]
+    packs = recent.groupby(["facility_id", "product_id"])["packs"].sum()
+    ordered = packs.reindex(pd.MultiIndex.from_frame(items[["facility_id", "product_id"]])).to_numpy(dtype=float)
+    return ordered * items["pack_price"].astype(float).to_numpy()
 
 
 def _history_rules(warehouse: Warehouse, run: PlanningRun) -> dict[tuple[str, str], dict[str, int]]:

@@ -136,6 +136,23 @@ class ReplayRule(StrEnum):
     PLAN = "plan"
 
 
+class PolicyKind(StrEnum):
+    """What decides when and how much is ordered of an item."""
+
+    ORDER_UP_TO = "order_up_to"
+    REORDER_POINT = "reorder_point"
+    NEWSVENDOR = "newsvendor"
+    PAR = "par"
+
+
+class Criticality(StrEnum):
+    """What patients lose when a product is missing; limits trim the last first."""
+
+    CRITICAL = "critical"
+    IMPORTANT = "important"
+    STANDARD = "standard"
+
+
 class StockStatus(StrEnum):
     """State of a counted lot; only `AVAILABLE` can be used."""
 

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from forecasting.errors import MissingContent
 from forecasting.terms import ALL_FACILITIES, ALL_GROUPS, QUANTILE_LEVELS, RecommendationStatus
 from warehouse import store
+from warehouse.schema.explanations import Explanation
 from warehouse.schema.replay import ReplayScore
 from warehouse.schema.representation import Representation
 from warehouse.schema.results import (
     AggregateForecast,
     BacktestScore,
-    Explanation,
     Forecast,
     GeneticEffect,
     GeneticShift,
@@ -36,7 +36,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "recommendations": (
             *("recommendation_id", "facility_id", "product_id", "supplier_id", "packs", "quantity", "cost"),
             *("order_by", "need_by", "reason", "stockout_probability_before", "stockout_probability_after"),
-            *("expected_waste", "days_on_hand_before", "days_on_hand_after", "status"),
+            *("expected_waste", "days_on_hand_before", "days_on_hand_after", "status", "other_reasons"),
+            "settings_from",
         ),
         "prevalence": ("facility_id", "gene", "result_type", "result", "mean", "low", "high", "effective_n"),
         "representation": (

@@ -12,11 +12,13 @@ from forecasting.terms import RecommendationStatus
 from warehouse import audit, store
 from warehouse.audit import Actor, Event
 from warehouse.receiving import due_packs, packs_received, sent_orders, settle
+from warehouse.schema.explanations import Explanation
 from warehouse.schema.inputs import OpenOrder
-from warehouse.schema.results import Explanation, Recommendation
+from warehouse.schema.results import Recommendation, Run
 
 LINES: Any = Recommendation.__table__
 EXPLANATIONS: Any = Explanation.__table__
+RUNS: Any = Run.__table__
 
 COUNTED_AS_ORDERED = (
     RecommendationStatus.APPROVED,
@@ -103,6 +105,30 @@ def ordered_lines(connection: sa.Connection, until: dt.date) -> pd.DataFrame:
         for name in lines["recommendation_id"]
     ]
     return lines[(lines["packs"] > 0) & ~pd.Series(handed_back, index=lines.index, dtype=bool)]
+
+
+STANDING_DAYS = 31
+"""A proposal of so many days ago no longer stands."""
+
+
+def standing_packs(connection: sa.Connection, as_of: dt.date) -> pd.Series:
+    """Packs that the last run before `as_of` proposed and nobody decided on, by (facility_id, product_id).
+
+    That a later run superseded the lines changes nothing, so that planning a day again finds what it found before.
+    """
+    before = [RUNS.c.as_of < as_of, RUNS.c.as_of >= as_of - dt.timedelta(days=STANDING_DAYS)]
+    last = connection.execute(
+        sa.select(RUNS.c.run_id, RUNS.c.as_of).where(*before).order_by(RUNS.c.as_of.desc())
+    ).first()
+    states = [RecommendationStatus.PROPOSED.value, RecommendationStatus.SUPERSEDED.value]
+    query = (
+        sa.select(LINES.c.facility_id, LINES.c.product_id, LINES.c.packs)
+        .join(EXPLANATIONS, EXPLANATIONS.c.recommendation_id == LINES.c.recommendation_id)
+        .where(EXPLANATIONS.c.run_id == (last.run_id if last else ""), LINES.c.status.in_(states))
+    )
+    columns = ["facility_id", "product_id", "packs"]
+    rows = pd.DataFrame([tuple(row) for row in connection.execute(query)], columns=columns)
+    return rows.set_index(columns[:2])["packs"]
 
 
 def _withdraw_or_renew(

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from forecasting.terms import ALL_GROUPS, JOINED_BY, Action, ResultType
 from warehouse.schema import Base
+from warehouse.schema.explanations import Explanation
 from warehouse.schema.inputs import Dispensing, Facility, Product, Stock, Supplier
 from warehouse.schema.ledger import Decision, Load, User
 from warehouse.schema.reference import Guidance
 from warehouse.schema.results import (
     CleanDemand,
-    Explanation,
     Forecast,
     GeneticShift,
     Prevalence,

@@ -12,11 +12,12 @@ from forecasting.procurement.calendar import OrderDays
 from forecasting.procurement.interval import DemandDraws, Floats, period_edges
 from forecasting.procurement.lead_time import draw_lead_times
 from forecasting.procurement.outlook import Outlook
-from forecasting.procurement.packs import Integers
-from forecasting.procurement.plan import Plan, Situation
+from forecasting.procurement.packs import MILLIONTHS, Integers
+from forecasting.procurement.plan import NO_LIMIT, Plan, Situation
 from forecasting.procurement.policy import PolicyDefaults
 from forecasting.procurement.settings import complete_items, open_days, order_days_of, read_settings
 from forecasting.procurement.stock import read_lots
+from forecasting.procurement.stocking import read_stocking
 from forecasting.procurement.supply import read_open_orders, supply_from
 from forecasting.terms import Period
 
@@ -38,12 +39,16 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Ordered:
-    """The items `rows` that get an order: its plan, what it changes, why, and the share of each period it bridges."""
+    """The items `rows` that get an order: its plan, packs, what they change, why, and the share of each period bridged.
+
+    `plan.packs` are those before limits that several items share, `packs` those after.
+    """
 
     rows: Integers
     plan: Plan
+    packs: Integers
     outlook: Outlook
-    reason: np.ndarray
+    reasons: list[list[str]]
     packs_without_genetic_shift: Integers
     shares: Floats
 
@@ -61,6 +66,7 @@ def read_case(
     draws_seed: int,
     defaults: PolicyDefaults,
     context: dict[str, Any] | None,
+    standing: pd.Series | None = None,
 ) -> Case:
     """The case of a run, read and checked; arguments as in `recommend.recommend`."""
     items = complete_items(items, lead_times, defaults)
@@ -93,12 +99,28 @@ def read_case(
         use_source={} if since is None else _use_source(since),
         situation=Situation(
             settings=settings,
+            stocking=read_stocking(items, settings.pack_size, settings.target, settings.review_days),
             lots=read_lots(keys, lots, as_of, since),
             supply=supply_from(orders, settings.pack_size, means, sds, seeds),
             arrival=arrival,
             next_arrival=next_arrival,
+            standing=_standing(keys, standing),
+            allocation=_allocation(items["allocation_share"]),
         ),
     )
+
+
+def _standing(keys: pd.MultiIndex, packs: pd.Series | None) -> Integers:
+    """Packs [item] that stand proposed; `packs` by (facility_id, product_id)."""
+    if packs is None:
+        return np.zeros(len(keys), dtype=np.int64)
+    return packs.groupby(level=[0, 1]).sum().reindex(keys).fillna(0).to_numpy(dtype=np.int64)
+
+
+def _allocation(share: pd.Series) -> Integers:
+    """Share of an order that a shortage lets through, in millionths [item]; `NO_LIMIT` where there is none."""
+    known = pd.to_numeric(share).to_numpy(dtype=float, na_value=np.nan)
+    return np.where(np.isnan(known), NO_LIMIT, np.rint(np.nan_to_num(known) * MILLIONTHS).astype(np.int64))
 
 
 def _use_source(since: pd.DataFrame) -> dict[tuple[str, str], str]:

@@ -21,8 +21,12 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import THOUSANDTHS, PackRule, packs_for, packs_within, require_acceptable
+from forecasting.procurement.least_cost import reorder_levels
+from forecasting.procurement.limits import NANO
+from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, PackRule, packs_for, packs_within, require_acceptable
 
 VERSION = 1
 
@@ -86,6 +90,56 @@ def _rule(pack_size: Fraction, minimum: Fraction, multiple: Fraction) -> PackRul
     return PackRule(Decimal(as_text(pack_size)), int(minimum), int(multiple))
 
 
+def _newsvendor(needed: list[int], within_life: list[int], *costs: Fraction) -> Fraction:
+    """Smallest whole thousandth beyond which one more is not worth its waste."""
+    short, wasted, held = costs
+    low, high = -1, max(needed)
+    while high - low > 1:
+        middle = (low + high) // 2
+        left, expires = bisect.bisect_right(needed, middle), bisect.bisect_right(within_life, middle)
+        enough = middle >= 0 and short * (len(needed) - left) <= wasted * expires + held * left
+        low, high = (low, middle) if enough else (middle, high)
+    return Fraction(high, THOUSANDTHS)
+
+
+def _least_cost(needed: list[int], of_review: list[int], *given: Fraction) -> tuple[Fraction, Fraction]:
+    target, order_cost, pack_size, multiple = given
+    whole = (target * MILLIONTHS, order_cost * THOUSANDTHS, pack_size * multiple * THOUSANDTHS)
+    ratio, setup, step = (np.array([int(one)]) for one in whole)
+    low, high = reorder_levels(np.array([needed]), np.array([of_review]), ratio, setup, step)
+    return Fraction(int(low[0]), THOUSANDTHS), Fraction(int(high[0]), THOUSANDTHS)
+
+
+def _kept_between(standing: Fraction, low: Fraction, high: Fraction) -> Fraction:
+    if not low <= standing <= high:
+        raise InvalidInput(f"explanation: {standing} packs do not stand, {low} to {high} are needed")
+    return standing
+
+
+def _weighed(*pairs: Fraction) -> Fraction:
+    """Sum of prices times what is taken, rounded down to billionths."""
+    total = sum((price * taken for price, taken in zip(pairs[::2], pairs[1::2], strict=True)), Fraction(0))
+    return Fraction(math.floor(total * NANO), NANO)
+
+
+def _packs_worth(needed: list[int], *given: Fraction) -> Fraction:
+    """Most packs of which every step gains what is asked of a pack; the smallest order is one step."""
+    position, pack_size, minimum, multiple, most, days_per_unit, asked = given
+    step = int(multiple)
+    first = math.ceil(max(minimum, Fraction(1)) / multiple) * step
+    short = _shortages(needed)
+
+    def gains(before: int, after: int) -> bool:
+        at = [int((position + packs * pack_size) * THOUSANDTHS) for packs in (before, after)]
+        met = Fraction(short(at[0]) - short(at[1]), THOUSANDTHS) * days_per_unit
+        return met >= asked * (after - before) * len(needed)
+
+    packs = 0
+    while packs + (step if packs else first) <= most and gains(packs, packs + (step if packs else first)):
+        packs += step if packs else first
+    return Fraction(packs)
+
+
 OPERATIONS: dict[str, Callable[..., Fraction]] = {
     "sum": lambda *terms: sum(terms, Fraction(0)),
     "difference": _difference,
@@ -95,6 +149,14 @@ OPERATIONS: dict[str, Callable[..., Fraction]] = {
     "order_up_to_fill_rate": _level_for_fill_rate,
     "order_up_to_fill_rate_with_expiry": _level_with_expiry,
     "order_up_to_cycle_service": _level_for_cycle_service,
+    "newsvendor": _newsvendor,
+    "newsvendor_without_expiry": lambda needed, *costs: _newsvendor(needed, [], *costs),
+    "least_cost_reorder_point": lambda *given: _least_cost(*given)[0],
+    "least_cost_order_up_to": lambda *given: _least_cost(*given)[1],
+    "if_at_or_below": lambda value, position, limit: max(value, Fraction(0)) if position <= limit else Fraction(0),
+    "kept_between": _kept_between,
+    "weighed": _weighed,
+    "packs_worth": _packs_worth,
     "round_up_to_packs": lambda quantity, *rule: Fraction(packs_for(quantity, _rule(*rule))),
     "round_down_to_packs": lambda quantity, *rule: Fraction(packs_within(quantity, _rule(*rule))),
 }

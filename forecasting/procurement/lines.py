@@ -10,10 +10,13 @@ import pandas as pd
 
 from forecasting.procurement.case import Case, Ordered
 from forecasting.procurement.interval import GENETIC_STEP_COLUMNS
+from forecasting.procurement.line_facts import policy_facts, shared_facts
 from forecasting.procurement.outlook import Outlook
 from forecasting.procurement.packs import THOUSANDTHS, Integers, as_decimal, from_thousandths
 from forecasting.procurement.problems import price_known
+from forecasting.procurement.stocking import told_settings
 from forecasting.procurement.story import GeneticPart, Line
+from forecasting.procurement.together import Together
 from forecasting.terms import Reason
 
 LINE_COLUMNS = [
@@ -33,6 +36,8 @@ LINE_COLUMNS = [
     "days_on_hand_before",
     "days_on_hand_after",
     "urgency",
+    "other_reasons",
+    "settings_from",
 ]
 
 STORED_ITEM = [
@@ -52,6 +57,18 @@ STORED_ITEM = [
     "order_cutoff",
     "closed_dates",
     "policy_source",
+    "policy_kind",
+    "par_level",
+    "fixed_order_cost",
+    "holding_rate_per_year",
+    "shortage_cost",
+    "criticality",
+    "abc",
+    "xyz",
+    "target",
+    "review_period_days",
+    "usual_daily_dose",
+    "shortage_ends_on",
 ]
 
 _OUTLOOK_UNITS = {
@@ -60,15 +77,15 @@ _OUTLOOK_UNITS = {
     "days_on_hand_before": "days",
     "days_on_hand_after": "days",
     "expected_waste": "dose units",
-    "urgency": "days of demand",
+    "urgency": "treatment-days, weighted",
 }
 
 _HISTORY_STEP = Decimal("0.000001")
 _DAYS_STEP = Decimal("0.001")
 
 
-def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
-    """The facts of each ordered item, in the order of the items."""
+def lines_of(case: Case, ordered: Ordered, shared: Together, lines: Integers) -> Iterator[Line]:
+    """The facts of each ordered item, in the order of the items; `lines` are their numbers in `shared`."""
     demand = case.demand
     baseline = _thousandths((demand.baseline_mean[ordered.rows] * ordered.shares).sum(axis=1))
     final = _thousandths((demand.final_mean[ordered.rows] * ordered.shares).sum(axis=1))
@@ -83,6 +100,9 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
     orders = _orders_by_item(case.orders[case.orders["item"].isin(ordered.rows)])
     prices = price_known(items)
     stored = _stored_items(items)
+    sources = items["setting_sources"].tolist()
+    told_of = [told_settings({**one, "setting_sources": words}) for one, words in zip(stored, sources, strict=True)]
+    policies = policy_facts(case, ordered)
     for place, row in enumerate(ordered.rows.tolist()):
         plan, settings, lots = ordered.plan, case.situation.settings, case.situation.lots
         told = _outlook(ordered.outlook, place)
@@ -90,6 +110,7 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
             as_of=case.as_of,
             context=case.context,
             item=stored[place],
+            settings=told_of[place],
             dates=_dates(case, row, told["days_on_hand_before"][0]),
             days={name: _days(getattr(settings, name)[row]) for name in _TIMES},
             use_source=case.use_source.get(
@@ -115,10 +136,14 @@ def lines_of(case: Case, ordered: Ordered) -> Iterator[Line]:
             orders=orders.get(row, []),
             pack_size=int(settings.pack_size[row]),
             storage_level=int(plan.storage_level[place]),
+            allocation=int(case.situation.allocation[row]),
+            policy=policies[place],
+            shared=shared_facts(case, shared, int(lines[place]), stored[place]),
             pack_price=as_decimal(items["pack_price"].iloc[place]) if prices[place] else None,
-            packs=int(plan.packs[place]),
+            packs=int(ordered.packs[place]),
             packs_without_genetic_shift=int(ordered.packs_without_genetic_shift[place]) if parts[place] else None,
-            reason=Reason(ordered.reason[place]),
+            reason=Reason(ordered.reasons[place][0]),
+            other_reasons=ordered.reasons[place][1:],
             outlook=told,
         )
 
@@ -212,5 +237,7 @@ def line_row(recommendation_id: str, line: Line) -> dict[str, Any]:
         "order_by": line.dates["order_by"],
         "need_by": line.dates["need_by"],
         "reason": line.reason.value,
+        "other_reasons": ";".join(line.other_reasons) or None,
+        "settings_from": "; ".join(f"{one['name']}: {one['source']}" for one in line.settings),
         **{name: np.nan if value is None else float(value) for name, (value, _) in line.outlook.items()},
     }

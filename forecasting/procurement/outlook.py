@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 
 from forecasting.procurement.interval import CumulativeDemand, Floats
-from forecasting.procurement.packs import THOUSANDTHS, Integers
+from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, Integers
 from forecasting.procurement.plan import Plan, Situation
 from forecasting.procurement.stock import usable_stock
+from forecasting.procurement.stocking import WEIGHTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Outlook:
     that of the next one: what happens before it arrives no order of today can mend. Days on hand are the median days
     that usable stock and counted open orders last (after: with this order), NaN if more than half of the draws never
     use them up. `expected_waste` is the mean quantity in dose units of stock, counted open orders and this order that
-    passes its date unused; what has no date or shelf life is left out. `urgency` is the mean demand that goes unmet
-    without this order, in days of mean demand.
+    passes its date unused; what has no date or shelf life is left out. `urgency` is the harm to expect without this
+    order: mean demand that goes unmet, in treatment-days, times the weight of the item's criticality.
     """
 
     stockout_probability_before: Floats
@@ -42,15 +43,15 @@ def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlo
     short_before = _largest_shortage(demand, usable, coming, moments, nothing)
     short_after = _largest_shortage(demand, usable, coming, moments, ordered)
     position = usable + supply.total[:, None] - plan.late
-    daily = plan.until_next_arrival.mean(axis=1) / next_arrival.mean(axis=1)
-    unmet = np.maximum(short_before, 0).mean(axis=1)
+    stocking = situation.stocking
+    unmet = np.maximum(short_before, 0).mean(axis=1) / THOUSANDTHS * (stocking.days_per_unit / MILLIONTHS)
     return Outlook(
         stockout_probability_before=(short_before > 0).mean(axis=1),
         stockout_probability_after=(short_after > 0).mean(axis=1),
         days_on_hand_before=_median_days(demand, position),
         days_on_hand_after=_median_days(demand, position + ordered),
         expected_waste=_expected_waste(demand, situation, ordered),
-        urgency=np.divide(unmet, daily, out=np.zeros_like(unmet), where=daily > 0),
+        urgency=unmet * WEIGHTS[stocking.rank],
     )
 
 

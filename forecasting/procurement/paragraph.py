@@ -89,6 +89,7 @@ def render_paragraph(document: Document) -> str:
         *_cleaning_sentence(document),
         _level_sentence(document, values, units),
         _supply_sentence(document, values, units),
+        *_shared_sentence(document, values),
         _risk_sentence(values),
     ]
     return " ".join(sentences)
@@ -166,9 +167,30 @@ def _supply_sentence(document: Document, values: dict[str, Decimal], units: str)
     need = f"{shown(values['quantity_needed'])} {units}, or {_packs(values['packs_needed'])}, are needed"
     pack = f"(a pack holds {shown(values['pack_size'])} {units})"
     limit = ""
-    if values["packs"] < values["packs_needed"]:
-        limit = f"; the limit on days on hand leaves room for {_packs(values['packs'])}"
+    if values.get("packs_allowed", values["packs_needed"]) < values["packs_needed"]:
+        limit = f"; the limit on days on hand leaves room for {_packs(values['packs_allowed'])}"
+    if "packs_delivered" in values:
+        limit += f"; in the shortage {_packs(values['packs_delivered'])} of them can be had"
     return f"{have} can be used{_since_count(values, units)}, and {coming} count as in time, so {need} {pack}{limit}."
+
+
+def _shared_sentence(document: Document, values: dict[str, Decimal]) -> list[str]:
+    """What a budget, room or a minimum order value that lines share did to this one; nothing where it did nothing."""
+    told = []
+    if "packs_within_limits" in values:
+        limits = " and ".join(f"the {one['kind']}" for one in document["inputs"] if one["name"] in _LIMIT_NAMES)
+        whom = document["item"]["criticality"]
+        told.append(
+            f"Of the {_packs(values['packs_before_limits'])}, {limits} leave {_packs(values['packs_within_limits'])}: "
+            f"each of them meets more treatment-days for what it takes than those left out among {whom} items"
+        )
+    if "packs_for_minimum_order_value" in values:
+        more = values["packs_for_minimum_order_value"]
+        told.append(f"{_packs(more)} were added so that the supplier's minimum order value is reached")
+    return [f"{sentence}." for sentence in told]
+
+
+_LIMIT_NAMES = ("limit_1", "limit_2", "limit_3", "limit_4", "limit_5", "limit_6")
 
 
 def _since_count(values: dict[str, Decimal], units: str) -> str:
@@ -235,6 +257,7 @@ def _without_names(text: str, document: Document) -> str:
     item = document["item"]
     names = {str(item["drug"]), f"{item['strength_value']} {item['strength_unit']}"}
     for entry in document["inputs"]:
+        names |= {str(entry["kind"])} if entry["name"] in _LIMIT_NAMES else set()
         names |= {str(entry[name]) for name in ("gene", "lookup_key", "drug", "recommendation_id") if entry.get(name)}
     for name in sorted((name for name in names if not _is_number(name)), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text, flags=re.IGNORECASE)

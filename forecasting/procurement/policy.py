@@ -11,7 +11,7 @@ import numpy as np
 
 from forecasting.errors import InvalidInput
 from forecasting.procurement.packs import MILLIONTHS, Integers, as_decimal
-from forecasting.terms import TargetKind
+from forecasting.terms import Criticality, PolicyKind, TargetKind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +20,9 @@ class PolicyDefaults:
 
     target_kind: TargetKind = TargetKind.FILL_RATE
     target: float = 0.98
+    policy_kind: PolicyKind = PolicyKind.ORDER_UP_TO
+    criticality: Criticality = Criticality.STANDARD
+    holding_rate_per_year: float = 0.2
     stock_count_old_days: int = 31
     overdue_order_days: int = 30
 

@@ -109,6 +109,8 @@ def price_known(items: pd.DataFrame) -> Booleans:
 
 
 def _rows(facts: pd.DataFrame, finding: _Finding) -> list[list[Any]]:
+    if not finding.found.any():
+        return []
     chosen = facts[finding.found].to_dict("records")
     return [
         [

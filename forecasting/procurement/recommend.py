@@ -11,16 +11,20 @@ import pandas as pd
 from forecasting.errors import InvalidInput
 from forecasting.procurement.case import Case, Ordered, read_case
 from forecasting.procurement.explanation import Document, recommendation_id
-from forecasting.procurement.interval import CumulativeDemand, DemandDraws, shares_of_periods
+from forecasting.procurement.interval import CumulativeDemand, DemandDraws, Floats, shares_of_periods
+from forecasting.procurement.limits import Limit
 from forecasting.procurement.lines import LINE_COLUMNS, line_row, lines_of
 from forecasting.procurement.outlook import outlook
 from forecasting.procurement.packs import Integers, packs_for_thousandths
-from forecasting.procurement.plan import Plan, Situation, plan_orders
+from forecasting.procurement.par import par_is_wrong, par_problems
+from forecasting.procurement.plan import NO_LIMIT, Plan, Situation, plan_orders
 from forecasting.procurement.policy import PolicyDefaults
 from forecasting.procurement.problems import find_problems
-from forecasting.procurement.settings import take
+from forecasting.procurement.reasons import RISK_THAT_MATTERS, Findings, changed_lately, reasons_of
+from forecasting.procurement.settings import joined, take
 from forecasting.procurement.story import tell
-from forecasting.terms import Period, Reason
+from forecasting.procurement.together import Together, settle_together
+from forecasting.terms import Period
 
 BLOCK = 256
 """Items worked on at a time: large enough to be vectorised, small enough to stay in the processor's cache."""
@@ -49,32 +53,41 @@ def recommend(
     defaults: PolicyDefaults | None = None,
     context: dict[str, Any] | None = None,
     since: pd.DataFrame | None = None,
+    standing: pd.Series | None = None,
+    limits: Sequence[Limit] = (),
 ) -> Recommendations:
     """Orders to place on each item's next order day, with their calculations, and findings.
 
     `items`: one row a facility and product (`settings.ITEM_COLUMNS`; blank settings take `defaults`), in the order of
     the rows of `demand`. `lots`: rows as in the `stock` file; `since`: what moved after the count, as
-    `since_count.since_count` gives. `open_orders`: `supply.COLUMNS`, with approved and
-    exported recommendations among them. `lead_times`: as `lead_time.lead_times` gives. `context` (JSON) is stored with
-    every line: releases, models. Raises `InvalidInput` with the item and rule named.
+    `since_count.since_count` gives. `open_orders`: `supply.COLUMNS`, with approved and exported recommendations among
+    them; `standing`: packs proposed before that wait for a decision, by (facility_id, product_id). `lead_times`: as
+    `lead_time.lead_times` gives. `limits` hold for the items that they name, by their numbers in `items`. `context`
+    (JSON) is stored with every line: releases, models. Raises `InvalidInput` with the item and rule named.
     """
     if len(items) != len(demand.final):
         raise InvalidInput(f"{len(items)} items do not fit {len(demand.final)} rows of demand")
     defaults = defaults or PolicyDefaults()
-    case = read_case(
-        items, demand, period, period_starts, as_of, lots, since, open_orders, lead_times, draws_seed, defaults, context
-    )
-    blocks = [slice(first, first + BLOCK) for first in range(0, len(items), BLOCK)]
-    needed, packs = np.zeros(len(items), dtype=np.int64), np.zeros(len(items), dtype=np.int64)
+    facts = (items, demand, period, period_starts, as_of, lots, since, open_orders, lead_times, draws_seed)
+    case = read_case(*facts, defaults, context, standing)
+    blocks = [slice(first, first + BLOCK) for first in range(0, max(len(items), 1), BLOCK)]
+    planned = [_plan_block(case, block) for block in blocks]
+    needed, packs, position, level, until_arrival = (np.concatenate([one[n] for one in planned]) for n in range(5))
+    rows = np.concatenate([one[5] for one in planned])
+    plan = joined([one[6] for one in planned])
+    shared = settle_together(case, rows, plan, position, until_arrival, limits)
+    packs[rows] = shared.packs
     written: list[tuple[dict[str, Any], Document]] = []
-    for block in blocks:
-        needed[block], packs[block], ordered = _plan_block(case, block)
-        for line in lines_of(case, ordered):
+    kept = np.flatnonzero(shared.packs)
+    for first in range(0, len(kept), BLOCK):
+        some = kept[first : first + BLOCK]
+        ordered = _ordered(case, take(plan, some), shared, some)
+        for line in lines_of(case, ordered, shared, some):
             document = tell(line)
             name = recommendation_id(document)
             written.append((line_row(name, line), {"recommendation_id": name} | document))
     written.sort(
-        key=lambda pair: (-pair[0]["urgency"], pair[0]["order_by"], pair[0]["facility_id"], pair[0]["product_id"])
+        key=lambda pair: (-pair[0]["urgency"], -(pair[0]["cost"] or 0), pair[0]["facility_id"], pair[0]["product_id"])
     )
     problems = find_problems(
         case.items,
@@ -86,31 +99,48 @@ def recommend(
         packs_needed=needed,
         defaults=defaults,
     )
+    others = [one for one in (shared.problems, par_problems(case.items, case.situation, level)) if len(one)]
+    problems = pd.concat([problems, *others], ignore_index=True)
     lines = pd.DataFrame([row for row, _ in written], columns=LINE_COLUMNS)
     return Recommendations(lines, [document for _, document in written], problems)
 
 
-def _plan_block(case: Case, block: slice) -> tuple[Integers, Integers, Ordered]:
-    """Packs needed and packs to order of a block's items, and the items that get an order."""
+_Block = tuple[Integers, Integers, Integers, Integers, Floats, Integers, Plan]
+
+
+def _plan_block(case: Case, block: slice) -> _Block:
+    """Of a block: packs needed and to order, position, target level, mean demand until arrival; ordered items, plan."""
     situation = case.situation.take(block)
     plan = plan_orders(CumulativeDemand(case.demand.final[block], case.edges), situation)
     packs = np.where(situation.lots.counted, plan.packs, 0)
-    return plan.packs_needed, packs, _ordered(case, plan, np.flatnonzero(packs), block.start)
+    chosen = np.flatnonzero(packs)
+    facts = (plan.packs_needed, packs, plan.position, plan.level, plan.until_arrival.mean(axis=1))
+    return *facts, chosen + block.start, take(plan, chosen)
 
 
-def _ordered(case: Case, plan: Plan, chosen: Integers, first: int) -> Ordered:
-    rows, plan = chosen + first, take(plan, chosen)
+def _ordered(case: Case, plan: Plan, shared: Together, lines: Integers) -> Ordered:
+    rows, packs = shared.rows[lines], shared.packs[lines]
     situation = case.situation.take(rows)
     without_shift = _packs_without_genetic_shift(case, rows, plan.packs, situation)
     multiple = situation.settings.order_multiple_packs
-    shifted = plan.packs - without_shift >= multiple
-    expiring = plan.packs - _packs_without_expiry(plan, situation) >= multiple
-    reasons = [Reason.GENETIC_SHIFT.value, Reason.EXPIRY.value]
+    final = dataclasses.replace(plan, packs=packs)
+    found = outlook(CumulativeDemand(case.demand.final[rows], case.edges), situation, final)
+    items = case.items.iloc[rows]
+    holds = Findings(
+        shifted=plan.packs - without_shift >= multiple,
+        guideline_changed=changed_lately(items["guidance_changed_on"], case.as_of),
+        expiring=plan.packs - _packs_without_expiry(plan, situation) >= multiple,
+        short=situation.allocation != NO_LIMIT,
+        par_wrong=par_is_wrong(situation, plan.level),
+        trimmed=shared.trimmed.packs[lines] < shared.before[lines],
+        runs_out=found.stockout_probability_before > RISK_THAT_MATTERS,
+    )
     return Ordered(
         rows=rows,
         plan=plan,
-        outlook=outlook(CumulativeDemand(case.demand.final[rows], case.edges), situation, plan),
-        reason=np.select([shifted, expiring], reasons, Reason.STOCK_OUT_RISK.value),
+        packs=packs,
+        outlook=found,
+        reasons=reasons_of(items, holds, case.as_of),
         packs_without_genetic_shift=without_shift,
         shares=shares_of_periods(situation.next_arrival, case.edges),
     )
@@ -133,4 +163,5 @@ def _packs_without_genetic_shift(case: Case, rows: Integers, packs: Integers, si
 def _packs_without_expiry(plan: Plan, situation: Situation) -> Integers:
     """The orders if nothing had expired or would expire before it is used."""
     there = situation.lots.on_hand + situation.lots.expired + plan.in_time
-    return packs_for_thousandths(plan.level - there, *situation.settings.pack_rule)
+    needed = np.where(there <= plan.reorder_point, plan.order_to - there, 0)
+    return packs_for_thousandths(needed, *situation.settings.pack_rule)

@@ -69,7 +69,7 @@ def plan_rule(stage: Stage, forecasts: Mapping[int, PanelForecast], *, seed: int
         demand = CumulativeDemand(made[cut], period_edges(stage.panel.period, starts, stage.day(seen.week)))
         lots = lots_of(seen, stage.terms.keeps_days, float(next_arrival.max(initial=0.0)))
         supply = supply_of(seen, settings.lead_time_mean_days, seeds)
-        return plan_orders(demand, Situation(settings, lots, supply, arrival, next_arrival)).packs
+        return plan_orders(demand, Situation.plain(settings, lots, supply, arrival, next_arrival)).packs
 
     return rule
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from forecasting.procurement.interval import Floats
 from forecasting.procurement.lead_time import ASSUMED_COEFFICIENT_OF_VARIATION, DEFAULT_LEAD_TIME_DAYS
 from forecasting.procurement.packs import Integers, PackRule, as_decimal, to_thousandths
 from forecasting.procurement.policy import PolicyDefaults, target_in_millionths
+from forecasting.procurement.stocking import complete_stocking
 from forecasting.terms import TargetKind
 
 if TYPE_CHECKING:
@@ -41,6 +42,22 @@ ITEM_COLUMNS = [
     "order_cutoff",
     "closed_dates",
     "policy_source",
+    "setting_sources",
+    "policy_kind",
+    "par_level",
+    "fixed_order_cost",
+    "holding_rate_per_year",
+    "shortage_cost",
+    "criticality",
+    "abc",
+    "xyz",
+    "usual_daily_dose",
+    "minimum_order_value",
+    "allocation_share",
+    "shortage_ends_on",
+    "launched_on",
+    "withdrawn_on",
+    "guidance_changed_on",
 ]
 
 _Arrays = TypeVar("_Arrays", bound="DataclassInstance")
@@ -69,6 +86,11 @@ class Settings:
         return self.pack_size, self.minimum_order_packs, self.order_multiple_packs
 
     @property
+    def step(self) -> Integers:
+        """What an order is a multiple of, in thousandths of a dose unit."""
+        return self.pack_size * self.order_multiple_packs
+
+    @property
     def new_order_day(self) -> Floats:
         """Days from today until an order of the next order day arrives, on average; closed days wait."""
         return self.wait_days + self.lead_time_mean_days + self.closed_days
@@ -85,6 +107,14 @@ def take(arrays: _Arrays, rows: Any) -> _Arrays:
     return dataclasses.replace(arrays, **{f.name: getattr(arrays, f.name)[rows] for f in fields})
 
 
+def joined(parts: Sequence[_Arrays]) -> _Arrays:
+    """One dataclass of arrays from those of several blocks of items."""
+    fields = dataclasses.fields(parts[0])
+    return dataclasses.replace(
+        parts[0], **{f.name: np.concatenate([getattr(one, f.name) for one in parts]) for f in fields}
+    )
+
+
 def complete_items(items: pd.DataFrame, lead_times: pd.DataFrame, defaults: PolicyDefaults) -> pd.DataFrame:
     """The items with `ITEM_COLUMNS`, defaults filled in, and mean_days, sd_days, observations and source of lead times.
 
@@ -97,6 +127,7 @@ def complete_items(items: pd.DataFrame, lead_times: pd.DataFrame, defaults: Poli
     items["target_kind"] = items["target_kind"].where(given, defaults.target_kind.value)
     items["target"] = items["target"].astype(object).where(given, defaults.target)
     items["policy_source"] = items["policy_source"].where(given & items["policy_source"].notna(), "default")
+    items = complete_stocking(items, defaults)
     for name in ("minimum_order_packs", "order_multiple_packs"):
         items[name] = items[name].astype(object).where(items[name].notna(), 1)
     known = lead_times[["product_id", "mean_days", "sd_days", "observations", "source"]].drop_duplicates("product_id")

@@ -17,10 +17,19 @@ from forecasting.procurement.packs import (
     from_thousandths,
 )
 from forecasting.procurement.plan import NO_LIMIT
+from forecasting.procurement.story_packs import (
+    DOSE_UNITS,
+    RULE,
+    SUPPLY,
+    PolicyFacts,
+    SharedFacts,
+    tell_levels,
+    tell_needed,
+    tell_shared,
+)
 from forecasting.procurement.supply import SUPPLY_RULE_VERSION
-from forecasting.terms import Reason, TargetKind
+from forecasting.terms import PolicyKind, Reason, TargetKind
 
-DOSE_UNITS = "dose units"
 HISTORY_RULE = "history_periods_"
 """Begins the name of an input that counts the periods a cleaning rule touched."""
 RULES = {
@@ -46,6 +55,7 @@ class Line:
     as_of: dt.date
     context: dict[str, Any]
     item: dict[str, Any]
+    settings: list[dict[str, Any]]
     dates: dict[str, dt.date | None]
     days: dict[str, Decimal]
     count_age_days: int | None
@@ -69,11 +79,20 @@ class Line:
     orders: list[dict[str, Any]]
     pack_size: int
     storage_level: int
+    allocation: int
+    policy: PolicyFacts
+    shared: SharedFacts
     pack_price: Decimal | None
     packs: int
     packs_without_genetic_shift: int | None
     reason: Reason
+    other_reasons: list[str]
     outlook: dict[str, tuple[Decimal | None, str]]
+
+    @property
+    def target_level(self) -> str:
+        """What the level of the service target is called: it is the order-up-to level unless the policy has another."""
+        return "order_up_to_level" if self.policy.kind == PolicyKind.ORDER_UP_TO.value else "target_level"
 
 
 def tell(line: Line) -> Document:
@@ -89,6 +108,7 @@ def tell(line: Line) -> Document:
         "context": line.context,
         "rules": RULES,
         "item": line.item,
+        "settings": line.settings,
         "dates": {name: day.isoformat() if day else None for name, day in line.dates.items()},
         "inputs": sums.inputs,
         "samples": sums.samples,
@@ -139,7 +159,12 @@ def _level(sums: Calculation, line: Line) -> None:
     if kind == TargetKind.FILL_RATE:
         operands.insert(0, sums.sample("demand_until_arrival", line.until_arrival))
     level = Fraction(line.level, THOUSANDTHS)
-    sums.step("order_up_to_level", f"order_up_to_{kind}", operands, DOSE_UNITS, known=level)
+    sums.step(line.target_level, f"order_up_to_{kind}", operands, DOSE_UNITS, known=level)
+    minimum, multiple = (int(line.item[name]) for name in ("minimum_order_packs", "order_multiple_packs"))
+    sums.given("pack_size", from_thousandths(line.pack_size), "dose units per pack", "product")
+    sums.given("minimum_order_packs", minimum, "packs", "product")
+    sums.given("order_multiple_packs", multiple, "packs", "product")
+    tell_levels(sums, line.policy, line.target_level, ["pack_size", "order_multiple_packs"])
     sums.step("safety_stock", "difference", ["order_up_to_level", "expected_demand"], DOSE_UNITS)
 
 
@@ -155,9 +180,8 @@ def _supply(sums: Calculation, line: Line) -> None:
         for number, order in enumerate(counted, 1)
     ]
     sums.step("open_order_packs", "sum", names, "packs")
-    sums.given("pack_size", from_thousandths(line.pack_size), "dose units per pack", "product")
     sums.step("open_order_quantity", "product", ["open_order_packs", "pack_size"], DOSE_UNITS)
-    late = [_lateness(sums, line, "level_with_expiry" if lost else "order_up_to_level")] if line.late else []
+    late = [_lateness(sums, line, "level_with_expiry" if lost else line.target_level)] if line.late else []
     sums.step("open_orders_in_time", "difference", ["open_order_quantity", *late], DOSE_UNITS)
 
 
@@ -183,7 +207,7 @@ def _expiry(sums: Calculation, line: Line) -> str:
     samples = line.with_expiry_until_arrival, line.with_expiry_until_next_arrival
     level = Fraction(line.level + line.stock["on_hand"] - line.usable, THOUSANDTHS)
     _level_with(sums, line, "expiry", samples, level)
-    return sums.step("expires_unused", "difference", ["level_with_expiry", "order_up_to_level"], DOSE_UNITS)
+    return sums.step("expires_unused", "difference", ["level_with_expiry", line.target_level], DOSE_UNITS)
 
 
 def _lateness(sums: Calculation, line: Line, before: str) -> str:
@@ -214,23 +238,14 @@ def _about(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _packs(sums: Calculation, line: Line) -> None:
-    minimum, multiple = (int(line.item[name]) for name in ("minimum_order_packs", "order_multiple_packs"))
-    rule = [
-        "pack_size",
-        sums.given("minimum_order_packs", minimum, "packs", "product"),
-        sums.given("order_multiple_packs", multiple, "packs", "product"),
-    ]
-    supply = ["usable_stock", "open_orders_in_time"]
-    sums.step("net_need", "difference", ["order_up_to_level", *supply], DOSE_UNITS)
-    sums.step("quantity_needed", "positive_part", ["net_need"], DOSE_UNITS)
-    sums.step("packs_needed", "round_up_to_packs", ["quantity_needed", *rule], "packs")
-    limits = ["packs_needed"]
-    if line.storage_level != NO_LIMIT:
-        source = f"mean demand until {line.item['max_on_hand_days']} days after arrival"
-        sums.given("storage_level", from_thousandths(line.storage_level), DOSE_UNITS, source)
-        sums.step("room", "difference", ["storage_level", *supply], DOSE_UNITS)
-        limits.append(sums.step("packs_allowed", "round_down_to_packs", ["room", *rule], "packs"))
-    sums.step("packs", "smaller_of", limits, "packs", known=Fraction(line.packs))
+    tell_needed(sums, line.policy)
+    limits = ["packs_needed", *_own_limits(sums, line)]
+    shared = line.shared
+    last = shared.trimmed == shared.before and not shared.added
+    before = Fraction(shared.before)
+    packs = sums.step("packs" if last else "packs_before_limits", "smaller_of", limits, "packs", known=before)
+    if not last:
+        sums.step("packs", "sum", [tell_shared(sums, shared, packs)], "packs", known=Fraction(line.packs))
     sums.step("quantity", "product", ["packs", "pack_size"], DOSE_UNITS)
     if line.pack_price is not None:
         currency = line.item["currency"] or "currency units"
@@ -239,7 +254,23 @@ def _packs(sums: Calculation, line: Line) -> None:
     if line.packs_without_genetic_shift is not None:
         source = "the same calculation on demand without the genetic shift"
         sums.given("packs_without_genetic_shift", line.packs_without_genetic_shift, "packs", source)
-        sums.step("packs_from_genetic_shift", "difference", ["packs", "packs_without_genetic_shift"], "packs")
+        sums.step("packs_from_genetic_shift", "difference", [packs, "packs_without_genetic_shift"], "packs")
+
+
+def _own_limits(sums: Calculation, line: Line) -> list[str]:
+    """Packs that the item's days on hand, and a shortage, let through."""
+    limits = []
+    if line.storage_level != NO_LIMIT:
+        source = f"mean demand until {line.item['max_on_hand_days']} days after arrival"
+        sums.given("storage_level", from_thousandths(line.storage_level), DOSE_UNITS, source)
+        sums.step("room", "difference", ["storage_level", *SUPPLY], DOSE_UNITS)
+        limits.append(sums.step("packs_allowed", "round_down_to_packs", ["room", *RULE], "packs"))
+    if line.allocation != NO_LIMIT:
+        ends = line.item["shortage_ends_on"] or "an unknown day"
+        share = sums.given("allocation_share", Fraction(line.allocation, MILLIONTHS), "share", f"shortage until {ends}")
+        sums.step("quantity_delivered", "product", ["packs_needed", "pack_size", share], DOSE_UNITS)
+        limits.append(sums.step("packs_delivered", "round_down_to_packs", ["quantity_delivered", *RULE], "packs"))
+    return limits
 
 
 def _result(sums: Calculation, line: Line) -> Document:
@@ -249,4 +280,5 @@ def _result(sums: Calculation, line: Line) -> Document:
         "quantity": texts["quantity"],
         "cost": texts.get("cost"),
         "reason": line.reason.value,
+        "other_reasons": line.other_reasons,
     }

@@ -17,7 +17,7 @@ COLUMNS = {
     "genetic_shift model",
     "recommendations": "recommendation_id facility_id product_id supplier_id packs quantity cost order_by need_by "
     "reason stockout_probability_before stockout_probability_after expected_waste days_on_hand_before "
-    "days_on_hand_after status",
+    "days_on_hand_after status other_reasons settings_from",
     "prevalence": "facility_id gene result_type result mean low high effective_n",
     "representation": "facility_id drug gene biogeographic_group share_served effective_n basis alleles_not_tested "
     "untested_share share_moved share_moved_low share_moved_high packs_per_week thin",

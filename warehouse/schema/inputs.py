@@ -10,7 +10,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from forecasting.terms import BiogeographicGroup, ResultType, StockStatus, TargetKind
+from forecasting.terms import BiogeographicGroup, Criticality, PolicyKind, ResultType, StockStatus, TargetKind
 from warehouse.schema.base import Base, ExactDecimal, column
 from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf, Refers
 
@@ -170,6 +170,9 @@ class Product(Base):
     )
     launched_on: Mapped[dt.date | None] = column(sa.Date, "First day it can be dispensed.")
     withdrawn_on: Mapped[dt.date | None] = column(sa.Date, "First day it can no longer be dispensed.")
+    criticality: Mapped[str | None] = column(
+        sa.String, "What patients lose without it; blank = standard. Limits trim the last first.", OneOf.of(Criticality)
+    )
 
 
 class Dispensing(Base):
@@ -232,7 +235,7 @@ class Receipt(Base):
 
 
 class Policy(Base):
-    """Stocking policy of a site, a product or a drug; the most specific row wins."""
+    """Stocking policy of a site, product, drug or segment; each setting is that of the most specific row stating it."""
 
     __tablename__ = "policies"
 
@@ -243,6 +246,19 @@ class Policy(Base):
         sa.String, "Product, '*' = any.", Refers("products", "product_id", (ANY,)), primary_key=True, default=ANY
     )
     drug: Mapped[str] = column(sa.String, "Drug, '*' = any.", primary_key=True, default=ANY)
+    abc: Mapped[str] = column(
+        sa.String,
+        "Segment by value of use at the site, '*' = any.",
+        OneOf(("A", "B", "C", ANY)),
+        primary_key=True,
+        default=ANY,
+    )
+    xyz: Mapped[str] = column(
+        sa.String, "Segment by variation of use, '*' = any.", OneOf(("X", "Y", "Z", ANY)), primary_key=True, default=ANY
+    )
+    criticality: Mapped[str] = column(
+        sa.String, "Criticality of the product, '*' = any.", OneOf((*Criticality, ANY)), primary_key=True, default=ANY
+    )
     target_kind: Mapped[str] = column(
         sa.String, "fill_rate (share of demand met) or cycle_service (no stock-out in a cycle).", OneOf.of(TargetKind)
     )
@@ -250,12 +266,32 @@ class Policy(Base):
     review_period_days: Mapped[float | None] = column(sa.Float, "Days between order reviews.", MoreThan(0), unit="days")
     max_on_hand_days: Mapped[float | None] = column(sa.Float, "Most days of demand to hold.", MoreThan(0), unit="days")
     par_level: Mapped[float | None] = column(
-        sa.Float, "Level the site fills an item up to today; only the replay reads it.", AtLeast(0), unit="dose units"
+        sa.Float, "The site's own order-up-to level: kind par orders by it.", AtLeast(0), unit="dose units"
     )
     budget_per_period: Mapped[Decimal | None] = column(
-        ExactDecimal, "Most to spend in a period.", AtLeast(0), unit="currency"
+        ExactDecimal, "Most that a site may spend in a period on what the row names.", AtLeast(0), unit="currency"
     )
-    storage_units: Mapped[float | None] = column(sa.Float, "Room for so many packs.", AtLeast(0), unit="packs")
+    storage_units: Mapped[float | None] = column(
+        sa.Float, "Room that a site has for packs of what the row names.", AtLeast(0), unit="packs"
+    )
+    policy_kind: Mapped[str | None] = column(
+        sa.String,
+        "order_up_to (to the target's level at each review), reorder_point (least cost with an order cost), newsvendor "
+        "(what expires, by quantity) or par (the site's own level); blank = order_up_to.",
+        OneOf.of(PolicyKind),
+    )
+    fixed_order_cost: Mapped[Decimal | None] = column(
+        ExactDecimal, "Cost of placing and receiving a line, for kind reorder_point.", AtLeast(0), unit="currency"
+    )
+    holding_rate_per_year: Mapped[float | None] = column(
+        sa.Float, "Cost of holding stock for a year over its value; blank = 0.2.", AtLeast(0), unit="share per year"
+    )
+    shortage_cost: Mapped[Decimal | None] = column(
+        ExactDecimal,
+        "Cost of a missing dose unit, for kind newsvendor; blank = what the target implies.",
+        AtLeast(0),
+        unit="currency per dose unit",
+    )
 
 
 class Alternative(Base):

@@ -369,6 +369,10 @@ class Recommendation(Base):
         sa.Date, "Day the shelf is expected to be empty without it; blank = not within the forecast."
     )
     reason: Mapped[str] = column(sa.String, "Primary reason.", OneOf.of(Reason))
+    other_reasons: Mapped[str | None] = column(sa.String, "Further reasons, separated by ';'.")
+    settings_from: Mapped[str | None] = column(
+        sa.String, "Where its settings came from: 'target: policy of drug; ...'."
+    )
     stockout_probability_before: Mapped[float] = column(
         sa.Float, "Without the order, from its arrival to the next one's.", AtLeast(0), AtMost(1), unit="probability"
     )
@@ -385,16 +389,3 @@ class Recommendation(Base):
     status: Mapped[str] = column(sa.String, "Where it stands.", OneOf.of(RecommendationStatus), index=True)
     version: Mapped[int] = column(sa.Integer, "Counts changes; a decision names the version it saw.", MoreThan(0))
     updated_at: Mapped[dt.datetime] = column(sa.DateTime, "Last change (UTC).")
-
-
-class Explanation(Base):
-    """The stored calculation of a recommendation; the quantity is recomputed from it alone."""
-
-    __tablename__ = "explanations"
-
-    recommendation_id: Mapped[str] = column(
-        sa.String, "Recommendation.", refers="recommendations.recommendation_id", primary_key=True
-    )
-    run_id: Mapped[str] = column(sa.String, "Run that made it.")
-    document: Mapped[str] = column(sa.Text, "The calculation as JSON.", NotBlank())
-    paragraph: Mapped[str] = column(sa.Text, "The same in plain language.", NotBlank())

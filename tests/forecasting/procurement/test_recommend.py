@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation import recompute
 from forecasting.procurement.interval import DemandDraws
+from forecasting.procurement.limits import Limit, LimitKind
 from forecasting.procurement.lines import LINE_COLUMNS
 from forecasting.procurement.recommend import BLOCK, recommend
 
@@ -69,8 +70,16 @@ def networks(draw, network, orders):
         max_on_hand_days=choose([None, 10, 60]),
         order_weekdays=choose(["", "Thu", "Tue;Fri"]),
         shelf_life_days=choose([None, 30, 700]),
+        policy_kind=choose([None, "reorder_point", "newsvendor", "par"]),
+        par_level=choose([None, 0, 90, 500]),
+        fixed_order_cost=choose([None, Decimal("2.50")]),
+        shortage_cost=choose([None, Decimal("3")]),
+        criticality=choose([None, "critical", "important"]),
+        allocation_share=choose([None, None, 0.5, 0.0]),
+        usual_daily_dose=choose([None, 75.0, 300.0]),
     )
-    case["lead_times"] = case["lead_times"].assign(mean_days=4.0, sd_days=draw(st.sampled_from([0.0, 2.0])))
+    keys = pd.MultiIndex.from_frame(case["items"][["facility_id", "product_id"]])
+    case["standing"] = pd.Series(choose([0, 0, 3, 15]), index=keys)
     lots = [
         case["lots"].assign(quantity=choose([0, 5, 100, 800]), expiry_date=choose([None, day(-1), day(4), day(12)]))
     ]
@@ -89,13 +98,27 @@ def networks(draw, network, orders):
     return case
 
 
+def shared(draw, case):
+    """The case with a budget, room and a minimum order value over all its items."""
+    least = draw(st.sampled_from([None, Decimal(60), Decimal(4000)]))
+    amounts = {
+        LimitKind.BUDGET: draw(st.sampled_from([0.0, 9.0, 40.0, 1e6])),
+        LimitKind.STORAGE: draw(st.sampled_from([0.0, 5.0, 30.0, 1e6])),
+    }
+    everything = np.arange(len(case["items"]))
+    return case | {
+        "items": case["items"].assign(minimum_order_value=least),
+        "limits": [Limit(kind, "north", amount, everything) for kind, amount in amounts.items()],
+    }
+
+
 few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @few
 @given(st.data())
 def test_every_line_recomputes_and_respects_minimum_multiple_and_exact_quantity(network, orders, data):
-    case = data.draw(networks(network, orders))
+    case = shared(data.draw, data.draw(networks(network, orders)))
     found = recommend(**case)
     items = case["items"].set_index("product_id")
     for line, document in zip(found.lines.to_dict("records"), found.explanations, strict=True):

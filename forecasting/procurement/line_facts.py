@@ -1,0 +1,78 @@
+"""Facts of a line beyond its demand and stock: what its policy rests on, and what orders beside it did to it."""
+
+from typing import Any
+
+import numpy as np
+
+from forecasting.procurement.case import Case, Ordered
+from forecasting.procurement.interval import CumulativeDemand
+from forecasting.procurement.packs import as_decimal
+from forecasting.procurement.plan import within_life
+from forecasting.procurement.settings import take
+from forecasting.procurement.story_packs import LimitFacts, PolicyFacts, SharedFacts
+from forecasting.procurement.together import Together
+from forecasting.terms import PolicyKind
+
+
+def policy_facts(case: Case, ordered: Ordered) -> list[PolicyFacts]:
+    """What each ordered item's kind of policy rests on; samples are kept only where the kind reads them."""
+    situation, plan = case.situation.take(ordered.rows), ordered.plan
+    stocking = situation.stocking
+    life = within_life(CumulativeDemand(case.demand.final[ordered.rows], case.edges), situation)
+    found = []
+    for place in range(len(ordered.rows)):
+        kind, of_review = str(stocking.kind[place]), []
+        if kind == PolicyKind.REORDER_POINT.value:
+            of_review = np.sort(plan.until_next_arrival[place] - plan.until_arrival[place]).tolist()
+        found.append(
+            PolicyFacts(
+                kind=kind,
+                **{name: int(getattr(stocking, name)[place]) for name in _STOCKING},
+                economic=bool(stocking.economic[place]),
+                reorder_point=int(plan.reorder_point[place]),
+                order_to=int(plan.order_to[place]),
+                of_review=of_review,
+                within_life=np.sort(life[place]).tolist() if kind == PolicyKind.NEWSVENDOR.value else [],
+                band=int(plan.band[place]),
+                standing=int(situation.standing[place]),
+                fresh=int(plan.packs_fresh[place]),
+                needed=int(plan.packs_needed[place]),
+            )
+        )
+    return found
+
+
+_STOCKING = ("par_level", "order_cost", "short", "wasted", "held")
+
+
+def shared_facts(case: Case, shared: Together, line: int, item: dict[str, Any]) -> SharedFacts:
+    """What shared limits and a minimum order value did to one line."""
+    trimmed = shared.trimmed
+    limits = []
+    if trimmed.packs[line] != shared.before[line]:
+        limits = [
+            LimitFacts(
+                kind=limit.kind.value,
+                name=limit.name,
+                amount=as_decimal(limit.amount),
+                used=as_decimal(round(limit.used, 6)),
+                shadow_price=int(trimmed.shadow_price[shared.rank[line], number]),
+                use=as_decimal(float(shared.use[number, line])),
+            )
+            for number, limit in enumerate(shared.limits)
+            if shared.use[number, line] > 0
+        ]
+    stocking = take(case.situation.stocking, shared.rows[line : line + 1])
+    return SharedFacts(
+        before=int(shared.before[line]),
+        worth=int(trimmed.worth[line]),
+        trimmed=int(trimmed.packs[line]),
+        price=int(trimmed.price[line]),
+        days_per_unit=int(stocking.days_per_unit[0]),
+        days_source="strength over usual daily dose" if item["usual_daily_dose"] else "default: a dose unit a day",
+        criticality=str(item["criticality"]),
+        limits=limits,
+        added=int(shared.added[line]),
+        minimum_value=shared.minimum_value[line],
+        supplier=item["supplier_id"],
+    )

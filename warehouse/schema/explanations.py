@@ -1,0 +1,21 @@
+"""Why a line was recommended: the stored calculation beside the recommendation."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+
+from warehouse.schema.base import Base, column
+from warehouse.schema.rules import NotBlank
+
+
+class Explanation(Base):
+    """The stored calculation of a recommendation; the quantity is recomputed from it alone."""
+
+    __tablename__ = "explanations"
+    __table_args__ = {"info": {"layer": "results"}}
+
+    recommendation_id: Mapped[str] = column(
+        sa.String, "Recommendation.", refers="recommendations.recommendation_id", primary_key=True
+    )
+    run_id: Mapped[str] = column(sa.String, "Run that made it.")
+    document: Mapped[str] = column(sa.Text, "The calculation as JSON.", NotBlank())
+    paragraph: Mapped[str] = column(sa.Text, "The same in plain language.", NotBlank())
