@@ -140,6 +140,10 @@ class ExplainedRecommendationOut(RecommendationOut):
     units: dict[str, str]
     explanation: dict[str, Any] | None = Field(description="The stored calculation, version 1.")
     paragraph: str | None = Field(description="The calculation in plain language.")
+    problems: list[str] = Field(
+        description="What the run could not do with the drug's guidance or genetics at the site, with the reason.",
+        examples=[["codeine: the prevalence of CYP2D6 is unknown at north; planned without genetics"]],
+    )
 
 
 class PageOut(BaseModel):

@@ -236,6 +236,17 @@ def latest_problems(connection: sa.Connection, scope: Scope) -> Rows:
     return connection.execute(query.order_by(Problem.stage, Problem.asset, Problem.number)).mappings().all()
 
 
+def drug_problems(connection: sa.Connection, as_of: dt.date, facility_id: str, drug: str) -> list[str]:
+    """What a run could not do with the guidance or genetics of a drug at a site, or of every drug, in sentences."""
+    query = sa.select(Problem.message).where(
+        Problem.as_of == as_of,
+        Problem.subject.in_((drug, "*")),
+        sa.or_(Problem.facility_id.is_(None), Problem.facility_id == facility_id),
+    )
+    found = connection.scalars(query.order_by(Problem.stage, Problem.asset, Problem.number)).all()
+    return list(dict.fromkeys(found))
+
+
 def last_loads(connection: sa.Connection, limit: int) -> Rows:
     """The last loads, newest first."""
     return connection.execute(sa.select(Load.__table__).order_by(Load.load_id.desc()).limit(limit)).mappings().all()

@@ -101,6 +101,7 @@ def _page(
         charts=_charts(db, line, now.date(), run["period"] if run else None),
         forecast=queries.forecast(db, *place),
         shifts=queries.genetic_shifts(db, *place),
+        drug_problems=queries.drug_problems(db, line["as_of"], line["facility_id"], line["drug"]),
         decisions=queries.decisions_of(db, recommendation_id),
         first_approval=first_approval(db, line) if line["status"] == "proposed" else None,
         decision_reasons=[reason.value for reason in DecisionReason],

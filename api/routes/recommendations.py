@@ -21,7 +21,7 @@ from api.paging import Key, page_of
 from api.routes.documented import refusals
 from api.routes.units import RECOMMENDATION_UNITS
 from forecasting.terms import RecommendationStatus
-from warehouse.queries import explanation, recommendation_line, recommendation_lines
+from warehouse.queries import drug_problems, explanation, recommendation_line, recommendation_lines
 from warehouse.schema.results import Recommendation
 
 router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
@@ -71,8 +71,10 @@ def read_recommendation(recommendation_id: Text, caller: Reader, db: Db) -> Expl
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
     told = explanation(db, recommendation_id) or {"document": None, "paragraph": None}
+    problems = drug_problems(db, line["as_of"], line["facility_id"], line["drug"])
     return ExplainedRecommendationOut.model_validate(
         {**line, "units": RECOMMENDATION_UNITS, "explanation": told["document"], "paragraph": told["paragraph"]}
+        | {"problems": problems}
     )
 
 

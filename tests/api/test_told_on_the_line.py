@@ -1,0 +1,48 @@
+"""What a line says of its genetics beside the numbers: thin evidence, and why a drug is planned without."""
+
+import pytest
+import sqlalchemy as sa
+
+from tests.api.conftest import AS_OF
+from warehouse.engine import writing
+from warehouse.queries import table
+
+THIN = "CYP2C19: published frequencies stand in for counts of the site's own; worth about 20 people."
+BLOCKED = "clopidogrel: guidance g does not cover what p recommends (1 unmapped); planned without genetics"
+ELSEWHERE = "clopidogrel: the prevalence of CYP2C19 is unknown at south; planned without genetics"
+
+
+@pytest.fixture
+def told(database):
+    lines, problems = table("recommendations"), table("problems")
+    row = {"as_of": AS_OF, "stage": "regimens", "asset": "regimen_moves", "subject": "clopidogrel"}
+    with writing(database) as connection:
+        thin = lines.update().where(lines.c.recommendation_id == "rec-01")
+        connection.execute(thin.values(thin_evidence=THIN))
+        for number, (site, text) in enumerate((("north", BLOCKED), ("south", ELSEWHERE))):
+            about = {"number": number, "facility_id": site, "rule": "guidance_unmapped", "message": text}
+            connection.execute(sa.insert(problems), row | about)
+    return database
+
+
+def test_thin_evidence_stands_on_the_worklist_the_lines_page_and_in_the_api(told, signed_in, client, key):
+    headers = key("recommendations:read")
+    items = client.get("/v1/recommendations?status=proposed", headers=headers).json()["items"]
+    assert {one["recommendation_id"]: one["thin_evidence"] for one in items if one["thin_evidence"]} == {"rec-01": THIN}
+    browser = signed_in("ben")
+    shown = THIN.replace("'", "&#39;")
+    worklist = browser.get("/").text
+    assert worklist.count("thin genotype evidence") == 1
+    assert shown in worklist
+    assert shown in browser.get("/recommendations/rec-01").text
+    assert "thin genotype evidence" not in browser.get("/recommendations/rec-02").text
+
+
+def test_why_a_drug_is_planned_without_genetics_stands_on_its_lines_at_that_site(told, signed_in, client, key):
+    headers, browser = key("recommendations:read"), signed_in("ben")
+    for name, problems in (("rec-02", [BLOCKED]), ("rec-05", [ELSEWHERE]), ("rec-01", [])):
+        answer = client.get(f"/v1/recommendations/{name}", headers=headers).json()
+        assert answer["problems"] == problems
+        html = browser.get(f"/recommendations/{name}").text
+        assert [text for text in (BLOCKED, ELSEWHERE) if text in html] == problems
+    assert BLOCKED in browser.get("/problems").text
