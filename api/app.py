@@ -12,7 +12,7 @@ from api.context import Clock, utc_now
 from api.limits import RateLimit
 from api.middleware import Guard
 from api.observing import Metrics, Observed
-from api.pages import detail, problems, sign_in, worklist
+from api.pages import bulk, detail, problems, sign_in, worklist
 from api.pages import orders as order_pages
 from api.pages import releases as release_pages
 from api.routes import (
@@ -83,7 +83,7 @@ def create_app(
         health,
     ):
         app.include_router(module.router)
-    for module in (sign_in, worklist, detail, order_pages, release_pages, problems):
+    for module in (sign_in, worklist, detail, bulk, order_pages, release_pages, problems):
         app.include_router(module.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)

@@ -33,7 +33,7 @@ def first_approval(connection: sa.Connection, line: Any) -> sa.RowMapping | None
             Decision.recommendation_id == line["recommendation_id"],
             Decision.version_seen == line["version"] - 1,
             Decision.status_after == RecommendationStatus.PROPOSED.value,
-            Decision.kind != DecisionKind.REJECT.value,
+            Decision.kind.in_([DecisionKind.APPROVE.value, DecisionKind.MODIFY.value]),
         )
         .order_by(Decision.decision_id.desc())
         .limit(1)

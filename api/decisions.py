@@ -1,8 +1,8 @@
 """What may become of a recommendation, and the one function that decides one.
 
-A line is decided once, by a signed-in person, on the version that person saw. The decision and the line change in the
-same transaction, and the decision is never changed or deleted. Where one approval is not enough (`api.approvals`), the
-first leaves the line proposed.
+A line is decided by a signed-in person, on the version that person saw. The decision and the line change in the same
+transaction, and the decision is never changed or deleted: taking it back, until the line is ordered, is another one.
+Where one approval is not enough (`api.approvals`), the first leaves the line proposed.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ from api.webhooks.outbox import enqueue
 from forecasting.terms import DecisionKind, RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event
-from warehouse.queries import recommendation_line
+from warehouse.queries import decisions_of, recommendation_line
 from warehouse.schema.ledger import Decision
 from warehouse.schema.results import Recommendation
 
@@ -27,22 +27,27 @@ _S = RecommendationStatus
 
 TRANSITIONS: dict[RecommendationStatus, frozenset[RecommendationStatus]] = {
     _S.PROPOSED: frozenset({_S.APPROVED, _S.MODIFIED, _S.REJECTED, _S.SUPERSEDED}),
-    _S.APPROVED: frozenset({_S.EXPORTED}),
-    _S.MODIFIED: frozenset({_S.EXPORTED}),
-    _S.REJECTED: frozenset(),
+    _S.APPROVED: frozenset({_S.EXPORTED, _S.PROPOSED}),
+    _S.MODIFIED: frozenset({_S.EXPORTED, _S.PROPOSED}),
+    _S.REJECTED: frozenset({_S.PROPOSED}),
     _S.SUPERSEDED: frozenset({_S.PROPOSED}),
     _S.EXPORTED: frozenset({_S.ACKNOWLEDGED}),
     _S.ACKNOWLEDGED: frozenset({_S.RECEIVED}),
     _S.RECEIVED: frozenset(),
 }
-"""From each status, where a line may go. Only a run supersedes, or proposes the same line anew; a hand-off exports
-(`api.orders.hand_off`), a supplier's answer acknowledges, a receipt receives (`warehouse.receiving`)."""
+"""From each status, where a line may go. Back to proposed leads an undo; only a run supersedes, or proposes the same
+line anew; a hand-off exports (`api.orders.hand_off`), a supplier's answer acknowledges, a receipt receives
+(`warehouse.receiving`)."""
 
 STATUS_AFTER: dict[DecisionKind, RecommendationStatus] = {
     DecisionKind.APPROVE: _S.APPROVED,
     DecisionKind.MODIFY: _S.MODIFIED,
     DecisionKind.REJECT: _S.REJECTED,
+    DecisionKind.UNDO: _S.PROPOSED,
 }
+
+UNDONE = (_S.APPROVED, _S.MODIFIED, _S.REJECTED)
+"""What can be taken back: a line that was ordered cannot."""
 
 
 ACTION_AFTER = {
@@ -51,7 +56,9 @@ ACTION_AFTER = {
     _S.REJECTED.value: "recommendation.reject",
     _S.PROPOSED.value: "recommendation.first_approval",
 }
-"""How the audit trail calls a decision, by where it led."""
+"""How the audit trail calls a decision, by where it led; an undo has its own word."""
+
+UNDO_ACTION = "recommendation.undo"
 
 
 def decide(
@@ -73,11 +80,13 @@ def decide(
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
     after = STATUS_AFTER[decision.kind]
-    _check_pending(line, after, decision.version)
-    packs = _checked_packs(line, decision)
+    _check_pending(line, after, decision)
+    packs = _checked_packs(connection, line, decision)
     _check_reason(decision)
     first = first_approval(connection, line)
-    if first is not None and decision.kind is DecisionKind.APPROVE:
+    if decision.kind is DecisionKind.UNDO:
+        pass
+    elif first is not None and decision.kind is DecisionKind.APPROVE:
         check_second(person, first)
         after, packs = STATUS_AFTER[DecisionKind(first["kind"])], first["packs_after"]
     elif decision.kind is not DecisionKind.REJECT and needs_second(connection, person, line, packs, limits, now):
@@ -109,23 +118,30 @@ def _event(line: sa.RowMapping, row: dict[str, Any]) -> Event:
     after: dict[str, Any] = {"status": row["status_after"], "packs": kept, "version": line["version"] + 1}
     after |= {name: row[name] for name in ("reason_code", "note") if row[name] is not None}
     subject = f"recommendation:{line['recommendation_id']}"
-    return Event(ACTION_AFTER[row["status_after"]], subject, line["facility_id"], before, after)
+    action = UNDO_ACTION if row["kind"] == DecisionKind.UNDO.value else ACTION_AFTER[row["status_after"]]
+    return Event(action, subject, line["facility_id"], before, after)
 
 
-def _check_pending(line: sa.RowMapping, after: RecommendationStatus, version: int) -> None:
+def _check_pending(line: sa.RowMapping, after: RecommendationStatus, decision: DecisionIn) -> None:
+    version, status = decision.version, RecommendationStatus(line["status"])
     current = {name: line[name] for name in ("status", "version", "packs")}
     current["updated_at"] = f"{line['updated_at'].isoformat()}Z"
-    if after not in TRANSITIONS[RecommendationStatus(line["status"])]:
+    if decision.kind is DecisionKind.UNDO and status not in UNDONE:
+        raise NotPending(f"the line is {line['status']}: there is no decision to take back", current=current)
+    if after not in TRANSITIONS[status]:
         raise NotPending(f"the line is {line['status']}: it can no longer be decided", current=current)
     if line["version"] != version:
         raise NotPending(f"the line is at version {line['version']}, the decision saw {version}", current=current)
 
 
-def _checked_packs(line: sa.RowMapping, decision: DecisionIn) -> int:
+def _checked_packs(connection: sa.Connection, line: sa.RowMapping, decision: DecisionIn) -> int:
     """Packs after the decision."""
     if decision.kind is not DecisionKind.MODIFY:
         if decision.packs is not None:
             raise InvalidRequest.field("packs", f"does not go with {decision.kind}; use modify to change packs")
+        if decision.kind is DecisionKind.UNDO:
+            # a decision knows what was proposed before it; what decided a line is always the last one
+            return int(decisions_of(connection, line["recommendation_id"])[-1]["packs_before"])
         return line["packs"] if decision.kind is DecisionKind.APPROVE else 0
     if decision.packs is None:
         raise InvalidRequest.field("packs", "is required to modify")
@@ -154,9 +170,9 @@ def broken_pack_rule(line: Any, packs: int) -> str | None:
 
 
 def _check_reason(decision: DecisionIn) -> None:
-    if decision.kind is DecisionKind.APPROVE:
+    if decision.kind in (DecisionKind.APPROVE, DecisionKind.UNDO):
         if decision.reason_code is not None:
-            raise InvalidRequest.field("reason_code", "does not go with approve")
+            raise InvalidRequest.field("reason_code", f"does not go with {decision.kind}")
     elif decision.reason_code is None:
         raise InvalidRequest.field("reason_code", f"is required to {decision.kind}")
 
@@ -169,7 +185,7 @@ def _change_line(
     now: dt.datetime,
 ) -> None:
     values: dict[str, Any] = {"status": after.value, "version": line["version"] + 1, "updated_at": now}
-    if after is _S.MODIFIED:
+    if packs != line["packs"] and after is not _S.REJECTED and (after is _S.MODIFIED or line["status"] in UNDONE):
         price = line["pack_price"]
         values |= {
             "packs": packs,

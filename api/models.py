@@ -262,11 +262,12 @@ class DecisionIn(Strict):
             "examples": [
                 {"kind": "approve", "version": 1},
                 {"kind": "modify", "packs": 10, "reason_code": "storage", "note": "shelf is full", "version": 1},
+                {"kind": "undo", "version": 2},
             ]
         },
     )
 
-    kind: DecisionKind
+    kind: DecisionKind = Field(description="undo takes back a decision until the line is ordered.")
     version: Whole = Field(ge=1, le=2**31 - 1)
     packs: Whole | None = Field(None, ge=0, le=MOST_PACKS, description="For modify: packs to order instead.")
     reason_code: DecisionReason | None = Field(None, description="Required for modify and reject.")

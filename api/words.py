@@ -78,7 +78,7 @@ CONTENT_KINDS = {
     "usual_daily_dose": "Usual daily doses",
     "group_effective_size": "Weights of published frequencies",
 }
-DECISIONS = {"approve": "Approved", "modify": "Changed", "reject": "Rejected"}
+DECISIONS = {"approve": "Approved", "modify": "Changed", "reject": "Rejected", "undo": "Taken back"}
 ACTIONS = {
     "standard": "Usual dosing",
     "dose_factor": "Change the dose",

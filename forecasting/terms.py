@@ -194,6 +194,7 @@ class DecisionKind(StrEnum):
     APPROVE = "approve"
     MODIFY = "modify"
     REJECT = "reject"
+    UNDO = "undo"
 
 
 class AcknowledgementStatus(StrEnum):

@@ -107,6 +107,22 @@ def decisions_of(connection: sa.Connection, recommendation_id: str) -> Rows:
     return connection.execute(query).mappings().all()
 
 
+def decisions_by(connection: sa.Connection, user_id: int, since: dt.datetime, scope: Scope) -> Rows:
+    """What a person has decided since, newest first, with the line as it stands now (`line_status`, `line_version`)."""
+    names = (Facility.name.label("facility_name"), Product.drug, Product.dose_form)
+    strength = (Product.strength_value, Product.strength_unit, Product.pack_size)
+    line = (Recommendation.status.label("line_status"), Recommendation.version.label("line_version"))
+    query = (
+        sa.select(Decision.__table__, *line, *names, *strength)
+        .join(Recommendation, Recommendation.recommendation_id == Decision.recommendation_id)
+        .join(Facility, Facility.facility_id == Recommendation.facility_id)
+        .join(Product, Product.product_id == Recommendation.product_id)
+        .where(Decision.user_id == user_id, Decision.decided_at >= since, within(Recommendation.facility_id, scope))
+        .order_by(Decision.decision_id.desc())
+    )
+    return connection.execute(query).mappings().all()
+
+
 def latest_as_of(connection: sa.Connection, results: sa.Table, scope: Scope) -> dt.date | None:
     """Newest origin day of a result table within scope; None when it has no row."""
     query = sa.select(sa.func.max(results.c.as_of)).where(within(results.c.facility_id, scope))

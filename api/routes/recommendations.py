@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query, Request
 
+from api.approvals import first_approval
 from api.auth import Decider, Principal, check_csrf, reader
 from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.decisions import decide
@@ -20,7 +21,6 @@ from api.models import (
 from api.paging import Key, page_of
 from api.routes.documented import refusals
 from api.routes.units import RECOMMENDATION_UNITS
-from forecasting.terms import RecommendationStatus
 from warehouse.queries import drug_problems, explanation, recommendation_line, recommendation_lines
 from warehouse.schema.results import Recommendation
 
@@ -94,10 +94,11 @@ def decide_recommendation(
 ) -> DecisionOut:
     """Approve, modify or reject a proposed line: a signed-in person only, never a key, once, on the version seen.
 
-    Above the site's limits the first approval leaves the line proposed; a second person's `approve` completes it.
+    `undo` takes a decision back until the line is ordered. Above the site's limits the first approval leaves the line
+    proposed; a second person's `approve` completes it.
     """
     check_csrf(person, x_csrf_token)
     number = decide(db, person, recommendation_id, decision, now, request.app.state.server.approvals)
     line = recommendation_line(db, person.sites, recommendation_id)
-    waits = line is not None and line["status"] == RecommendationStatus.PROPOSED.value
+    waits = line is not None and first_approval(db, line) is not None
     return DecisionOut.model_validate({"decision_id": number, "recommendation": line, "awaits_second_approval": waits})

@@ -13,9 +13,10 @@ from warehouse.schema.ledger import Webhook, WebhookDelivery
 EVENT_TYPES = {
     "recommendation.approve": "recommendation.approved",
     "recommendation.modify": "recommendation.modified",
+    "recommendation.undo": "recommendation.modified",
     "recommendation.export": "recommendation.exported",
 }
-"""Audited action -> event that is told."""
+"""Audited action -> event that is told. What is taken back is told as a change: its status is proposed again."""
 
 
 def enqueue(connection: sa.Connection, now: dt.datetime, events: Sequence[Event]) -> None:

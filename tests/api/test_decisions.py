@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
-from api.decisions import STATUS_AFTER, TRANSITIONS, broken_pack_rule
+from api.decisions import STATUS_AFTER, TRANSITIONS, UNDONE, broken_pack_rule
 from forecasting.terms import DecisionKind, RecommendationStatus
 from warehouse.engine import writing
 from warehouse.queries import table
@@ -89,7 +89,7 @@ def test_rejecting_keeps_the_proposal_on_the_line(signed_in, database):
         (2, {"kind": "approve", "note": "x\x00"}, "note", "NUL"),
         (2, {"kind": "approve", "note": "x" * 1001}, "note", "1000"),
         (2, {"kind": "approve", "surprise": 1}, "surprise", "unknown"),
-        (2, {"kind": "undo"}, "kind", "should be"),
+        (2, {"kind": "forget"}, "kind", "should be"),
     ],
 )
 def test_a_decision_that_breaks_a_rule_names_it_and_changes_nothing(signed_in, database, number, body, field, rule):
@@ -197,15 +197,17 @@ def test_every_status_has_its_transitions_and_every_road_ends():
 
     def roads(status, seen=()):
         assert status not in seen, "a line must never come back to a status"
-        return [roads(after, (*seen, status)) for after in TRANSITIONS[status] if (status, after) != anew]
+        return [roads(after, (*seen, status)) for after in TRANSITIONS[status] if (status, after) not in anew]
 
-    anew = (RecommendationStatus.SUPERSEDED, RecommendationStatus.PROPOSED)  # the same line, by a later run
+    # the same line, by a later run; or what was decided is taken back
+    anew = [(status, RecommendationStatus.PROPOSED) for status in (RecommendationStatus.SUPERSEDED, *UNDONE)]
     roads(RecommendationStatus.PROPOSED)
 
 
 @pytest.mark.parametrize("status", [one for one in RecommendationStatus if one != "proposed"])
 def test_only_a_proposed_line_can_be_decided(status, signed_in, database):
-    assert not set(STATUS_AFTER.values()) & TRANSITIONS[status]
+    deciding = {after for kind, after in STATUS_AFTER.items() if kind is not DecisionKind.UNDO}
+    assert not deciding & TRANSITIONS[status]
     with writing(database) as connection:
         lines = table("recommendations")
         connection.execute(lines.update().where(lines.c.recommendation_id == "rec-02").values(status=status.value))

@@ -96,6 +96,30 @@ def test_a_buyer_signs_in_reads_why_and_changes_a_quantity(chromium, url, width,
     assert said == []
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
+def test_a_buyer_approves_ticked_lines_and_takes_one_back(chromium, url, width, scheme):
+    page, said = _open(chromium, url, width, scheme)
+    page.goto(url)
+    boxes = page.get_by_role("checkbox")
+    proposed = boxes.count()
+    for number in range(3):
+        boxes.nth(number).focus()
+        page.keyboard.press("Space")
+    _keep(page, f"worklist-ticked-{width}-{scheme}")
+    page.get_by_role("button", name="Approve ticked").focus()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert "3 decisions today" in page.get_by_role("status").inner_text()
+    _keep(page, f"done-{width}-{scheme}")
+    _follow(page, page.get_by_role("button", name="Take back the decision on").first)
+    told = page.locator("main").inner_text()
+    assert "Taken back" in told
+    assert page.get_by_role("button", name="Take back the decision on").count() == 2
+    _follow(page, page.get_by_role("link", name="Worklist").last)
+    assert boxes.count() == proposed - 2
+    assert said == []
+
+
 def test_no_page_is_wider_than_a_phone(chromium, url):
     page, _ = _open(chromium, url, 390, "light")
     context = chromium.new_context(viewport={"width": 390, "height": 900})
@@ -103,7 +127,16 @@ def test_no_page_is_wider_than_a_phone(chromium, url):
     measured = context.new_page()
     page.goto(f"{url}/orders")
     page.get_by_role("button", name="Order what is approved").click()
-    paths = ("/", "/recommendations/rec-01", "/problems", "/sign-in", "/?q=nothing", "/orders", "/orders/PGX00000001")
+    paths = (
+        "/",
+        "/done",
+        "/recommendations/rec-01",
+        "/problems",
+        "/sign-in",
+        "/?q=nothing",
+        "/orders",
+        "/orders/PGX00000001",
+    )
     for path in paths:
         measured.goto(url + path)
         assert measured.evaluate("document.documentElement.scrollWidth") <= 390, path
