@@ -12,7 +12,7 @@ COLOURS = {
     "plan_without_genetics": "#41ab5d",
     "plan": "#08519c",
 }
-HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 330, 76, 20, 50, 44
+HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 330, 76, 34, 50, 44
 LEAST_FILL = 0.80
 """Tries that serve less are not drawn."""
 

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets import hindsight
 from assets.demand import known_panel
 from assets.execute import run_replay
+from assets.genetics import with_exposure
 from assets.hindsight import Tables, forecasts_then
 from assets.replay_picture import replay_drawings
 from warehouse.schema import Base
@@ -77,3 +79,31 @@ def test_what_becomes_known_later_changes_no_forecast_of_before(planned):
             (before.blind[cut], before.informed[cut]), (with_later.blind[cut], with_later.informed[cut]), strict=True
         ):
             assert (np.array_equal(made.mean, again.mean) and np.array_equal(made.quantiles, again.quantiles)) is same
+
+
+def test_a_later_look_at_exposure_gives_what_putting_all_together_anew_would_give(planned):
+    warehouse = planned.warehouse
+    run = warehouse.latest_run()
+    tables, panel = tables_of(warehouse, run)
+    first, later = (hindsight._run_then(run, panel, cut, HORIZON) for cut in (60, 64))
+    known = hindsight._knowledge_then(warehouse, first, tables)
+    warehouse.engine.dispose()
+    kept = hindsight._genetics(known, first, panel.until(60), tables)
+    past = panel.until(64)
+    looked = with_exposure(kept, hindsight._exposure(later, past, tables), hindsight._starts(past), HORIZON)
+    anew = hindsight._genetics(known, later, past, tables)
+    exposures = ("exposure_history", "exposure_at_origin", "exposure_planned")
+    compared = 0
+    for site, therapies in anew.by_site.items():
+        ours = {one.therapy: one for one in looked.by_site[site]}
+        for therapy in therapies:
+            rows = {label: number for number, label in enumerate(zip(therapy.row_ids, therapy.groups, strict=True))}
+            mine = ours[therapy.therapy]
+            for number, label in enumerate(zip(mine.row_ids, mine.groups, strict=True)):
+                if label in rows:  # the mix of strengths moves on, and with it which moves there are
+                    compared += 1
+                    for name in exposures:
+                        np.testing.assert_array_equal(
+                            getattr(mine, name)[..., number], getattr(therapy, name)[..., rows[label]]
+                        )
+    assert compared > 10
