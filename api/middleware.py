@@ -1,8 +1,10 @@
 """What holds for every request: an id, a bound on the body, its media type, security headers, no leaked internals."""
 
+import json
 import logging
 import secrets
 import sqlite3
+from typing import Any
 
 import sqlalchemy as sa
 from starlette.datastructures import Headers, MutableHeaders
@@ -81,7 +83,37 @@ class Guard:
             more = message["type"] == "http.request" and message.get("more_body", False)
             if len(body) > self.max_body_bytes:
                 raise too_large
+        if request.url.path not in X12_PATHS and request.url.path.startswith("/v1/"):
+            _check_json(bytes(body))
         return bytes(body)
+
+
+def _check_json(body: bytes) -> None:
+    """Refuse what parsers read differently, or break on: a name given twice, NaN, nesting without end.
+
+    Text that is no JSON at all is left to the endpoint, which says so.
+    """
+    try:
+        json.loads(body, object_pairs_hook=_each_once, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise InvalidRequest.field("body", "is nested too deeply") from error
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return
+    except ValueError as error:
+        raise InvalidRequest.field("body", str(error)[:200]) from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place]))
+        shown = twice.encode("utf-8", "replace").decode()[:80]
+        raise ValueError(f"names {shown!r} twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _check_media_type(request: Request) -> None:
