@@ -1,6 +1,7 @@
 """Forecasts and the prevalence they rest on."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -71,7 +72,7 @@ def _of_origin(db: sa.Connection, kind: Any, as_of: dt.date | None, caller: Prin
     return sa.select(kind.__table__).where(kind.as_of == origin, within(kind.facility_id, caller.sites))
 
 
-def _published(row: sa.RowMapping) -> dict[str, Any]:
+def _published(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row without what a count could be computed from: no sizes, weights to the nearest tenth, shares rounded."""
     size = row["effective_n"]
     shares = {name: float(f"{row[name]:.3g}") for name in ("mean", "low", "high")}

@@ -3,13 +3,14 @@
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api.approvals import first_approval
 from api.auth import Decider, Principal, check_csrf, reader
 from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.decisions import decide
 from api.errors import NotFound
+from api.middleware import JSON_TYPE
 from api.models import (
     DecisionIn,
     DecisionOut,
@@ -30,20 +31,26 @@ Reader = Annotated[Principal, reader("recommendations:read")]
 
 _BY_ID: Key = ("recommendation_id", Recommendation.recommendation_id, False)
 SORTS: dict[str, list[Key]] = {
-    "urgency": [("urgency", Recommendation.urgency, True), _BY_ID],
+    # both fall, so that the index over them is read backwards
+    "urgency": [("urgency", Recommendation.urgency, True), (*_BY_ID[:2], True)],
     "order_by": [("order_by", Recommendation.order_by, False), _BY_ID],
     "updated_at": [("updated_at", Recommendation.updated_at, False), _BY_ID],
 }
 
 
-@router.get("", dependencies=[Depends(refuse_repeated_parameters)], responses=refusals(401, 403))
-def list_recommendations(
-    filters: Annotated[RecommendationFilters, Query()], caller: Reader, db: Db
-) -> RecommendationPage:
+@router.get(
+    "",
+    dependencies=[Depends(refuse_repeated_parameters)],
+    response_model=RecommendationPage,
+    responses=refusals(401, 403),
+)
+def list_recommendations(filters: Annotated[RecommendationFilters, Query()], caller: Reader, db: Db) -> Response:
     """Lines of the caller's sites. Without `status`: approved and modified only, which is what may be ordered."""
     query = recommendation_lines(caller.sites).where(*conditions(filters))
     rows, cursor = page_of(db, query, SORTS[filters.sort], limit=filters.limit, cursor=filters.cursor)
-    return RecommendationPage(items=rows, next_cursor=cursor, units=RECOMMENDATION_UNITS)  # type: ignore[arg-type]
+    page = RecommendationPage.model_validate({"items": rows, "next_cursor": cursor, "units": RECOMMENDATION_UNITS})
+    # checked and written once: the framework would do both again
+    return Response(page.model_dump_json(), media_type=JSON_TYPE)
 
 
 def conditions(filters: RecommendationFilters) -> list[sa.ColumnElement[bool]]:

@@ -1,7 +1,8 @@
 """Webhooks and their deliveries: for signed-in administrators of every site."""
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -85,8 +86,8 @@ def list_deliveries(filters: Annotated[DeliveryFilters, Query()], person: Admini
 def replay_delivery(delivery_id: DeliveryId, body: ReplayIn, person: Changing, db: Db, now: Now) -> DeliveryOut:
     """Post an event again, also one that was taken, under the same event id."""
     replay(db, person, delivery_id, now)
-    return DeliveryOut.model_validate(_shown(delivery_row(db, delivery_id)))
+    return DeliveryOut.model_validate(_shown(dict(delivery_row(db, delivery_id))))
 
 
-def _shown(row: sa.RowMapping) -> dict[str, object]:
+def _shown(row: Mapping[str, Any]) -> dict[str, object]:
     return {**row, "body": json.loads(row["body"])}

@@ -81,7 +81,7 @@ def test_every_method_works_against_a_server(pgx, secret):
     assert [one.order_id for one in pgx.open_orders(facility_id=["north"])] == ["PO-1"]
     assert [one.order_id for one in pgx.receipts()] == ["PO-0"]
     assert json.loads(pgx.inventory_report("north"))["resourceType"] == "InventoryReport"
-    assert [one.recommendation_id for one in pgx.recommendations()] == ["rec-10", "rec-11"]
+    assert [one.recommendation_id for one in pgx.recommendations()] == ["rec-11", "rec-10"]
     assert pgx.recommendation("rec-10").explanation is not None
     export = pgx.export_orders("monday", account_type="gpo")
     assert pgx.export_orders("monday", account_type="gpo") == export

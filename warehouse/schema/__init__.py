@@ -1,6 +1,27 @@
 """Every table, declared once: inputs (loaders write), reference (releases), results (assets), ledger (people)."""
 
-from warehouse.schema import explanations, inputs, ledger, previews, reference, replay, representation, results
+from warehouse.schema import (
+    explanations,
+    indexes,
+    inputs,
+    ledger,
+    previews,
+    reference,
+    replay,
+    representation,
+    results,
+)
 from warehouse.schema.base import Base
 
-__all__ = ["Base", "explanations", "inputs", "ledger", "previews", "reference", "replay", "representation", "results"]
+__all__ = [
+    "Base",
+    "explanations",
+    "indexes",
+    "inputs",
+    "ledger",
+    "previews",
+    "reference",
+    "replay",
+    "representation",
+    "results",
+]
