@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from warehouse import migrations
 from warehouse.engine import create_engine, writing
@@ -51,3 +52,29 @@ def test_the_database_itself_refuses_a_share_above_one(engine):
     too_much = sa.text("INSERT INTO ancestry VALUES ('A', 'European', 1.5)")
     with engine.connect() as connection, pytest.raises(sa.exc.IntegrityError):
         connection.execute(too_much)
+
+
+RELEASE = """INSERT INTO content_releases (release_id, kind, publisher, version, sha256, rows, column_types, loaded_at)
+VALUES ('guidance:x:1', 'guidance', 'x', '1', 'd', 1, '{}', '2026-01-01 00:00:00')"""
+DOSE = """INSERT INTO usual_daily_doses (release_id, drug, usual_daily_dose_mg, basis, source)
+VALUES ('guidance:x:1', 'd', 5, 'b', 's')"""
+
+
+def test_a_database_with_rows_of_an_older_program_is_brought_up_with_all_of_them(empty_url):
+    engine = create_engine(empty_url)
+    with writing(engine) as connection:
+        command.upgrade(migrations._config(connection), "0020")
+        for statement in (
+            "INSERT INTO facilities (facility_id, name, population) VALUES ('A', 'A', 9000)",
+            RELEASE,
+            DOSE,
+        ):
+            connection.execute(sa.text(statement))
+    migrations.upgrade(engine)
+    migrations.check(engine)
+    with writing(engine) as connection:
+        count = sa.text("SELECT count(*) FROM usual_daily_doses JOIN content_releases USING (release_id)")
+        assert connection.scalar(count) == 1
+        with pytest.raises(sa.exc.IntegrityError):
+            connection.execute(sa.text("DELETE FROM content_releases"))
+    engine.dispose()

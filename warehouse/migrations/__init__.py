@@ -14,7 +14,10 @@ Until the first release the one initial revision is made anew after a change of 
 After the first release a change is a further revision, made against an upgraded PostgreSQL database.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -30,10 +33,36 @@ UPGRADE_LOCK = 7_263_551
 
 def upgrade(engine: sa.Engine) -> None:
     """Bring the database to the newest revision; nothing happens when it is there. Safe when processes race."""
-    with writing(engine) as connection:  # on SQLite this is the lock already
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
-        command.upgrade(_config(connection), "head")
+    with engine.execution_options(writes=True).connect() as connection, _references_free(connection):
+        with connection.begin():  # on SQLite this is the lock already
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+            command.upgrade(_config(connection), "head")
+            _refuse_broken_references(connection)
+
+
+@contextmanager
+def _references_free(connection: sa.Connection) -> Iterator[None]:
+    """SQLite rebuilds a table to alter it: rows elsewhere that refer to it must not hold that up.
+
+    The pragma does nothing inside a transaction, so it is set around it.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _refuse_broken_references(connection: sa.Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise RuntimeError(f"rows of {broken[0][0]} refer to rows of {broken[0][2]} that are not there")
 
 
 def is_current(engine: sa.Engine) -> bool:
