@@ -79,7 +79,7 @@ def _fuzz_one(schema, operation, mode, cases):
 
 @pytest.mark.parametrize("schema", ["sqlite"], indirect=True)
 def test_some_generated_requests_find_no_fault(schema):
-    asked = fuzz(schema, 200)
+    asked = fuzz(schema, 320)
     assert len(asked) >= 20
     assert sum(asked.values()) >= 150
 
