@@ -128,6 +128,8 @@ NAMES = {
     "closed_days": "Wait for closed days of the supplier",
     "protection_days": "Protection interval",
     "history_demand": "Use so far, over the protection interval",
+    "baseline_before_shortage": "Baseline forecast before the shortage",
+    "shortage_shift": "Demand moved by a shortage",
     "baseline_demand": "Baseline forecast",
     "change_since_history": "Baseline against use so far",
     "genetic_shift": "Genetic shift, all rows",

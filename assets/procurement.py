@@ -14,6 +14,7 @@ from assets.paths import SiteDemand, site_demand
 from assets.policies import limits_at, with_policies
 from assets.resources import RUNS, Warehouse, replace_problems
 from assets.run import PlanningRun
+from assets.shortages import ShortageFacts, with_shortages
 from assets.staged import PROBLEM_COLUMNS, Staged, problems_frame
 from assets.table_asset import PROCUREMENT, stage_of, table_asset
 from assets.thin_evidence import thin_evidence
@@ -90,6 +91,8 @@ def lead_times(
             "receipts",
             "clean_demand",
             "policies",
+            "shortages",
+            "alternatives",
         )
     },
 )
@@ -112,6 +115,8 @@ def recommendations(
     receipts: pd.DataFrame,
     clean_demand: pd.DataFrame,
     policies: pd.DataFrame,
+    shortages: pd.DataFrame,
+    alternatives: pd.DataFrame,
 ) -> dg.MaterializeResult[Any]:
     """Lines to order, published beside what people decided before; undecided older lines are superseded."""
     run = PlanningRun.from_frame(runs)
@@ -127,16 +132,20 @@ def recommendations(
     history = _history_per_day(reference_demand, run)
     touched = _history_rules(warehouse, run)
     since = _since_count(run, lots, clean_demand, receipts, products)
-    found = []
+    found, short_problems = [], []
+    short = ShortageFacts(shortages, alternatives, prevalence)
     for facility_id, rows in baseline_forecasts.groupby("facility_id"):
         site = str(facility_id)
         demand = site_demand(run, site, rows, genetics)
         items = _items(site, demand, products, suppliers, policies, reference_demand)
         items["guidance_changed_on"] = _guidance_changed_on(site_releases, site)
+        draws = _draws(demand, genetics, history, touched)
+        items, draws, said = with_shortages(run, items, draws, demand.starts, short, genetics.rows_at(site))
+        short_problems.append(said)
         found.append(
             recommend(
                 items,
-                _draws(demand, genetics, history, touched),
+                draws,
                 period=run.period,
                 period_starts=[start.date() for start in demand.starts],
                 as_of=run.as_of,
@@ -154,7 +163,7 @@ def recommendations(
                 },
             )
         )
-    problems = pd.concat([one.problems for one in found], ignore_index=True)
+    problems = pd.concat([*(one.problems for one in found), *short_problems], ignore_index=True)
     thin = thin_evidence(representation, regimen_moves, genetics)
     return _publish(warehouse, run, found, _problem_rows(problems), products, thin)
 
@@ -214,6 +223,7 @@ def _items(
     reference: pd.DataFrame,
 ) -> pd.DataFrame:
     chosen = products.set_index("product_id").loc[list(demand.product_ids)].reset_index()
+    stated = chosen["criticality"].notna()
     chosen = chosen.assign(facility_id=facility_id, criticality=chosen["criticality"].fillna("standard"))
     terms = suppliers.set_index("supplier_id")[
         ["order_weekdays", "order_cutoff", "closed_dates", "minimum_order_value"]
@@ -223,7 +233,10 @@ def _items(
     history = here.pivot_table(index="product_id", columns="period_start", values="quantity").iloc[:, -SEGMENT_PERIODS:]
     chosen["abc"] = abc_of(demand.paths.mean.mean(axis=1) * price.to_numpy())
     chosen["xyz"] = xyz_of(history.reindex(demand.product_ids).to_numpy(dtype=float))
-    return with_policies(chosen.join(terms, on="supplier_id"), policies)
+    items = with_policies(chosen.join(terms, on="supplier_id"), policies)
+    for sources, said in zip(items["setting_sources"], stated, strict=True):
+        sources["criticality"] = "product" if said else "default"
+    return items
 
 
 def _guidance_changed_on(site_releases: pd.DataFrame, facility_id: str) -> pd.Timestamp | None:

@@ -126,11 +126,15 @@ def in_use(products: pd.DataFrame, dispensing: pd.DataFrame, run: PlanningRun) -
     return products[alive & (new | ~(share < LEAST_SHARE_OF_DRUG))]
 
 
+def valid_alternatives(site: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+    """The alternatives that the site approved, as far as they hold at the origin."""
+    as_of = pd.Timestamp(run.as_of)
+    return site[(site["valid_from"] <= as_of) & (site["valid_to"].isna() | (site["valid_to"] >= as_of))]
+
+
 def approved_alternatives(site: pd.DataFrame, content: ReferenceContent, run: PlanningRun) -> pd.DataFrame:
     """The site's approved alternatives; the default ones for drugs that it says nothing about."""
-    as_of = pd.Timestamp(run.as_of)
-    valid = site[(site["valid_from"] <= as_of) & (site["valid_to"].isna() | (site["valid_to"] >= as_of))]
-    own = valid.rename(columns={"indication": "population"})[
+    own = valid_alternatives(site, run).rename(columns={"indication": "population"})[
         ["drug", "alternative_drug", "population", "share", "dose_ratio"]
     ]
     defaults = content.default_alternative[~content.default_alternative["drug"].isin(set(own["drug"]))]

@@ -35,7 +35,8 @@ class DemandDraws:
     `genetic_steps` has `GENETIC_STEP_COLUMNS`, `item` being the row number in the items; its row s moves
     `genetic_quantity[s]` [period] dose units onto (or, negative, off) that item. Over an item the steps should add up
     to `final_mean - baseline_mean`; what they leave is shown as "interaction". `history_rules` (empty, or one an item)
-    are the cleaning rules that touched the item's history, with the number of periods.
+    are the cleaning rules that touched the item's history, with the number of periods. `shortage_quantity` [item,
+    period] is what shortages moved onto (negative: off) an item, already part of all three; `shortage_words` say why.
 
     Raises `InvalidInput` for shapes that do not fit, and for demand that is negative or not a number.
     """
@@ -47,6 +48,8 @@ class DemandDraws:
     genetic_steps: pd.DataFrame
     genetic_quantity: Floats
     history_rules: Sequence[Mapping[str, int]] = ()
+    shortage_quantity: Floats | None = None
+    shortage_words: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         items, periods, draws = self.final.shape

@@ -89,6 +89,9 @@ def lines_of(case: Case, ordered: Ordered, shared: Together, lines: Integers) ->
     demand = case.demand
     baseline = _thousandths((demand.baseline_mean[ordered.rows] * ordered.shares).sum(axis=1))
     final = _thousandths((demand.final_mean[ordered.rows] * ordered.shares).sum(axis=1))
+    shifts = demand.shortage_quantity
+    moved = np.zeros_like(ordered.shares) if shifts is None else shifts[ordered.rows]
+    shortage = _thousandths((moved * ordered.shares).sum(axis=1))
     parts = _genetic_parts(case, ordered, final - baseline)
     until_arrival = np.sort(ordered.plan.until_arrival, axis=1)
     until_next = np.sort(ordered.plan.until_next_arrival, axis=1)
@@ -120,6 +123,8 @@ def lines_of(case: Case, ordered: Ordered, shared: Together, lines: Integers) ->
             history_rules=demand.history_rules[row] if demand.history_rules else {},
             history_mean_per_day=as_decimal(demand.history_mean_per_day[row]).quantize(_HISTORY_STEP),
             baseline=int(baseline[place]),
+            shortage=int(shortage[place]),
+            shortage_words=demand.shortage_words[row] if demand.shortage_words else "",
             genetic=parts[place],
             until_arrival=until_arrival[place].tolist(),
             until_next_arrival=until_next[place].tolist(),

@@ -86,6 +86,7 @@ def render_paragraph(document: Document) -> str:
     sentences = [
         _order_sentence(document, values, units),
         _demand_sentence(document, values, units),
+        *_shortage_sentence(values, units),
         *_cleaning_sentence(document),
         _level_sentence(document, values, units),
         _supply_sentence(document, values, units),
@@ -122,6 +123,14 @@ def _demand_sentence(document: Document, values: dict[str, Decimal], units: str)
         f"{effect} (largest part: {_part(largest, units)}), "
         f"so {shown(values['expected_demand'])} {units} are expected."
     )
+
+
+def _shortage_sentence(values: dict[str, Decimal], units: str) -> list[str]:
+    if "shortage_shift" not in values:
+        return []
+    shift = values["shortage_shift"]
+    way = "onto this product" if shift > 0 else "off this product, to its approved alternative"
+    return [f"A shortage moves {shown(abs(shift))} {units} of demand {way}; the baseline counts it."]
 
 
 def _cleaning_sentence(document: Document) -> list[str]:

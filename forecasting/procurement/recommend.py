@@ -22,6 +22,7 @@ from forecasting.procurement.policy import PolicyDefaults
 from forecasting.procurement.problems import find_problems
 from forecasting.procurement.reasons import RISK_THAT_MATTERS, Findings, changed_lately, reasons_of
 from forecasting.procurement.settings import joined, take
+from forecasting.procurement.shortages import moved_by_shortage
 from forecasting.procurement.story import tell
 from forecasting.procurement.together import Together, settle_together
 from forecasting.terms import Period
@@ -130,7 +131,7 @@ def _ordered(case: Case, plan: Plan, shared: Together, lines: Integers) -> Order
         shifted=plan.packs - without_shift >= multiple,
         guideline_changed=changed_lately(items["guidance_changed_on"], case.as_of),
         expiring=plan.packs - _packs_without_expiry(plan, situation) >= multiple,
-        short=situation.allocation != NO_LIMIT,
+        short=(situation.allocation != NO_LIMIT) | moved_by_shortage(case.demand, rows),
         par_wrong=par_is_wrong(situation, plan.level),
         trimmed=shared.trimmed.packs[lines] < shared.before[lines],
         runs_out=found.stockout_probability_before > RISK_THAT_MATTERS,

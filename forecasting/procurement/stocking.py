@@ -180,7 +180,7 @@ def told_settings(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     [{'name': 'target', 'value': '0.98', 'source': 'policy of drug'}]
     """
     sources = item.get("setting_sources") or {}
-    stated = {"criticality": "product", "abc": "value of use at the site", "xyz": "variation of use at the site"}
+    stated = {"abc": "value of use at the site", "xyz": "variation of use at the site"}
     return [
         {"name": name, "value": str(item[name]), "source": sources.get(name, stated.get(name, "default"))}
         for name in SETTINGS

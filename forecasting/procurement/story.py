@@ -62,6 +62,8 @@ class Line:
     history_rules: Mapping[str, int]
     history_mean_per_day: Decimal
     baseline: int
+    shortage: int
+    shortage_words: str
     genetic: list[GeneticPart]
     until_arrival: list[int]
     until_next_arrival: list[int]
@@ -139,7 +141,13 @@ def _demand(sums: Calculation, line: Line) -> None:
         )
     sums.step("protection_days", "sum", days, "days")
     sums.step("history_demand", "product", ["history_mean_per_day", "protection_days"], DOSE_UNITS)
-    sums.given("baseline_demand", from_thousandths(line.baseline), DOSE_UNITS, "baseline forecast")
+    if line.shortage:
+        before = from_thousandths(line.baseline - line.shortage)
+        sums.given("baseline_before_shortage", before, DOSE_UNITS, "baseline forecast")
+        sums.given("shortage_shift", from_thousandths(line.shortage), DOSE_UNITS, line.shortage_words)
+        sums.step("baseline_demand", "sum", ["baseline_before_shortage", "shortage_shift"], DOSE_UNITS)
+    else:
+        sums.given("baseline_demand", from_thousandths(line.baseline), DOSE_UNITS, "baseline forecast")
     sums.step("change_since_history", "difference", ["baseline_demand", "history_demand"], DOSE_UNITS)
     parts = [
         sums.given(

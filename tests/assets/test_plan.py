@@ -203,3 +203,13 @@ def test_the_representation_audit_covers_every_drug_gene_and_group_served(planne
     stand_in = rows[rows["basis"] == "stand_in"]
     assert stand_in["thin"].all()
     assert (stand_in["effective_n"] == 0).all()
+
+
+def test_a_shortage_caps_orders_says_so_and_every_line_says_where_its_settings_came_from(planned: Any) -> None:
+    lines, problems = planned.table("recommendations"), planned.table("problems")
+    short = problems[problems["rule"] == "shortage"]
+    assert set(short["subject"]) == {"warfarin-3"}
+    assert short["message"].str.contains("40% of an order is delivered; no alternative is approved").all()
+    assert set(lines.loc[lines["product_id"] == "warfarin-3", "reason"]) <= {"shortage"}
+    assert lines["settings_from"].str.contains("target: policy of (?:drug|facility|network)", regex=True).all()
+    assert lines["settings_from"].str.contains("criticality: default").all()
