@@ -83,7 +83,7 @@ def _table(scores: "pd.DataFrame", segment: str) -> "Table":
 
     first = scores.iloc[0]
     title = f"Replay of {first['weeks']} weeks, {first['items']:,} items ({segment})"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("rule", "demand met", "short", "stock", "expired", "orders", "lines", "cost", "same service"):
         table.add_column(name, justify="left" if name == "rule" else "right", no_wrap=name == "rule")
     as_it_is = scores[scores["level_factor"] == 1].set_index("rule", drop=False)
