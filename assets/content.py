@@ -125,10 +125,31 @@ def _group(stored: _Stored, facility_ids: tuple[str, ...], rows: tuple[Any, ...]
         followed = stored.content({kind: then[kind] for kind in FOLLOWED_KINDS if kind in then})
         own = {kind: getattr(followed, kind) for kind in FOLLOWED_KINDS}
         until = starts[number + 1] if number + 1 < len(starts) else None
-        eras.append(Era(since, until, with_joint_rules(dataclasses.replace(content, **own))[0]))
+        then_known, _ = of_known_genes(dataclasses.replace(content, **own))
+        eras.append(Era(since, until, with_joint_rules(then_known)[0]))
     published = stored.frame(now[PUBLISHED]) if PUBLISHED in now else None
-    joint, apart = with_joint_rules(content)
-    return SiteGroup(facility_ids, now, joint, tuple(eras), blocked_drugs(content.guidance, published, now) + apart)
+    known, unknown = of_known_genes(content)
+    joint, apart = with_joint_rules(known)
+    blocked = blocked_drugs(content.guidance, published, now) + unknown + apart
+    return SiteGroup(facility_ids, now, joint, tuple(eras), blocked)
+
+
+def of_known_genes(content: ReferenceContent) -> tuple[ReferenceContent, Problems]:
+    """The content without guidance of drugs that ask about a gene of which no allele is known, and those drugs."""
+    known = {"", *content.diplotypes["gene"], *content.allele_function["gene"]}
+    rows = content.guidance
+    strange = rows[["gene_1", "gene_2"]].where(~rows[["gene_1", "gene_2"]].isin(known), "")
+    asked = strange.max(axis=1).groupby(rows["drug"]).max()
+    missing = asked[asked != ""]
+    problems = [
+        (
+            str(drug),
+            "gene_unknown",
+            f"{drug}: nothing is known of {gene}, which its guidance asks about; planned without genetics",
+        )
+        for drug, gene in missing.items()
+    ]
+    return dataclasses.replace(content, guidance=rows[~rows["drug"].isin(missing.index)]), problems
 
 
 def blocked_drugs(guidance: pd.DataFrame, published: pd.DataFrame | None, releases: Mapping[str, str]) -> Problems:

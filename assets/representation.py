@@ -168,7 +168,10 @@ class _Audit:
         moving = (therapy.mean_delta != 0).any(axis=(1, 2))
         first = np.zeros(len(moving), dtype=bool)
         first[np.unique(np.where(moving, np.array(therapy.row_ids, dtype=object), ""), return_index=True)[1]] = True
-        weights = np.column_stack([(moving & first).astype(float), packs[:, (packs != 0).any(axis=0)]])
+        # rows of people who lack a test speak of everybody: who is moved is told of the fully tested
+        asked = self._guidance.reindex(therapy.row_ids)[["lookup_key_1", "lookup_key_2"]]
+        tested = (asked != NO_RESULT).all(axis=1).to_numpy()
+        weights = np.column_stack([(moving & first & tested).astype(float), packs[:, (packs != 0).any(axis=0)]])
         return _Therapy(np.array(therapy.row_ids, dtype=object), drugs, weights * share[:, None])
 
     def _drug(

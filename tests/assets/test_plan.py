@@ -199,6 +199,7 @@ def test_the_representation_audit_covers_every_drug_gene_and_group_served(planne
     whole = rows[rows["biogeographic_group"] == "*"]
     assert (whole["share_moved_low"] <= whole["share_moved"]).all()
     assert (whole["share_moved"] <= whole["share_moved_high"]).all()
+    assert (whole["share_moved_high"].dropna() <= 1 + 1e-9).all()
     assert (whole["packs_per_week"] > 0).any()
     stand_in = rows[rows["basis"] == "stand_in"]
     assert stand_in["thin"].all()

@@ -1,5 +1,6 @@
 """What a release would move is told before anybody activates it: exactly, and without touching a table."""
 
+import dataclasses
 import datetime as dt
 import json
 from typing import Any
@@ -278,3 +279,35 @@ def test_a_planned_network_stores_them_beside_its_results(released: Any) -> None
     moves = released.table("release_moves")
     assert set(moves["release_id"]) == set(released.releases)
     assert moves["packs_per_week"].abs().gt(0).all()
+
+
+def test_no_guidance_at_all_is_a_reason_and_not_no_effect(planned: Any) -> None:
+    warehouse = planned.warehouse
+    with warehouse.engine.connect() as connection:
+        group = knowledge(connection, planned.table("site_releases")).groups[0]
+    run = warehouse.latest_run()
+    warehouse.engine.dispose()
+    nothing = dataclasses.replace(group.content, guidance=group.content.guidance.iloc[:0])
+    eras = tuple(dataclasses.replace(era, content=nothing) for era in group.eras)
+    empty = dataclasses.replace(group, content=nothing, eras=eras)
+    quantity = recent_quantity(planned.table("dispensing"), run)
+    products, alternatives = planned.table("products"), planned.table("alternatives")
+    moves, problems = group_moves(empty, ["H01"], products, alternatives, quantity, run)
+    assert moves.empty
+    assert ("*", "guidance_empty", "no guidance is in force: every drug is planned without genetics") in problems
+
+
+def test_a_release_of_a_gene_that_nobody_knows_says_so_and_stops_that_drug_alone(released: Any) -> None:
+    rows = builtin_content().guidance.copy()
+    rows.loc[rows["drug"] == "clopidogrel", "gene_1"] = "NOTAGENE9"
+    engine = create_engine(released.url)
+    with writing(engine) as connection:
+        release = reference.store_release(connection, "guidance", "curated", "new-gene", rows)
+    engine.dispose()
+    warehouse = released.warehouse
+    found = preview(warehouse, [release], ["H01"])
+    warehouse.engine.dispose()
+    told = {drug: message for _, drug, message in found.problems}
+    assert set(told) == {"clopidogrel"}
+    assert "NOTAGENE9" in told["clopidogrel"]
+    assert set(found.moves["drug"]) == {"clopidogrel", "ticagrelor", "prasugrel"}
