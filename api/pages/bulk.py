@@ -88,7 +88,7 @@ def _done(db: sa.Connection, person: Principal, now: dt.datetime, *, left: Seque
         today=now.date(),
         decisions=_with_undo(rows),
         left=left,
-        back=local_path(back),
+        back="/" if local_path(back).startswith("/done") else local_path(back),
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 
 from forecasting.demo import coverage, genotypes, supply, usage
@@ -22,9 +23,10 @@ SMALL_DRUGS = (
 )
 PRODUCT_COLUMNS = (
     "product_id drug strength_value strength_unit dose_form pack_size pack_price code_system code rxcui atc currency "
-    "shelf_life_days supplier_id minimum_order_packs order_multiple_packs usual_daily_dose launched_on withdrawn_on"
+    "shelf_life_days supplier_id minimum_order_packs order_multiple_packs usual_daily_dose launched_on withdrawn_on "
+    "criticality"
 ).split()
-FACILITY_COLUMNS = "facility_id name population network closed_on successor_id".split()
+FACILITY_COLUMNS = "facility_id name population share_male network closed_on successor_id".split()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _check(as_of: dt.date, history_weeks: int, horizon_weeks: int, facilities: i
 def _facilities(as_of: dt.date, number: int) -> pd.DataFrame:
     rows = table("facilities").head(number)
     closed = pd.Timestamp(as_of) - pd.to_timedelta(7 * rows["closed_weeks_ago"].astype(float), unit="D")
-    return rows.assign(network="Vale and Moor Hospitals", closed_on=closed)[FACILITY_COLUMNS]
+    return rows.assign(network="Vale and Moor Hospitals", closed_on=closed, share_male=np.nan)[FACILITY_COLUMNS]
 
 
 def _products(as_of: dt.date, drugs: tuple[str, ...]) -> pd.DataFrame:
@@ -142,4 +144,6 @@ def _products(as_of: dt.date, drugs: tuple[str, ...]) -> pd.DataFrame:
     withdrawn = start + pd.to_timedelta(7 * rows["withdrawn_in_weeks"].astype(float), unit="D")
     price = rows["pack_price"].map(lambda value: Decimal(f"{value:.2f}"))
     size = rows["pack_size"].map(Decimal)
-    return rows.assign(pack_price=price, pack_size=size, currency="GBP", launched_on=launched, withdrawn_on=withdrawn)
+    return rows.assign(
+        pack_price=price, pack_size=size, currency="GBP", launched_on=launched, withdrawn_on=withdrawn, criticality=None
+    )

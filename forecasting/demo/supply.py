@@ -190,6 +190,11 @@ def _counted_at(facility_ids: pd.Series, as_of: dt.date, rng: np.random.Generato
     return counted
 
 
+SEGMENTS = ("abc", "xyz", "criticality")
+NOT_SET = ("par_level", "policy_kind", "fixed_order_cost", "holding_rate_per_year", "shortage_cost")
+"""Settings that the network leaves to their defaults."""
+
+
 def policies(lines: pd.DataFrame) -> pd.DataFrame:
     """The `policies` file: a default, tighter targets for critical drugs, a cap in days, one site's weekly budget."""
     rows = table("policies")
@@ -199,7 +204,7 @@ def policies(lines: pd.DataFrame) -> pd.DataFrame:
     spend = (packs * lines["pack_price"].astype(float)).groupby(lines["facility_id"]).sum()
     budget = rows["facility_id"].map(spend) * rows.pop("share_of_usual_spend") * rows["review_period_days"] / 7
     rows.insert(7, "budget_per_period", [None if np.isnan(value) else Decimal(round(value)) for value in budget])
-    return rows
+    return rows.assign(**dict.fromkeys(SEGMENTS, "*"), **dict.fromkeys(NOT_SET))
 
 
 def alternatives(drugs: set[str], as_of: dt.date) -> pd.DataFrame:

@@ -84,7 +84,12 @@ def _expected(prior: Prior, state: Update, evidence: Evidence, people: Floats) -
     within = summed(panel, weight * (1 - twice[stratum]) ** 2, size)
     between = summed(panel, weight * (twice[stratum] - expected[panel]) ** 2, size)
     # fitted frequencies of one group err as its prior pulls them; how several groups differ is hardly fitted at all
-    fitted = np.where(summed(panel, np.ones(len(panel)), size)[panel] > 1, 1.0, (prior.people / state.people)[stratum])
-    unsure = fitted * (4 * (thrice - twice**2) / (2 * state.people + 1))[stratum]
-    variance = people * (within + between) + people**2 * summed(panel, weight**2 * unsure, size)
+    several = summed(panel, np.ones(len(panel)), size)[panel] > 1
+    pulled = (prior.people / state.people)[stratum]
+    slope = 4 * (thrice - twice**2)
+    unsure = np.where(several, 1.0, pulled) * (slope / (2 * state.people + 1))[stratum]
+    # what the prior holds back of a panel's own frequencies is chance of who was sampled
+    sampled = np.where(several, 0.0, pulled**2) * slope[stratum] / 2
+    variance = people * (within + between + summed(panel, weight**2 * sampled, size))
+    variance += people**2 * summed(panel, weight**2 * unsure, size)
     return expected, np.sqrt(np.maximum(variance, 0.0))

@@ -39,8 +39,9 @@ def with_joint_rules(content: ReferenceContent) -> tuple[ReferenceContent, Probl
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> rows = with_joint_rules(builtin_content())[0].guidance.set_index("recommendation_id")
-    >>> rows.loc["PA166299070+PA166299078", ["lookup_key_1", "lookup_key_2", "dose_factor_low"]].tolist()
-    ['1.0', '-1639 AA', 0.39]
+    >>> both = rows.loc["PA166299070+PA166299078"]
+    >>> both["lookup_key_1"], both["lookup_key_2"], round(float(both["dose_factor_low"]), 4)
+    ('1.0', '-1639 AA', 0.39)
     """
     guidance = content.guidance
     second = guidance["gene_2"].fillna("")
