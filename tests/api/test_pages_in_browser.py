@@ -126,7 +126,7 @@ def test_no_page_is_wider_than_a_phone(chromium, url):
     context.add_cookies(page.context.cookies())
     measured = context.new_page()
     page.goto(f"{url}/orders")
-    page.get_by_role("button", name="Order what is approved").click()
+    _follow(page, page.get_by_role("button", name="Order what is approved"))
     paths = (
         "/",
         "/done",
@@ -167,15 +167,15 @@ def test_the_keyboard_reaches_the_first_decision_with_focus_visible(chromium, ur
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "light"), (1280, "dark")])
 def test_a_buyer_orders_what_is_approved_and_finds_it_in_the_history(chromium, url, width, scheme):
     page, said = _open(chromium, url, width, scheme)
-    page.get_by_role("button", name="Approve 12 packs").click()
-    page.get_by_role("link", name="Orders").click()
+    _follow(page, page.get_by_role("button", name="Approve 12 packs"))
+    _follow(page, page.get_by_role("link", name="Orders"))
     _keep(page, f"orders-waiting-{width}-{scheme}")
     page.get_by_label("Purchase account").select_option("gpo")
-    page.get_by_role("button", name="Order what is approved").click()
+    _follow(page, page.get_by_role("button", name="Order what is approved"))
     assert "2 orders, each line once" in page.get_by_role("status").inner_text()
     assert "No approved line waits" in page.locator("main").inner_text()
     _keep(page, f"orders-done-{width}-{scheme}")
-    page.get_by_role("status").get_by_role("link", name="PGX00000001").click()
+    _follow(page, page.get_by_role("status").get_by_role("link", name="PGX00000001"))
     told = page.locator("main").inner_text()
     assert "ticagrelor 90 mg tablet, pack of 56" in told
     assert "GPO" in told
@@ -190,7 +190,7 @@ def test_a_buyer_orders_what_is_approved_and_finds_it_in_the_history(chromium, u
 def test_an_approver_reads_what_a_release_moves_and_puts_it_in_force(chromium, url, database, width, scheme):
     _, new, _ = fill_releases(database)
     page, said = _open(chromium, url, width, scheme, "ada")
-    page.get_by_role("link", name="Guidelines").click()
+    _follow(page, page.get_by_role("link", name="Guidelines"))
     _keep(page, f"releases-{width}-{scheme}")
     _follow(page, page.get_by_role("link", name="curated 2026-11"))
     page.get_by_text("By site and product").click()
@@ -205,7 +205,7 @@ def test_an_approver_reads_what_a_release_moves_and_puts_it_in_force(chromium, u
     assert "Put in force from 2026-11-30" in page.get_by_role("status").inner_text()
     assert "P&T meeting of 19 November" in page.locator("main").inner_text()
     _keep(page, f"release-activated-{width}-{scheme}")
-    page.get_by_role("link", name="Guidelines").click()
+    _follow(page, page.get_by_role("link", name="Guidelines"))
     assert "from 30 Nov 2026" in page.locator("main").inner_text()
     _keep(page, f"releases-activated-{width}-{scheme}")
     assert said == []
