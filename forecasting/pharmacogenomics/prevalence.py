@@ -15,6 +15,7 @@ from forecasting.pharmacogenomics.evidence import collect
 from forecasting.pharmacogenomics.gene_posterior import GenePosterior
 from forecasting.pharmacogenomics.genes import SHARE_MALE, GeneModel, gene_model
 from forecasting.pharmacogenomics.hardy_weinberg import departures
+from forecasting.pharmacogenomics.monomorphic import monomorphic
 from forecasting.pharmacogenomics.network_size import COUNTS_OF_COPIES, LEAST_SITES, network_people
 from forecasting.pharmacogenomics.prevalence_rows import COLUMNS, group_rows, site_rows, state_of_rows
 from forecasting.pharmacogenomics.prior import group_table, prior
@@ -117,7 +118,8 @@ def posterior(
             evidence = collect(same, sites, genotype_counts, assays, threshold, shares[here])
             before = prior(content, same, sites, shares[here], evidence, people)
             state, used = update(same, before, evidence, threshold)
-            found += [*before.problems, *evidence.problems, *departures(same, before, state, used, threshold)]
+            found += [*before.problems, *evidence.problems, *monomorphic(before, evidence)]
+            found += departures(same, before, state, used, threshold)
             parts.append(dataclasses.replace(state, site=here[state.site]))
         state = joined(parts)
         known, site = np.unique(state.site, return_inverse=True)

@@ -216,6 +216,28 @@ def test_trap_16_an_untyped_allele_is_not_an_absent_allele(content):
     assert unlisted.problems["problem"].str.contains("no assay list").any()
 
 
+def test_trap_16_a_monomorphic_gene_is_flagged(content):
+    """736 of 736 people with CYP2C19*1/*1 are a platform's doing; 60 with NUDT15*1/*1 may well be chance."""
+
+    def told(gene, results, tested, group="European", alleles=None):
+        counts = pd.DataFrame({"result": list(results), "count": list(results.values())})
+        counts = counts.assign(facility_id="A", gene=gene, result_type="diplotype", tested=tested)
+        assay = (
+            None if alleles is None else pd.DataFrame({"facility_id": ["A"], "gene": [gene], "alleles_tested": alleles})
+        )
+        state = posterior(content, ["A"], [gene], ancestry=site(group), genotype_counts=counts, assays=assay)
+        return state.problems["problem"].str.contains("everybody who was counted has the same allele").any()
+
+    assert told("CYP2C19", {"*1/*1": 736}, 736, "Latino")
+    assert told("CYP2C19", {"*1/*1": 736}, 736, "Latino", "*2;*3;*17")
+    assert told("CYP3A5", {"*3/*3": 6407}, 6407, "Sub-Saharan African")
+    assert not told("CYP2C19", {"*1/*1": 700, "*1/*2": 36}, 736, "Latino")
+    assert not told("CYP2C19", {"*1/*1": 700, "*1/*2": None}, 736, "Latino")  # a suppressed cell is somebody
+    assert not told("CYP2C19", {"*1/*1": 40}, 40, "Latino")
+    assert not told("CYP2C19", {"*1/*1": 736}, 736, "Latino", "*3")  # *3 is rare there
+    assert not told("NUDT15", {"*1/*1": 60}, 60)
+
+
 def test_trap_17_superpopulations_are_not_cpic_groups__each_such_row_says_so(content):
     rows = content.allele_frequency[content.allele_frequency["gene"] == "VKORC1"]
     assert rows["source"].str.contains("1000 Genomes superpopulation").all()
