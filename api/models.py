@@ -35,7 +35,13 @@ def _written_out(value: Any) -> Any:
 
 
 def _utc(moment: dt.datetime) -> dt.datetime:
-    return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
+    if moment.tzinfo is None:
+        return moment
+    try:
+        return moment.astimezone(dt.UTC).replace(tzinfo=None)
+    except OverflowError:
+        # the first and the last hours of the calendar have no UTC: its ends stand in
+        return dt.datetime.min if moment.year == 1 else dt.datetime.max
 
 
 Text = Annotated[str, AfterValidator(_clean), Field(max_length=200)]

@@ -164,3 +164,9 @@ def test_a_header_does_not_change_where_or_how_a_request_goes(client, key, name)
 def test_the_server_object_of_a_default_app_permits_nothing_beyond():
     assert ServerSettings().webhook_hosts == frozenset()
     assert ServerSettings().identity_provider is None
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+def test_the_ends_of_the_calendar_are_moments_too(signed_in, moment):
+    answer = signed_in("ben").get("/v1/decisions", params={"updated_since": moment})
+    assert answer.status_code == 200
