@@ -40,8 +40,8 @@ def _utc(moment: dt.datetime) -> dt.datetime:
     try:
         return moment.astimezone(dt.UTC).replace(tzinfo=None)
     except OverflowError:
-        # the first and the last hours of the calendar have no UTC: its ends stand in
-        return dt.datetime.min if moment.year == 1 else dt.datetime.max
+        # the first and the last hours of the calendar have no UTC; they are before and after everything as they stand
+        return moment.replace(tzinfo=None)
 
 
 Text = Annotated[str, AfterValidator(_clean), Field(max_length=200)]

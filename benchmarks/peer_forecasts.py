@@ -94,7 +94,7 @@ def gradient_boosting(values: np.ndarray, horizon: int, season: int) -> tuple[np
     import lightgbm
 
     filled = pd.DataFrame(values).ffill(axis=1).fillna(0.0).to_numpy()
-    scale = np.maximum(filled[:, -season:].mean(axis=1), 1e-9)[:, None]
+    scale = np.maximum(filled[:, -season:].mean(axis=1), 1.0)[:, None]
     scaled = filled / scale
     columns = scaled.shape[1]
     ends = range(max(season + 1, 13, columns - TRAINING_ENDS), columns - 1)
