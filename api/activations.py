@@ -12,6 +12,7 @@ from forecasting.terms import ALL_FACILITIES
 from warehouse import audit
 from warehouse.audit import Event
 from warehouse.releases import activate
+from warehouse.schema.results import Run
 
 
 def activate_releases(
@@ -26,17 +27,20 @@ def activate_releases(
 ) -> list[int]:
     """Numbers of the activations that were written; no site named = every site.
 
-    A key, a role that does not activate, or a site outside the person's raises `NotAllowed`; a day that is over, or
-    what cannot be activated, `InvalidInput`.
+    A key, a role that does not activate, or a site outside the person's raises `NotAllowed`; what cannot be activated,
+    or a day that is over and for which or after which a plan was made, `InvalidInput`. Before anything was planned the
+    past can be told: a history that followed a release is un-mixed by it.
     """
     if person.user_id is None or not person.may_activate():
         raise NotAllowed("only a signed-in pharmacist, approver or administrator puts a release in force")
     if person.sites is not None and (not facility_ids or not set(facility_ids) <= person.sites):
         raise NotAllowed(f"{person.name} speaks for {', '.join(sorted(person.sites))} only: name the sites")
-    if effective_on < now.date():
+    planned = connection.scalar(sa.select(sa.func.max(Run.as_of)))
+    if effective_on < now.date() and planned is not None and effective_on <= planned:
+        earliest = min(now.date(), planned + dt.timedelta(days=1))
         raise InvalidInput(
             f"effective on {effective_on}: is in the past, what was planned since rests on what was in force then; "
-            f"the earliest day is {now.date()}"
+            f"the earliest day is {earliest}"
         )
     numbers = activate(
         connection,

@@ -180,6 +180,17 @@ def test_a_person_puts_a_release_in_force_once_named_dated_and_audited(releases,
     assert json.loads(told["after"]) == {"effective_on": "2026-11-24", "note": "P&T meeting"}
 
 
+def test_the_past_can_be_told_as_long_as_nothing_was_planned_since(releases, database, pia):
+    with writing(database) as connection:
+        connection.execute(table("runs").update().values(as_of=dt.date(2026, 10, 5)))
+    person = pia()
+    refused = post(person, releases[1], effective_on="2026-10-05")
+    assert refused.status_code == 422
+    assert "the earliest day is 2026-10-06" in refused.text
+    assert post(person, releases[1], effective_on="2026-10-06").status_code == 200
+    assert [row[2] for row in ledger(database)] == [dt.date(2026, 10, 6)]
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "said"),
     [
