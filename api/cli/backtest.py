@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import as_of_option, database_option, open_database, progress, settings_with
+from api.cli.common import as_of_option, database_option, open_database, progress, settings_with, write_pictures
 from forecasting.terms import ALL_FACILITIES
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ def backtest(
     if "override" not in set(scores["stage"]):
         click.echo("Overrides of forecasts are not kept in this version: there is no step after genetic to measure.")
     if pictures:
-        _write(pictures, scores)
+        from assets.score_pictures import score_drawings
+
+        write_pictures(pictures, score_drawings(scores))
 
 
 def _compare(settings: "Settings", drugs: tuple[str, ...], product: str | None, facility: str | None) -> None:
@@ -194,13 +196,3 @@ def _number(value: Any) -> str:
 
 def _gain(value: Any) -> str:
     return "" if value is None or value != value else f"{value:+.1%}"
-
-
-def _write(folder: Path, scores: "pd.DataFrame") -> None:
-    from assets.score_pictures import score_drawings
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, svg in score_drawings(scores).items():
-        file = folder / f"{name.replace(' ', '_')}.svg"
-        file.write_text(svg, encoding="utf-8")
-        click.echo(file)

@@ -1,8 +1,9 @@
 """What commands share: the database option, opening it at the newest schema, progress on a terminal."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,6 +64,15 @@ def progress(title: str) -> Iterator[Report]:
             bar.update(task, description=step, completed=done, total=total)
 
         yield report
+
+
+def write_pictures(folder: Path, drawings: Mapping[str, str]) -> None:
+    """Each SVG drawing as a file named after it, said one by one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, svg in drawings.items():
+        file = folder / f"{name.replace(', ', '_').replace(' ', '_')}.svg"
+        file.write_text(svg, encoding="utf-8")
+        click.echo(file)
 
 
 def parse_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:

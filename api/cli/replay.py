@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import database_option, open_database, progress, settings_with
+from api.cli.common import database_option, open_database, progress, settings_with, write_pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,9 @@ def replay(pictures: Path | None, database: str | None) -> None:
     for note in notes:
         click.echo(note, err=True)
     if pictures:
-        _write(pictures, scores)
+        from assets.replay_picture import replay_drawings
+
+        write_pictures(pictures, replay_drawings(scores))
 
 
 def _notes(connection: "sa.Connection") -> list[str]:
@@ -110,13 +112,3 @@ def _money(value: Any) -> str:
     if value >= 1e6:
         return f"{value / 1e6:,.2f}M"
     return f"{value / 1e3:,.1f}k" if value >= 1e4 else f"{value:,.0f}"
-
-
-def _write(folder: Path, scores: "pd.DataFrame") -> None:
-    from assets.replay_picture import replay_drawings
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, svg in replay_drawings(scores).items():
-        file = folder / f"{name.replace(', ', '_').replace(' ', '_')}.svg"
-        file.write_text(svg, encoding="utf-8")
-        click.echo(file)
