@@ -12,11 +12,15 @@ import datetime as dt
 from pathlib import Path
 
 import click
+import numpy as np
 import pandas as pd
 
 from assets.execute import run_plan
 from benchmarks.blind_peers import blind_forecasts
 from benchmarks.simulated_hospitals import GO_LIVE, GREW, STEADY, SimulatedHospitals, simulated_hospitals
+from forecasting.demand.season import forecast_sites
+from forecasting.demand.series import DemandPanel
+from forecasting.terms import Period
 from warehouse import importers, migrations
 from warehouse.engine import create_engine
 from warehouse.exports import export_frame
@@ -49,18 +53,33 @@ def planned(network: SimulatedHospitals, folder: Path) -> pd.DataFrame:
 def errors(network: SimulatedHospitals, forecasts: pd.DataFrame) -> pd.DataFrame:
     """Absolute error and expected demand by site, product and forecaster, over the horizon; only moved products.
 
-    `ours` is the planner's mean and `baseline` its forecast without the re-mix; the others are the blind peers.
+    `ours` is the planner's mean, `baseline` its forecast without the re-mix, `told` the same forecaster when it is told
+    what advice did and will do (no planner can be); the others are the blind peers.
     """
     history = _wide(network.files["dispensing"], "quantity")
     ahead = network.expected[network.expected["period_start"] >= pd.Timestamp(network.as_of)]
     expected = _wide(ahead, "expected").loc[history.index]
     made = {name: _wide(forecasts, name).reindex(history.index).to_numpy() for name in ("mean", "baseline_mean")}
     found = {"ours": made["mean"], "baseline": made["baseline_mean"]}
+    found["told"] = _told_the_truth(network, history)
     found |= blind_forecasts(history.to_numpy(), HORIZON)
     frame = pd.DataFrame({name: abs(values - expected.to_numpy()).sum(axis=1) for name, values in found.items()})
     frame = frame.assign(demand=expected.to_numpy().sum(axis=1)).set_index(history.index).reset_index()
     frame["kind"] = frame["facility_id"].map(network.kind)
     return frame[frame["product_id"].isin(network.moved)]
+
+
+def _told_the_truth(network: SimulatedHospitals, history: pd.DataFrame) -> np.ndarray:
+    """The baseline forecaster on history as usual care would have made it, times what advice really does ahead."""
+    expected, usual = (
+        _wide(network.expected, name).loc[history.index].to_numpy() for name in ("expected", "usual_care")
+    )
+    acts = np.divide(expected, usual, out=np.ones(usual.shape), where=usual > 0)
+    past = history.shape[1]
+    facility_ids, product_ids = (tuple(history.index.get_level_values(level)) for level in (0, 1))
+    first = pd.Timestamp(history.columns[0]).date()
+    panel = DemandPanel(facility_ids, product_ids, history.to_numpy() / acts[:, :past], first, Period.WEEK)
+    return forecast_sites(panel, HORIZON).mean * acts[:, past:]
 
 
 def _wide(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -71,13 +90,14 @@ BLIND = ["ets", "theta", "ets_theta", "last_four_weeks"]
 
 
 def ratios(frame: pd.DataFrame) -> pd.DataFrame:
-    """By kind of site: our error over the best blind one's, the baseline's over it, and which one that was."""
-    sums = frame.groupby("kind")[["ours", "baseline", *BLIND, "demand"]].sum()
+    """By kind of site: our error over the best blind one's, the baseline's and the told one's, and which that was."""
+    sums = frame.groupby("kind")[["ours", "baseline", "told", *BLIND, "demand"]].sum()
     best = sums[BLIND].min(axis=1)
     return pd.DataFrame(
         {
             "ratio": sums["ours"] / best,
             "baseline": sums["baseline"] / best,
+            "told": sums["told"] / best,
             "best_blind": sums[BLIND].idxmin(axis=1),
             "best_blind_wape": best / sums["demand"],
         }

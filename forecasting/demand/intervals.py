@@ -22,6 +22,12 @@ UNKNOWN_SPREAD = 0.5
 PRIOR_WINDOWS = 2.0
 """Origins that the panel's typical spread counts for, beside a series' own."""
 
+SLOPE_RANGE = (-0.5, 0.0)
+"""How relative errors fall with a series' size, on log scales: as counts' do at most, never rise."""
+
+PRIOR_SERIES, SIZE_SPREAD = 10, 1.0
+"""Series of usual differences in size that are taken to have shown no fall besides."""
+
 NEIGHBOURS = 1
 """A series' own errors one horizon either side are used as well: a single horizon has too few."""
 
@@ -85,15 +91,29 @@ class OriginErrors:
         varied = self.own_spread > RESOLUTION
         return varied if self.speaks is None else varied & self.speaks
 
-    def spread(self) -> np.ndarray:
-        """Typical size of each series' errors, [series], drawn to the panel's where its own origins are few.
+    def spread(self, size: np.ndarray) -> np.ndarray:
+        """Typical size of each series' errors, [series], drawn to that of the panel's series of its usual quantity
+        `size` [series] where its own origins are few.
 
         A series without origins is taken to be no surer than `UNKNOWN_SPREAD`.
         """
-        panel = np.median(self.own_spread[self.varied]) if self.varied.any() else UNKNOWN_SPREAD
+        panel = self._panel_spread(np.log1p(size))
         prior = np.where(self.windows == 0, np.maximum(panel, UNKNOWN_SPREAD), panel)
         weight = self.windows / (self.windows + PRIOR_WINDOWS)
         return np.sqrt(weight * self.own_spread**2 + (1 - weight) * prior**2)
+
+    def _panel_spread(self, log_size: np.ndarray) -> np.ndarray:
+        """What a series of each size shows in the panel, [series]: many small demands even out, by the root at most."""
+        if not self.varied.any():
+            return np.full(len(log_size), UNKNOWN_SPREAD)
+        # in an order of their own: sums must not depend on how the panel is sorted
+        order = np.lexsort((self.own_spread[self.varied], log_size[self.varied]))
+        spread, size = np.log(self.own_spread[self.varied][order]), log_size[self.varied][order]
+        beside = size - size.mean()
+        slope = (beside @ spread) / (beside @ beside + PRIOR_SERIES * SIZE_SPREAD**2)
+        slope = float(np.clip(slope, *SLOPE_RANGE))
+        level = np.median(spread - slope * size)
+        return np.asarray(np.exp(level + slope * log_size))
 
 
 def quantiles_of(samples: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray:
@@ -131,7 +151,7 @@ def conformal_quantiles(predicted: np.ndarray, scale: Scale, size: np.ndarray, e
     Lei et al. (2018), Journal of the American Statistical Association 113:1094-1111,
     doi:10.1080/01621459.2017.1307116.
     """
-    spread = errors.spread()[:, None, None]
+    spread = errors.spread(size)[:, None, None]
     own = quantiles_of(_with_neighbours(errors.errors))
     pooled = _panel_quantiles((errors.errors / spread)[errors.varied]) * spread
     own, pooled = (found - found[..., [len(LEVELS) // 2]] for found in (own, pooled))

@@ -111,6 +111,20 @@ def test_forecast__80_percent_intervals_cover_about_80_percent():
     assert 0.77 < np.mean(inside) < 0.83
 
 
+def test_forecast__short_histories_of_large_and_small_demands_are_covered_alike():
+    inside = []
+    for seed in (11, 12):
+        generator = np.random.default_rng(seed)
+        level = np.repeat([15.0, 20_000.0], 300)[:, None] * np.exp(generator.normal(0, 0.02, (600, 26)))
+        demand = generator.poisson(level).astype(float)
+        forecast = forecast_panel(panel(demand[:, :20]), 6)
+        future = demand[:, 20:]
+        inside.append((future >= forecast.quantiles[:, :, 2]) & (future <= forecast.quantiles[:, :, 6]))
+    small, large = np.split(np.concatenate(inside, axis=1), 2)
+    assert 0.75 < small.mean() < 0.87
+    assert 0.75 < large.mean() < 0.87
+
+
 def test_forecast__a_mean_of_small_counts_is_not_biased():
     counts = np.random.default_rng(7).negative_binomial(5, 0.5, (300, 120)).astype(float)
     forecast = forecast_panel(panel(counts, Period.WEEK), 8)
