@@ -65,6 +65,18 @@ USERS = {
 ARGON2_FOR_TESTS = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
 @dataclasses.dataclass
 class Clock:
     """A clock that stands still until a test moves it."""
@@ -161,6 +173,17 @@ def served():
     """A function: the base URL of an app served over real HTTP until the test ends."""
     with contextlib.ExitStack() as stack:
         yield lambda app: stack.enter_context(_serving(app))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if shutil.which(CHROMIUM) is None:
+        pytest.skip(f"{CHROMIUM} is not here")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
