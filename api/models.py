@@ -146,6 +146,11 @@ class ExplainedRecommendationOut(RecommendationOut):
     units: dict[str, str]
     explanation: dict[str, Any] | None = Field(description="The stored calculation, version 1.")
     paragraph: str | None = Field(description="The calculation in plain language.")
+    paragraph_by: str | None = Field(
+        description="Who wrote it: the template, or a model whose every number was found in the calculation.",
+        examples=["template"],
+    )
+    writer_problem: str | None = Field(description="Why what a model wrote is not shown; null = nothing was refused.")
     problems: list[str] = Field(
         description="What the run could not do with the drug's guidance or genetics at the site, with the reason.",
         examples=[["codeine: the prevalence of CYP2D6 is unknown at north; planned without genetics"]],

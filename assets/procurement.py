@@ -18,6 +18,7 @@ from assets.shortages import ShortageFacts, with_shortages
 from assets.staged import PROBLEM_COLUMNS, Staged, problems_frame
 from assets.table_asset import PROCUREMENT, stage_of, table_asset
 from assets.thin_evidence import thin_evidence
+from assets.writer import told_of_run, urgency_of, write
 from forecasting.procurement.explanation import Document
 from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, DemandDraws
 from forecasting.procurement.lead_time import lead_times as learn_lead_times
@@ -27,10 +28,11 @@ from forecasting.procurement.segments import abc_of, xyz_of
 from forecasting.procurement.since_count import since_count
 from forecasting.procurement.supply import COLUMNS as ORDER_COLUMNS
 from warehouse.engine import writing
-from warehouse.publication import LINES, ordered_lines, publish, standing_packs
+from warehouse.publication import LINES, WRITTEN, known_lines, ordered_lines, publish, standing_packs
 from warehouse.releases import releases_at
 from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.results import CleanDemand, LeadTime
+from warehouse.writer_settings import WriterSettings
 
 CLEANED: Any = CleanDemand.__table__
 SEGMENT_PERIODS = 52
@@ -299,6 +301,11 @@ def _publish(
     documents: list[Document] = [document for one in found for document in one.explanations]
     filled = [one.lines for one in found if len(one.lines)]
     lines = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["recommendation_id"])
+    written = _written(warehouse, documents)
+    told = told_of_run(written["of"].tolist())
+    if told:
+        said = problems_frame([(None, None, "paragraphs_by_a_model", told)])
+        problems = pd.concat([problems, said], ignore_index=True)
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with writing(warehouse.engine) as connection:
         if len(lines):
@@ -310,6 +317,7 @@ def _publish(
             lines,
             documents,
             paragraphs,
+            written=written[WRITTEN],
             run_id=run.run_id,
             as_of=run.as_of,
             facilities=run.facilities,
@@ -318,6 +326,24 @@ def _publish(
         replace_problems(connection, "recommendations", stage_of(PROCUREMENT), run, problems)
         connection.execute(RUNS.update().where(RUNS.c.run_id == run.run_id).values(finished_at=now))
     return dg.MaterializeResult(metadata=_shown(lines, problems))
+
+
+def _written(warehouse: Warehouse, documents: list[Document]) -> pd.DataFrame:
+    """`WRITTEN` by recommendation_id, of lines that are new, the most urgent of the run first; `of` is the whole.
+
+    Nothing is asked while the database is held, and a stored line is never written again.
+    """
+    settings = WriterSettings.from_environment()
+    new: list[Document] = []
+    if settings:
+        with warehouse.engine.connect() as connection:
+            known = known_lines(connection, [one["recommendation_id"] for one in documents])
+        new = [one for one in documents if one["recommendation_id"] not in known]
+        new.sort(key=urgency_of, reverse=True)
+    found = write(new, settings)
+    rows = [(one.text, one.model, one.problem, one) for one in found]
+    index = pd.Index([one["recommendation_id"] for one in new], name="recommendation_id")
+    return pd.DataFrame(rows, index=index, columns=[*WRITTEN, "of"], dtype=object)
 
 
 def _at_items(told: pd.Series | None, lines: pd.DataFrame) -> Any:

@@ -20,6 +20,9 @@ LINES: Any = Recommendation.__table__
 EXPLANATIONS: Any = Explanation.__table__
 RUNS: Any = Run.__table__
 
+WRITTEN = ["written_paragraph", "writer_model", "writer_problem"]
+"""Columns of an explanation that a language model fills."""
+
 COUNTED_AS_ORDERED = (
     RecommendationStatus.APPROVED,
     RecommendationStatus.MODIFIED,
@@ -35,6 +38,7 @@ def publish(
     documents: Sequence[dict[str, Any]],
     paragraphs: Sequence[str],
     *,
+    written: pd.DataFrame | None = None,
     run_id: str,
     as_of: dt.date,
     facilities: Sequence[str] = (),
@@ -44,6 +48,7 @@ def publish(
 
     A line is known by its recommendation_id: proposed again it stays as it is, whatever was decided about it, and a
     superseded one is proposed anew. Only lines of the sites named (none = all), up to this origin, are superseded.
+    `written` has what a model wrote (`WRITTEN`), by recommendation_id; what it does not name is left to the template.
     """
     actor = Actor(f"run:{run_id}", "planning run")
     settle(connection, actor, now)
@@ -72,8 +77,15 @@ def publish(
             "paragraph": list(paragraphs),
         }
     )
+    told = told.join(pd.DataFrame(columns=WRITTEN, dtype=object) if written is None else written, "recommendation_id")
     store.insert(connection, EXPLANATIONS, told[new])
     _audit(connection, actor, run_id, changes, now)
+
+
+def known_lines(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """Which of these lines are stored already."""
+    stored = set(connection.scalars(sa.select(LINES.c.recommendation_id)))
+    return stored.intersection(ids)
 
 
 def _audit(

@@ -90,10 +90,18 @@ def recommendation_line(
 
 
 def explanation(connection: sa.Connection, recommendation_id: str) -> dict[str, Any] | None:
-    """Stored calculation of a line: `run_id`, `document` (decoded) and `paragraph`; None when it has none."""
+    """Stored calculation of a line: `run_id`, `document` (decoded), `paragraph` and who wrote it; None without one.
+
+    The paragraph is the model's where one wrote it, else the template's.
+    """
     query = sa.select(Explanation.__table__).where(Explanation.recommendation_id == recommendation_id)
     row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else {**row, "document": json.loads(row["document"])}
+    if row is None:
+        return None
+    shown = row["written_paragraph"] or row["paragraph"]
+    writer = f"model {row['writer_model']}" if row["written_paragraph"] else "template"
+    told = {"document": json.loads(row["document"]), "paragraph": shown, "paragraph_by": writer}
+    return {**row, **told}
 
 
 def decisions_of(connection: sa.Connection, recommendation_id: str) -> Rows:

@@ -60,8 +60,11 @@ def serve(host: str, port: int, with_dagster: bool, dagster_port: int, database:
 def show_config(database: str | None) -> None:
     """Print the settings that count, without passwords and secrets; fail on one that cannot be used."""
     from api.settings import ServerSettings
+    from warehouse import writer_settings
 
-    told = settings_with(database).redacted() | ServerSettings.from_environment().redacted()
+    told = (
+        settings_with(database).redacted() | ServerSettings.from_environment().redacted() | writer_settings.redacted()
+    )
     width = max(map(len, told))
     for name, value in told.items():
         click.echo(f"{name:<{width}}  {value}".rstrip())

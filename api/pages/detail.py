@@ -96,6 +96,7 @@ def _page(
         today=now.date(),
         line=line,
         paragraph=told["paragraph"] if told else None,
+        paragraph_by=told["paragraph_by"] if told else None,
         calculation=calculation.told(told["document"]) if told else None,
         run=run,
         charts=_charts(db, line, now.date(), run["period"] if run else None),

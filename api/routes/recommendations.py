@@ -71,17 +71,20 @@ def conditions(filters: RecommendationFilters) -> list[sa.ColumnElement[bool]]:
     return found
 
 
+_PARAGRAPH = ("paragraph", "paragraph_by", "writer_problem")
+
+
 @router.get("/{recommendation_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))
 def read_recommendation(recommendation_id: Text, caller: Reader, db: Db) -> ExplainedRecommendationOut:
     """One line of the caller's sites with its stored calculation. A line of another site is not found."""
     line = recommendation_line(db, caller.sites, recommendation_id)
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
-    told = explanation(db, recommendation_id) or {"document": None, "paragraph": None}
+    told = explanation(db, recommendation_id) or dict.fromkeys(("document", *_PARAGRAPH))
     problems = drug_problems(db, line["as_of"], line["facility_id"], line["drug"])
     return ExplainedRecommendationOut.model_validate(
-        {**line, "units": RECOMMENDATION_UNITS, "explanation": told["document"], "paragraph": told["paragraph"]}
-        | {"problems": problems}
+        {**line, "units": RECOMMENDATION_UNITS, "explanation": told["document"], "problems": problems}
+        | {name: told[name] for name in _PARAGRAPH}
     )
 
 

@@ -29,7 +29,7 @@ CLEANING_WORDS = {
 SHARES = ("share", "probability")
 
 _COUNTED_FORMS = ("tablet", "capsule", "vial", "ampoule", "patch", "sachet", "syringe", "suppository")
-_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
+NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORDS = dict(zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True))
 _WORDS |= dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
@@ -157,7 +157,7 @@ def _level_sentence(document: Document, values: dict[str, Decimal], units: str) 
     spare = values["safety_stock"]
     relation = "above" if spare >= 0 else "below"
     return (
-        f"For {kind} of {_percent(values['target'])}, stock and open orders should reach "
+        f"For {kind} of {_percent(values['target'])}, stock and open orders are meant to reach "
         f"{shown(values['order_up_to_level'])} {units}, {shown(abs(spare))} {units} {relation} expected demand."
     )
 
@@ -226,23 +226,24 @@ def unsupported_numbers(text: str, document: Document) -> list[str]:
     Dates, number words from two up, and names with digits (genes, lookup keys, strengths) are checked too. Samples are
     not numbers of the calculation: with hundreds of values almost anything would pass.
     """
-    text = _without_names(text, document)
+    text = without_names(text, document)
     dates = {document["as_of"], *document["dates"].values()}
     wrong = [date for date in _DATE.findall(text) if date not in dates]
     text = _DATE.sub(" ", text)
     if cutoff := document["item"].get("order_cutoff"):
         text = re.sub(rf"(?<![\d:]){re.escape(str(cutoff))}(?![\d:])", " ", text)
     plain, percent = _supported(document)
-    for found in _NUMBER.finditer(text):
+    for found in NUMBER.finditer(text):
         after = text[found.end() :].lstrip()
         values = percent if after.startswith(("%", "per cent", "percent")) else plain
-        if not _occurs(Decimal(found.group().replace(",", "")), values):
+        if not occurs(Decimal(found.group().replace(",", "")), values):
             wrong.append(found.group())
     spelled = (found.group() for found in _NUMBER_WORD.finditer(text))
-    return wrong + [word for word in spelled if not _occurs(Decimal(_WORDS[word.lower()]), plain)]
+    return wrong + [word for word in spelled if not occurs(Decimal(_WORDS[word.lower()]), plain)]
 
 
-def _occurs(number: Decimal, values: list[Decimal]) -> bool:
+def occurs(number: Decimal, values: list[Decimal]) -> bool:
+    """Whether a number is one of the values, as it stands or as it may be rounded."""
     return any(
         number == value or any(number == _rounded(value, p) for p in range(_display_decimals(value), MOST_DECIMALS + 1))
         for value in values
@@ -262,7 +263,16 @@ def _supported(document: Document) -> tuple[list[Decimal], list[Decimal]]:
     return plain, percent
 
 
-def _without_names(text: str, document: Document) -> str:
+def supported_by_unit(document: Document, unit: str) -> list[Decimal]:
+    """Absolute values of the calculation whose unit begins with `unit`; the age of an input is in days."""
+    entries = [*document["inputs"], *document["steps"], *document["outlook"]]
+    of_unit = [one for one in entries if one["value"] is not None and str(one["unit"]).startswith(unit)]
+    ages = [one["age_days"] for one in document["inputs"] if one["age_days"] is not None] if unit == "days" else []
+    return [abs(Decimal(one["value"])) for one in of_unit] + [Decimal(age) for age in ages]
+
+
+def without_names(text: str, document: Document) -> str:
+    """The text without names that hold digits or may hold them: of the drug, its strength, genes and lookup keys."""
     item = document["item"]
     names = {str(item["drug"]), f"{item['strength_value']} {item['strength_unit']}"}
     for entry in document["inputs"]:
@@ -274,4 +284,4 @@ def _without_names(text: str, document: Document) -> str:
 
 
 def _is_number(name: str) -> bool:
-    return _NUMBER.fullmatch(name) is not None
+    return NUMBER.fullmatch(name) is not None

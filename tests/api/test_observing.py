@@ -25,7 +25,7 @@ from api.observing import log_as_json
 from api.settings import OIDC_NAMES, ServerSettings
 from forecasting.errors import InvalidInput
 from tests.api.conftest import NOW, fill
-from warehouse import settings
+from warehouse import settings, writer_settings
 from warehouse.engine import writing
 from warehouse.queries import table
 
@@ -132,7 +132,12 @@ def test_config_shows_what_counts_and_no_secret():
 
 def test_every_setting_is_documented_and_shown():
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
-    names = {value for module in (settings, server_settings) for value in vars(module).values() if _is_variable(value)}
+    names = {
+        value
+        for module in (settings, server_settings, writer_settings)
+        for value in vars(module).values()
+        if _is_variable(value)
+    }
     names |= {f"PGX_SUPPLY_OIDC_{name}" for name in OIDC_NAMES}
     assert len(names) >= 15
     assert [name for name in sorted(names) if f"`{name}" not in text] == []

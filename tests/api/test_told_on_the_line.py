@@ -46,3 +46,26 @@ def test_why_a_drug_is_planned_without_genetics_stands_on_its_lines_at_that_site
         html = browser.get(f"/recommendations/{name}").text
         assert [text for text in (BLOCKED, ELSEWHERE) if text in html] == problems
     assert BLOCKED in browser.get("/problems").text
+
+
+def test_the_line_shows_what_a_model_wrote_and_says_so_and_the_template_where_it_was_refused(
+    database, signed_in, client, key
+):
+    told = table("explanations")
+    with writing(database) as connection:
+        for name, values in {
+            "rec-01": {"written_paragraph": "Order these packs, says the model.", "writer_model": "small-model"},
+            "rec-02": {"writer_model": "small-model", "writer_problem": "refused: 7 is not a number"},
+        }.items():
+            connection.execute(told.update().where(told.c.recommendation_id == name).values(**values))
+    browser, headers = signed_in("ben"), key("recommendations:read")
+    by = "Written by the model small-model"
+    for name, writer, problem in (
+        ("rec-01", "model small-model", None),
+        ("rec-02", "template", "refused: 7 is not a number"),
+        ("rec-03", "template", None),
+    ):
+        answer = client.get(f"/v1/recommendations/{name}", headers=headers).json()
+        assert (answer["paragraph_by"], answer["writer_problem"]) == (writer, problem)
+        assert ("says the model" in answer["paragraph"]) is (name == "rec-01")
+        assert (by in browser.get(f"/recommendations/{name}").text) is (name == "rec-01")

@@ -19,3 +19,14 @@ class Explanation(Base):
     run_id: Mapped[str] = column(sa.String, "Run that made it.")
     document: Mapped[str] = column(sa.Text, "The calculation as JSON.", NotBlank())
     paragraph: Mapped[str] = column(sa.Text, "The same in plain language.", NotBlank())
+    written_paragraph: Mapped[str | None] = column(
+        sa.Text,
+        "The same as a language model wrote it, every number and word checked; blank = the paragraph stands.",
+        NotBlank(),
+    )
+    writer_model: Mapped[str | None] = column(
+        sa.String, "Model that was asked to write it; blank = none was.", NotBlank()
+    )
+    writer_problem: Mapped[str | None] = column(
+        sa.Text, "Why what the model wrote is not shown; blank = it is, or none was asked.", NotBlank()
+    )
