@@ -12,12 +12,14 @@ from api.context import Clock, utc_now
 from api.limits import RateLimit
 from api.middleware import Guard
 from api.observing import Metrics, Observed
-from api.pages import bulk, detail, problems, sign_in, worklist
+from api.pages import bulk, detail, problems, routine, sign_in, worklist
+from api.pages import handling as handling_pages
 from api.pages import orders as order_pages
 from api.pages import releases as release_pages
 from api.routes import (
     batches,
     forecasts,
+    handling,
     health,
     history,
     inventory,
@@ -72,6 +74,7 @@ def create_app(
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
     for module in (
         recommendations,
+        handling,
         orders,
         history,
         forecasts,
@@ -83,7 +86,7 @@ def create_app(
         health,
     ):
         app.include_router(module.router)
-    for module in (sign_in, worklist, detail, bulk, order_pages, release_pages, problems):
+    for module in (sign_in, worklist, detail, bulk, handling_pages, routine, order_pages, release_pages, problems):
         app.include_router(module.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)

@@ -68,6 +68,7 @@ def decide(
     decision: DecisionIn,
     now: dt.datetime,
     limits: ApprovalLimits,
+    routine_rule_id: int | None = None,
 ) -> int:
     """Number of the decision that was written; the line is changed with it, or waits for a second approval.
 
@@ -104,6 +105,7 @@ def decide(
         "version_seen": decision.version,
         "reason_code": decision.reason_code,
         "note": (decision.note or "").strip() or None,
+        "routine_rule_id": routine_rule_id,
     }
     number = int(connection.execute(sa.insert(Decision).values(row).returning(Decision.decision_id)).scalar_one())
     events = [_event(line, row)]
@@ -116,7 +118,7 @@ def _event(line: sa.RowMapping, row: dict[str, Any]) -> Event:
     before = {"status": line["status"], "packs": line["packs"], "version": line["version"]}
     kept = row["packs_before"] if row["kind"] == DecisionKind.REJECT.value else row["packs_after"]
     after: dict[str, Any] = {"status": row["status_after"], "packs": kept, "version": line["version"] + 1}
-    after |= {name: row[name] for name in ("reason_code", "note") if row[name] is not None}
+    after |= {name: row[name] for name in ("reason_code", "note", "routine_rule_id") if row[name] is not None}
     subject = f"recommendation:{line['recommendation_id']}"
     action = UNDO_ACTION if row["kind"] == DecisionKind.UNDO.value else ACTION_AFTER[row["status_after"]]
     return Event(action, subject, line["facility_id"], before, after)

@@ -14,7 +14,8 @@ MOST_PACKS = 1_000_000
 MOST_BATCH_ROWS = 10_000
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
+    """The text, which must not hold what a database cannot."""
     if "\x00" in text:
         raise ValueError("must not contain NUL characters")
     return text
@@ -44,8 +45,8 @@ def _utc(moment: dt.datetime) -> dt.datetime:
         return moment.replace(tzinfo=None)
 
 
-Text = Annotated[str, AfterValidator(_clean), Field(max_length=200)]
-Note = Annotated[str, AfterValidator(_clean), Field(max_length=1000)]
+Text = Annotated[str, AfterValidator(clean_text), Field(max_length=200)]
+Note = Annotated[str, AfterValidator(clean_text), Field(max_length=1000)]
 Whole = Annotated[int, BeforeValidator(_not_a_truth)]
 DayIn = Annotated[dt.date, BeforeValidator(_written_out)]
 UtcIn = Annotated[dt.datetime, BeforeValidator(_written_out), AfterValidator(_utc)]

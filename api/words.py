@@ -88,6 +88,16 @@ ACTIONS = {
     "no_number": "Change, no number in the guideline",
     "no_recommendation": "No recommendation",
 }
+VIEWS = {
+    "": "To decide",
+    "mine": "Mine",
+    "second": "Second approval",
+    "routine": "Routine",
+    "snoozed": "Put off",
+    "all": "All",
+}
+"""Parts of the proposed lines, in the order of their tabs."""
+A_DAY = dt.timedelta(days=1)
 OPERATIONS = {
     "sum": "added up",
     "difference": "first less the others",
@@ -330,6 +340,29 @@ def doses(quantity: Any, dose_form: str) -> str:
     countable = noun in ("tablet", "capsule", "vial", "ampoule", "sachet", "syringe")
     unit = noun if countable else "dose unit"
     return f"{number(quantity)} {unit if quantity == 1 else unit + 's'}"
+
+
+def acted(action: Any) -> str:
+    """What an action on the worklist did."""
+    done = "Taken back" if action["undoes"] else ""
+    if action["kind"] == "snooze":
+        until = action["snoozed_until"]
+        what = f"Put off until {day(until)}" if until else "Brought back"
+    else:
+        what = f"Given to {action['assignee_name']}" if action["assignee_id"] else "Given to nobody"
+    return f"{done}, now: {what[0].lower()}{what[1:]}" if done else what
+
+
+def any_of(names: list[str]) -> str:
+    """Names as a choice, the first three of them.
+
+    >>> any_of(["Ada", "Root"]), any_of([]), any_of(["Ada", "Bo", "Cy", "Di"])
+    ('Ada or Root', 'nobody: no other approver sees this site', 'Ada, Bo, Cy or 1 other')
+    """
+    if not names:
+        return "nobody: no other approver sees this site"
+    shown = names[:3] + ([counted(len(names) - 3, "other")] if len(names) > 3 else [])
+    return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def product(line: Any) -> str:

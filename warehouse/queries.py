@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+import sqlalchemy.orm
 
 from forecasting.terms import ALL_GROUPS, JOINED_BY, Action, ResultType
 from warehouse.schema import Base
@@ -26,6 +27,7 @@ from warehouse.schema.results import (
     Run,
     SiteRelease,
 )
+from warehouse.schema.worklist import RoutineRule
 
 Scope = frozenset[str] | None
 
@@ -76,6 +78,7 @@ PRODUCT_TERMS = (
     "order_multiple_packs",
     "code_system",
     "code",
+    "criticality",
 )
 
 
@@ -105,10 +108,13 @@ def explanation(connection: sa.Connection, recommendation_id: str) -> dict[str, 
 
 
 def decisions_of(connection: sa.Connection, recommendation_id: str) -> Rows:
-    """What people decided about a line, oldest first, with their names."""
+    """What people decided about a line, oldest first, with their names; `rule_by` set the rule it was routine by."""
+    author = sa.orm.aliased(User)
     query = (
-        sa.select(Decision.__table__, User.display_name)
+        sa.select(Decision.__table__, User.display_name, author.display_name.label("rule_by"))
         .join(User, User.user_id == Decision.user_id)
+        .outerjoin(RoutineRule, RoutineRule.rule_id == Decision.routine_rule_id)
+        .outerjoin(author, author.user_id == RoutineRule.user_id)
         .where(Decision.recommendation_id == recommendation_id)
         .order_by(Decision.decision_id)
     )

@@ -1,8 +1,9 @@
 """Many lines at once: approve or reject what is chosen on the list, take back, and see what was done today."""
 
 import datetime as dt
+import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -14,34 +15,27 @@ from api.auth import Principal, check_csrf
 from api.context import Db, Now, refuse_parameters
 from api.decisions import UNDONE, decide
 from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
-from api.models import DecisionIn, Note, Strict, Text
+from api.models import DecisionIn, Note
+from api.pages.ticked import TickedForm
 from api.pages.visitor import Visitor, local_path, see_other
 from api.pages.worklist import blank_is_none
+from api.routine import rules_today
 from api.templating import page
 from forecasting.terms import DecisionKind, DecisionReason
 from warehouse import queries
+from warehouse.attention import actions_by, covering_rule
+from warehouse.queries import Rows
 
 router = APIRouter()
 
-MOST_LINES = 500
-SEEN = r"^[^@]{1,200}@[0-9]{1,9}$"
-"""A line as a form names it: its id and the version that was on the screen."""
 
-
-class BulkForm(Strict):
+class BulkForm(TickedForm):
     """A decision about several lines as a form sends it; a change of packs is made line by line."""
 
-    csrf_token: Text
     kind: DecisionKind
-    line: list[Annotated[str, Field(pattern=SEEN)]] = Field(default=[], max_length=MOST_LINES)
     reason_code: Annotated[DecisionReason | None, BeforeValidator(blank_is_none)] = None
     note: Annotated[Note | None, BeforeValidator(blank_is_none)] = None
-    next: Annotated[str, Field(max_length=2000)] = "/"
-
-    def lines(self) -> list[tuple[str, int]]:
-        """(recommendation_id, version seen), each line once, by id: two people who decide never wait in a ring."""
-        seen = {name.rpartition("@")[0]: int(name.rpartition("@")[2]) for name in self.line}
-        return sorted(seen.items())
+    routine: Literal["yes"] | None = None
 
     def decision(self, version: int) -> DecisionIn:
         """The decision about one of the lines."""
@@ -58,26 +52,31 @@ def decide_many(form: Annotated[BulkForm, Form()], person: Visitor, db: Db, now:
     if form.kind is DecisionKind.MODIFY:
         raise InvalidRequest.field("kind", "packs are changed line by line")
     if form.kind is DecisionKind.REJECT and form.reason_code is None:
-        return _done(db, person, now, left=["Nothing was rejected: choose a reason."], back=form.next)
+        return done_page(db, person, now, left=["Nothing was rejected: choose a reason."], back=form.next)
     left = []
+    limits, rules = request.app.state.server.approvals, rules_today(db, person, now)
     for recommendation_id, version in form.lines():
         try:
-            decide(db, person, recommendation_id, form.decision(version), now, request.app.state.server.approvals)
+            rule_id = _routine_by(db, person, recommendation_id, rules) if form.routine else None
+            decide(db, person, recommendation_id, form.decision(version), now, limits, rule_id)
         except (InvalidRequest, NotAllowed, NotFound, NotPending) as error:
             # nothing of this line has been written: every rule is checked before the first write
-            left.append(_left(db, person, recommendation_id, error))
+            left.append(left_line(db, person, recommendation_id, error))
     if left or not form.line:
-        return _done(db, person, now, left=left or ["Nothing was chosen: tick the lines first."], back=form.next)
+        return done_page(db, person, now, left=left or ["Nothing was chosen: tick the lines first."], back=form.next)
     return see_other(f"/done?back={quote(local_path(form.next), safe='/')}")
 
 
 @router.get("/done")
 def show_done(person: Visitor, db: Db, now: Now, back: Annotated[str, Field(max_length=2000)] = "/") -> HTMLResponse:
     """What the person decided today, newest first, each to be taken back until it is ordered."""
-    return _done(db, person, now, left=[], back=back)
+    return done_page(db, person, now, left=[], back=back)
 
 
-def _done(db: sa.Connection, person: Principal, now: dt.datetime, *, left: Sequence[str], back: str) -> HTMLResponse:
+def done_page(
+    db: sa.Connection, person: Principal, now: dt.datetime, *, left: Sequence[str], back: str
+) -> HTMLResponse:
+    """What the person did today, with what could not be done on top."""
     midnight = dt.datetime.combine(now.date(), dt.time.min)
     rows = queries.decisions_by(db, person.user_id, midnight, person.sites) if person.user_id is not None else []
     return page(
@@ -87,6 +86,7 @@ def _done(db: sa.Connection, person: Principal, now: dt.datetime, *, left: Seque
         here="done",
         today=now.date(),
         decisions=_with_undo(rows),
+        batches=_batches(actions_by(db, person.user_id, midnight, person.sites) if person.user_id is not None else []),
         left=left,
         back="/" if local_path(back).startswith("/done") else local_path(back),
     )
@@ -104,7 +104,22 @@ def _with_undo(rows: Sequence[sa.RowMapping]) -> list[dict[str, Any]]:
     return told
 
 
-def _left(db: sa.Connection, person: Principal, recommendation_id: str, error: Exception) -> str:
+def _batches(rows: Sequence[sa.RowMapping]) -> list[list[sa.RowMapping]]:
+    """Actions of one form together, newest first."""
+    return [list(of) for _, of in itertools.groupby(rows, key=lambda row: (row["acted_at"], row["kind"]))]
+
+
+def _routine_by(db: sa.Connection, person: Principal, recommendation_id: str, rules: Rows) -> int:
+    """Number of the rule by which a line is routine now; a line that no rule covers any more is left for a look."""
+    line = queries.recommendation_line(db, person.sites, recommendation_id, for_update=True)
+    rule = None if line is None else covering_rule(line, rules)
+    if rule is None:
+        raise NotPending("it is no longer routine: no rule in force covers it", current=None)
+    return int(rule["rule_id"])
+
+
+def left_line(db: sa.Connection, person: Principal, recommendation_id: str, error: Exception) -> str:
+    """The line that was left, and why, in one sentence."""
     line = queries.recommendation_line(db, person.sites, recommendation_id)
     name = f"{line['drug']} for {line['facility_name']}" if line is not None else recommendation_id
     return f"{name}: {getattr(error, 'detail', error)}"

@@ -9,18 +9,20 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
 from api import calculation
-from api.approvals import first_approval
 from api.auth import Principal, check_csrf
 from api.charts import Fan, fan_chart
 from api.context import Db, Now, refuse_parameters
 from api.decisions import decide
 from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.handling import LONGEST_SNOOZE, may_take
+from api.handling_models import MOST_COMMENT
 from api.models import MOST_PACKS, DecisionIn, Note, Strict, Text
 from api.pages.visitor import Visitor, local_path, see_other
-from api.pages.worklist import blank_is_none
+from api.pages.worklist import NO_STATE, blank_is_none, lines_with_state
 from api.templating import page
-from forecasting.terms import DecisionKind, DecisionReason
+from forecasting.terms import DecisionKind, DecisionReason, RecommendationStatus
 from warehouse import queries
+from warehouse.attention import comments_on
 
 router = APIRouter()
 
@@ -85,6 +87,8 @@ def _page(
     line = queries.recommendation_line(db, person.sites, recommendation_id)
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
+    proposed = line["status"] == RecommendationStatus.PROPOSED.value
+    state = lines_with_state(db, person, [dict(line) | NO_STATE], now)[0] if proposed else NO_STATE
     told = queries.explanation(db, recommendation_id)
     run = queries.run_of(db, told["run_id"]) if told else None
     place = (line["as_of"], line["facility_id"], line["product_id"])
@@ -104,7 +108,12 @@ def _page(
         shifts=queries.genetic_shifts(db, *place),
         drug_problems=queries.drug_problems(db, line["as_of"], line["facility_id"], line["drug"]),
         decisions=queries.decisions_of(db, recommendation_id),
-        first_approval=first_approval(db, line) if line["status"] == "proposed" else None,
+        first_approval=state["first"],
+        state=state,
+        assignees=may_take(db, line["facility_id"]) if person.may_decide() else [],
+        latest_snooze=now.date() + LONGEST_SNOOZE,
+        comments=comments_on(db, line["facility_id"], line["product_id"]),
+        most_comment=MOST_COMMENT,
         decision_reasons=[reason.value for reason in DecisionReason],
         error=error,
         form=form,

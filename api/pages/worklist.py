@@ -2,9 +2,10 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
@@ -12,12 +13,16 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BeforeValidator, Field
 
+from api.approvals import SECOND_ROLES
 from api.auth import Principal
 from api.context import Db, Now, refuse_repeated_parameters
+from api.handling import DECIDERS, LONGEST_SNOOZE
 from api.models import Strict, Text
 from api.pages.visitor import Visitor
+from api.routine import rules_today
 from api.templating import page
 from forecasting.terms import DecisionReason, Reason, RecommendationStatus
+from warehouse.attention import ItemState, action, covering_rule, first_approvals, item_states, people, sees
 from warehouse.queries import Rows, decisions_of, facilities, recommendation_line, recommendation_lines, suppliers
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.results import Recommendation
@@ -25,6 +30,10 @@ from warehouse.schema.results import Recommendation
 router = APIRouter()
 
 LINES_A_PAGE = 200
+MOST_LINES = 1000
+"""Lines that one form decides at once."""
+
+Line = dict[str, Any]
 
 
 def blank_is_none(value: Any) -> Any:
@@ -34,24 +43,37 @@ def blank_is_none(value: Any) -> Any:
 OneName = Annotated[Text | None, BeforeValidator(blank_is_none)]
 
 
+class View(StrEnum):
+    """A part of the proposed lines: what to look at today, or what is somebody's, waits, is routine or put off."""
+
+    MINE = "mine"
+    SECOND = "second"
+    ROUTINE = "routine"
+    SNOOZED = "snoozed"
+    ALL = "all"
+
+
 class WorklistFilters(Strict):
     """What the filter form sends; a blank choice is no filter."""
 
     status: Annotated[RecommendationStatus | None, BeforeValidator(blank_is_none)] = None
+    show: Annotated[View | None, BeforeValidator(blank_is_none)] = None
     facility_id: OneName = None
     supplier_id: OneName = None
     reason: Annotated[Reason | None, BeforeValidator(blank_is_none)] = None
     q: OneName = None
     page: int = Field(1, ge=1, le=10_000)
+    ticked: Annotated[Literal["all"] | None, BeforeValidator(blank_is_none)] = None
     decided: OneName = None
+    acted: int | None = Field(None, ge=1, le=2**31 - 1)
 
     def wanted_status(self) -> RecommendationStatus:
         """The status that is listed: proposed unless another is chosen."""
         return self.status or RecommendationStatus.PROPOSED
 
     def path(self, **changes: Any) -> str:
-        """The address of this list, with changes; what was decided last is left out."""
-        values = self.model_dump(mode="json", exclude={"decided"}) | changes
+        """The address of this list, with changes; what was done last, and ticks, are left out."""
+        values = self.model_dump(mode="json", exclude={"decided", "acted", "ticked"}) | changes
         kept = {name: value for name, value in values.items() if value not in (None, "", 1)}
         return f"/?{urlencode(kept)}" if kept else "/"
 
@@ -62,7 +84,7 @@ class Group:
 
     supplier: str
     order_by: dt.date
-    lines: list[sa.RowMapping]
+    lines: list[Line]
     totals: str
 
 
@@ -80,8 +102,12 @@ class Summary:
 def show_worklist(filters: Annotated[WorklistFilters, Query()], person: Visitor, db: Db, now: Now) -> HTMLResponse:
     """The lines that the filters leave, grouped for ordering."""
     today = now.date()
-    lines = _lines(db, person, filters)
-    first = (filters.page - 1) * LINES_A_PAGE
+    found = _lines(db, person, filters)
+    views: dict[View | None, list[Line]] = {filters.show: found}
+    if filters.wanted_status() is RecommendationStatus.PROPOSED:
+        views = by_view(lines_with_state(db, person, found, now), person)
+    lines = views[filters.show]
+    first, last = (filters.page - 1) * LINES_A_PAGE, filters.page * LINES_A_PAGE
     ordered = [line for group in _groups(lines) for line in group.lines]
     return page(
         "worklist.html",
@@ -90,17 +116,23 @@ def show_worklist(filters: Annotated[WorklistFilters, Query()], person: Visitor,
         today=today,
         filters=filters,
         summary=_summary(lines, today),
-        groups=_groups(ordered[first : first + LINES_A_PAGE]),
+        views={view: len(of) for view, of in views.items()},
+        groups=_groups(ordered[first:last]),
+        elsewhere=[*ordered[:first], *ordered[last:]][: MOST_LINES - LINES_A_PAGE],
         pages=-(-len(lines) // LINES_A_PAGE),
-        anything=bool(lines) or _any_line(db, person),
+        anything=bool(found) or _any_line(db, person),
         sites=db.execute(facilities(person.sites).order_by(Facility.name)).mappings().all(),
         suppliers=suppliers(db),
+        assignees=people(db, DECIDERS) if person.may_decide() else [],
         decision_reasons=[reason.value for reason in DecisionReason],
+        latest_snooze=today + LONGEST_SNOOZE,
+        most_lines=MOST_LINES,
         decided=_decided(db, person, filters.decided),
+        acted=action(db, person.sites, filters.acted) if filters.acted else None,
     )
 
 
-def _lines(db: sa.Connection, person: Principal, filters: WorklistFilters) -> Rows:
+def _lines(db: sa.Connection, person: Principal, filters: WorklistFilters) -> list[Line]:
     query = recommendation_lines(person.sites).where(Recommendation.status == filters.wanted_status().value)
     for column, wanted in (
         (Recommendation.facility_id, filters.facility_id),
@@ -112,12 +144,57 @@ def _lines(db: sa.Connection, person: Principal, filters: WorklistFilters) -> Ro
     for word in (filters.q or "").split():
         places = (Product.drug, Product.product_id, Product.code, Facility.name, Product.dose_form)
         query = query.where(sa.or_(*(place.icontains(word, autoescape=True) for place in places)))
-    return db.execute(query.order_by(Recommendation.urgency.desc(), Recommendation.recommendation_id)).mappings().all()
+    rows = db.execute(query.order_by(Recommendation.urgency.desc(), Recommendation.recommendation_id)).mappings()
+    return [dict(row) | NO_STATE for row in rows]
 
 
-def _groups(lines: Iterable[sa.RowMapping]) -> list[Group]:
+NO_STATE: Line = {"snooze": None, "assign": None, "first": None, "second_by": [], "rule": None}
+
+
+def lines_with_state(db: sa.Connection, person: Principal, lines: list[Line], now: dt.datetime) -> list[Line]:
+    """Proposed lines with what people did beside deciding: `snooze` and `assign` (newest actions), `first` (approval
+    that waits) with `second_by` (names of who may give the second), `rule` (by which it is routine)."""
+    today = now.date()
+    states, firsts = item_states(db, person.sites, today), first_approvals(db, person.sites)
+    rules = rules_today(db, person, now)
+    approvers = people(db, SECOND_ROLES) if firsts else []
+    for line in lines:
+        state = states.get((line["facility_id"], line["product_id"]), ItemState())
+        line["assign"] = state.assign
+        line["snooze"] = state.snooze if state.snoozed(line["order_by"], today) else None
+        line["first"] = firsts.get(line["recommendation_id"])
+        if line["first"]:
+            line["second_by"] = second_by(approvers, line, line["first"])
+        elif not (line["snooze"] or line["assign"]):
+            line["rule"] = covering_rule(line, rules)
+    return lines
+
+
+def second_by(approvers: Rows, line: Any, first: Any) -> list[str]:
+    """Names of who may give the second approval to a line."""
+    others = [one for one in approvers if one["user_id"] != first["user_id"] and sees(one, line["facility_id"])]
+    return [one["display_name"] for one in others]
+
+
+def by_view(lines: list[Line], person: Principal) -> dict[View | None, list[Line]]:
+    """The lines of each view; what is put off or routine is in no other but `all`."""
+    views: dict[View | None, list[Line]] = {view: [] for view in (None, *View)}
+    for line in lines:
+        views[View.ALL].append(line)
+        if line["snooze"]:
+            views[View.SNOOZED].append(line)
+            continue
+        views[View.ROUTINE if line["rule"] else None].append(line)
+        if line["first"]:
+            views[View.SECOND].append(line)
+        if line["assign"] and line["assign"]["assignee_id"] == person.user_id:
+            views[View.MINE].append(line)
+    return views
+
+
+def _groups(lines: Iterable[Line]) -> list[Group]:
     """Groups in the order of their most urgent line; lines come in most urgent first."""
-    found: dict[tuple[str, dt.date], list[sa.RowMapping]] = {}
+    found: dict[tuple[str, dt.date], list[Line]] = {}
     for line in lines:
         supplier = line["supplier_name"] or line["supplier_id"] or "No supplier named"
         found.setdefault((supplier, line["order_by"]), []).append(line)
@@ -144,7 +221,7 @@ def totals(lines: Iterable[Any]) -> str:
     return " + ".join(parts) or "–"
 
 
-def _summary(lines: Rows, today: dt.date) -> Summary:
+def _summary(lines: Sequence[Line], today: dt.date) -> Summary:
     return Summary(
         lines=len(lines),
         overdue=sum(line["order_by"] < today for line in lines),

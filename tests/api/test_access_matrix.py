@@ -17,6 +17,9 @@ MAY = {
     "GET /v1/recommendations": (ROLES, ("recommendations:read",)),
     "GET /v1/recommendations/{recommendation_id}": (ROLES, ("recommendations:read",)),
     "POST /v1/recommendations/{recommendation_id}/decision": (DECIDERS, NOBODY),
+    "POST /v1/recommendations/{recommendation_id}/worklist-action": (DECIDERS, NOBODY),
+    "GET /v1/recommendations/{recommendation_id}/comments": (ROLES, ("recommendations:read",)),
+    "POST /v1/recommendations/{recommendation_id}/comments": (DECIDERS, NOBODY),
     "POST /v1/order-exports": (DECIDERS, ("orders:write",)),
     "GET /v1/order-exports/{export_id}": (ROLES, ("orders:read", "orders:write")),
     "GET /v1/orders": (ROLES, ("orders:read", "orders:write")),
@@ -61,6 +64,8 @@ RELEASE = {"release_id": "guidance:test:1"}
 PUSHED = {"facility_id": "south", "product_id": "warfarin-1", "quantity": 1, "counted_at": "2026-11-23"}
 BODIES = {
     "decision": {"kind": "approve", "version": 1},
+    "worklist-action": {"kind": "assign", "assignee_id": 2},
+    "comments": {"text": "ask the ward"},
     "order-exports": {"recommendation_id": ["rec-05"]},
     "webhooks": {"url": "https://x.example", "event_types": ["recommendation.approved"], "secret_name": "x"},
     "replay": {},

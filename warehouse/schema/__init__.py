@@ -10,6 +10,7 @@ from warehouse.schema import (
     replay,
     representation,
     results,
+    worklist,
 )
 from warehouse.schema.base import Base
 
@@ -24,4 +25,5 @@ __all__ = [
     "replay",
     "representation",
     "results",
+    "worklist",
 ]

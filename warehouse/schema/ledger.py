@@ -135,6 +135,9 @@ class Decision(Base):
         sa.String, "Why; required unless approved as proposed.", OneOf.of(DecisionReason)
     )
     note: Mapped[str | None] = column(sa.String, "In the person's words.")
+    routine_rule_id: Mapped[int | None] = column(
+        sa.Integer, "Rule by which the line was routine when it was approved.", refers="routine_rules.rule_id"
+    )
 
 
 class Activation(Base):

@@ -1,0 +1,101 @@
+"""Rules of what is routine: which stand, who set them, and for approvers a form to set and to end one."""
+
+import datetime as dt
+from typing import Annotated
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
+
+from api.approvals import SECOND_ROLES
+from api.auth import Principal, check_csrf
+from api.context import Db, Now, refuse_parameters
+from api.errors import InvalidRequest
+from api.models import Strict, Text
+from api.pages.visitor import Visitor, see_other
+from api.routine import LONGEST, RoutineRuleIn, end_rule, may_set, set_rule
+from api.settings import ApprovalLimits
+from api.templating import page
+from warehouse import attention
+from warehouse.queries import facilities
+from warehouse.schema.inputs import Facility, Product
+
+router = APIRouter()
+
+USUAL = dt.timedelta(days=90)
+
+
+class RuleForm(RoutineRuleIn):
+    """A rule as a form sends it."""
+
+    csrf_token: Text
+
+    def rule(self) -> RoutineRuleIn:
+        """The rule itself."""
+        values = self.model_dump(exclude={"csrf_token"}) | {"expires_on": str(self.expires_on)}
+        return RoutineRuleIn.model_validate(values)
+
+
+class EndForm(Strict):
+    """The button that ends a rule."""
+
+    csrf_token: Text
+    rule_id: int = Field(ge=1, le=2**31 - 1)
+
+
+@router.get("/routine-rules", dependencies=[Depends(refuse_parameters)])
+def show_rules(person: Visitor, db: Db, now: Now, request: Request) -> HTMLResponse:
+    """The rules that stand, and those before them."""
+    return _page(db, person, now, request)
+
+
+@router.post("/routine-rules", dependencies=[Depends(refuse_parameters)])
+def set_on_page(form: Annotated[RuleForm, Form()], person: Visitor, db: Db, now: Now, request: Request) -> Response:
+    """Set a rule; when it breaks one itself, the page says which."""
+    check_csrf(person, form.csrf_token)
+    try:
+        set_rule(db, person, form.rule(), now, request.app.state.server.approvals)
+    except InvalidRequest as error:
+        # nothing has been written at this point: every rule is checked before the first write
+        return _page(db, person, now, request, error=error, form=form)
+    return see_other("/routine-rules")
+
+
+@router.post("/routine-rules/end", dependencies=[Depends(refuse_parameters)])
+def end_on_page(form: Annotated[EndForm, Form()], person: Visitor, db: Db, now: Now) -> Response:
+    """End a rule."""
+    check_csrf(person, form.csrf_token)
+    end_rule(db, person, form.rule_id, now)
+    return see_other("/routine-rules")
+
+
+def _page(
+    db: sa.Connection,
+    person: Principal,
+    now: dt.datetime,
+    request: Request,
+    error: InvalidRequest | None = None,
+    form: RuleForm | None = None,
+) -> HTMLResponse:
+    limits: ApprovalLimits = request.app.state.server.approvals
+    rules = attention.routine_rules(db, person.sites, SECOND_ROLES)
+    today = now.date()
+    in_force = {rule["rule_id"] for rule in attention.rules_in_force(db, person.sites, today, SECOND_ROLES)}
+    return page(
+        "routine.html",
+        status=error.status if error else 200,
+        person=person,
+        here="worklist",
+        today=today,
+        rules=rules,
+        in_force=in_force,
+        may_set=may_set(person),
+        sites=db.execute(facilities(person.sites).order_by(Facility.name)).mappings().all(),
+        currencies=sorted({one for one in db.scalars(sa.select(Product.currency).distinct()) if one}),
+        limit=limits.second_above,
+        usual_end=today + USUAL,
+        last_end=today + LONGEST,
+        error=error,
+        form=form,
+    )
