@@ -4,8 +4,10 @@ import pytest
 
 from api import auth
 from api.app import create_app
+from api.pages.worklist import View
 from tests.api.conftest import NOW, PASSWORD
 from tests.api.test_releases import fill_releases
+from tests.api.test_worklist_actions import fill_worklist
 from warehouse.engine import writing
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -13,7 +15,11 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 PAGES = {
     # route: the addresses at which it is looked at, each another state of the page
-    "/": ["/", "/?q=nothing", "/?status=approved", "/?decided=rec-10"],
+    "/": [
+        *("/", "/?q=nothing", "/?status=approved", "/?decided=rec-10", "/?ticked=all", "/?acted=1"),
+        *(f"/?show={view}" for view in View),
+    ],
+    "/routine-rules": ["/routine-rules"],
     "/done": ["/done"],
     "/recommendations/{recommendation_id}": ["/recommendations/rec-01", "/recommendations/rec-10"],
     "/orders": ["/orders"],
@@ -78,6 +84,7 @@ def _said(page, address):
 @pytest.mark.parametrize("width", [390, 1440])
 def test_every_page_keeps_every_rule(chromium, url, database, width, scheme):
     _, new, _ = fill_releases(database)
+    fill_worklist(database)
     page = _open(chromium, url, width, scheme, "root")
     page.goto(f"{url}/orders")
     with page.expect_navigation():

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -10,9 +11,33 @@ from tests.api.conftest import NOW
 from warehouse.attention import covering_rule, first_approvals, item_states, routine_rules
 from warehouse.engine import writing
 from warehouse.queries import table
-from warehouse.schema.worklist import WorklistAction
+from warehouse.schema.worklist import Comment, RoutineRule, WorklistAction
 
 LATE = {"past_order_by": True}
+
+
+def fill_worklist(engine):
+    """One item put off, one given to root, one routine line, one that waits for a second approval, one comment."""
+    by = {"user_id": 2, "facility_id": "south", "acted_at": NOW, "order_by_seen": dt.date(2026, 11, 26)}
+    put_off = by | {"product_id": "capecitabine-500", "recommendation_id": "rec-06", "kind": "snooze"}
+    given = by | {"product_id": "ondansetron-inj", "recommendation_id": "rec-07", "kind": "assign", "assignee_id": 5}
+    rule = {"facility_id": "north", "most_cost": Decimal(60), "currency": "GBP", "most_urgency": 9, "user_id": 3}
+    first = {"recommendation_id": "rec-04", "decided_at": NOW, "user_id": 2, "kind": "approve", "version_seen": 1}
+    first |= {"status_before": "proposed", "status_after": "proposed", "packs_before": 6, "packs_after": 6}
+    said = {"facility_id": "north", "product_id": "ticagrelor-90", "recommendation_id": "rec-01", "user_id": 2}
+    lines = table("recommendations")
+    with writing(engine) as connection:
+        connection.execute(
+            sa.insert(WorklistAction),
+            [
+                put_off | {"snoozed_until": dt.date(2026, 11, 25), "assignee_id": None, "reason": "ask the ward first"},
+                given | {"snoozed_until": None, "reason": "knows the supplier"},
+            ],
+        )
+        connection.execute(sa.insert(RoutineRule), rule | {"expires_on": dt.date(2027, 2, 1), "set_at": NOW})
+        connection.execute(sa.insert(table("decisions")), first)
+        connection.execute(lines.update().where(lines.c.recommendation_id == "rec-04").values(version=2))
+        connection.execute(sa.insert(Comment), said | {"text": "Ward 4 opens ten beds.", "written_at": NOW})
 
 
 def call(browser, number, **body):
