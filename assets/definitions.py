@@ -10,6 +10,7 @@ from assets.baseline import BETWEEN_STEPS, baseline_forecasts
 from assets.checks import all_checks
 from assets.demand import clean_demand, forecast_with_genetics, reference_demand
 from assets.effects import learned_effects
+from assets.overrides import acting_overrides
 from assets.pharmacogenomics import prevalence
 from assets.planning import content_releases, input_tables, runs, site_releases
 from assets.procurement import lead_times, recommendations
@@ -32,6 +33,7 @@ computed_assets = [
     learned_effects,
     reference_demand,
     baseline_forecasts,
+    acting_overrides,
     forecast_with_genetics,
     representation,
     previews_of_releases,

@@ -10,6 +10,7 @@ import pandas as pd
 from assets.content import knowledge
 from assets.genetics import Genetics, assemble, with_learned
 from assets.history_problems import history_problems
+from assets.overrides import overrides_at
 from assets.paths import SiteDemand, quantiles_of, site_demand
 from assets.pictures import network_picture
 from assets.resources import Warehouse
@@ -175,13 +176,14 @@ def forecast_with_genetics(
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
     genetic_effects: pd.DataFrame,
+    acting_overrides: pd.DataFrame,
 ) -> tuple[Staged, Staged]:
-    """Re-mixing: demand at the planned exposure per site and for the network, and what each guidance row adds."""
+    """Re-mixing, then what people set: final demand per site and for the network, and what each guidance row adds."""
     run = PlanningRun.from_frame(runs)
     panel = known_panel(reference_demand, run)
     genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
     sites = [
-        site_demand(run, str(facility_id), rows, genetics)
+        site_demand(run, str(facility_id), rows, genetics, overrides_at(acting_overrides, str(facility_id)))
         for facility_id, rows in baseline_forecasts.groupby("facility_id")
     ]
     frame = pd.concat([*(_site_rows(one) for one in sites), _network_rows(sites)], ignore_index=True)
@@ -191,7 +193,8 @@ def forecast_with_genetics(
 
 
 def _site_rows(site: SiteDemand) -> pd.DataFrame:
-    return _forecast_rows(site.facility_id, site.product_ids, site.starts, site.paths, site.quantiles, site.model)
+    levels = (site.paths, site.quantiles, site.overridden.before)
+    return _forecast_rows(site.facility_id, site.product_ids, site.starts, *levels, site.model)
 
 
 def _network_rows(sites: list[SiteDemand]) -> pd.DataFrame:
@@ -199,15 +202,17 @@ def _network_rows(sites: list[SiteDemand]) -> pd.DataFrame:
     product_ids = tuple(sorted({product_id for site in sites for product_id in site.product_ids}))
     horizon, draws = sites[0].paths.paths.shape[1:]
     paths = np.zeros((len(product_ids), horizon, draws))
-    mean, baseline_mean = np.zeros(paths.shape[:2]), np.zeros(paths.shape[:2])
+    mean, baseline_mean, genetic_mean = (np.zeros(paths.shape[:2]) for _ in range(3))
     for site in sites:
         rows = np.searchsorted(product_ids, site.product_ids)
         paths[rows] += site.paths.paths
         mean[rows] += site.paths.mean
         baseline_mean[rows] += site.paths.baseline_mean
+        genetic_mean[rows] += site.overridden.before
     total = SitePaths(paths, mean, baseline_mean, pd.DataFrame(), np.zeros((0, horizon)))
     model = np.full(len(product_ids), "sum_of_sites", dtype=object)
-    return _forecast_rows(ALL_FACILITIES, product_ids, sites[0].starts, total, quantiles_of(paths), model)
+    levels = (total, quantiles_of(paths), genetic_mean)
+    return _forecast_rows(ALL_FACILITIES, product_ids, sites[0].starts, *levels, model)
 
 
 def _forecast_rows(
@@ -216,6 +221,7 @@ def _forecast_rows(
     starts: pd.DatetimeIndex,
     paths: SitePaths,
     quantiles: np.ndarray,
+    genetic_mean: np.ndarray,
     model: np.ndarray,
 ) -> pd.DataFrame:
     products, horizon = paths.mean.shape
@@ -228,7 +234,8 @@ def _forecast_rows(
             "mean": paths.mean.ravel(),
             **levels,
             "baseline_mean": paths.baseline_mean.ravel(),
-            "genetic_shift": (paths.mean - paths.baseline_mean).ravel(),
+            "genetic_shift": (genetic_mean - paths.baseline_mean).ravel(),
+            "override_shift": (paths.mean - genetic_mean).ravel(),
             "model": np.repeat(model, horizon),
         }
     )

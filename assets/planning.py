@@ -20,6 +20,7 @@ from forecasting.demand.doubtful import on_grid
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.terms import Period
 from warehouse.engine import writing
+from warehouse.overrides import known_overrides
 from warehouse.releases import BUILTIN_PUBLISHER, newest_releases, releases_in_force
 from warehouse.releases import site_releases as told
 from warehouse.schema import Base
@@ -76,7 +77,7 @@ def runs(config: PlanningConfig, warehouse: Warehouse) -> Staged:
         if as_of <= min(starts):
             raise InvalidInput(f"as-of {as_of}: the history begins on {min(starts)}, nothing is known before it")
         releases = releases_in_force(connection, config.facilities or known, as_of, now)
-        inputs = _inputs_digest(connection)
+        inputs = _inputs_digest(connection, as_of, now)
     asked = {
         "as_of": as_of,
         "period": period.value,
@@ -129,8 +130,10 @@ def _known_facilities(connection: sa.Connection, asked: list[str]) -> list[str]:
     return known
 
 
-def _inputs_digest(connection: sa.Connection) -> str:
-    """Digest of all files and snapshots that changed something, as the load ledger names them."""
+def _inputs_digest(connection: sa.Connection, as_of: dt.date, now: dt.datetime) -> str:
+    """Digest of all files and snapshots that changed something, as the load ledger names them, and of overrides."""
     changed = sa.select(Load.table_name, Load.sha256).where(Load.accepted > 0).distinct()
     rows = sorted(tuple(row) for row in connection.execute(changed))
+    acting = known_overrides(connection, as_of, now)["override_id"].unique().tolist()
+    rows += [("forecast_overrides", str(acting))] if acting else []
     return hashlib.sha256(repr(rows).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Stage 5, procurement: lead times, and what to order today with the whole calculation."""
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from assets.demand import known_panel, shift_words, site_genetics
 from assets.genetics import Genetics
 from assets.metadata import markdown_table, table_schema
+from assets.overrides import overrides_at
 from assets.paths import SiteDemand, site_demand
 from assets.policies import limits_at, with_policies
 from assets.resources import RUNS, Warehouse, replace_problems
@@ -20,7 +22,7 @@ from assets.table_asset import PROCUREMENT, stage_of, table_asset
 from assets.thin_evidence import thin_evidence
 from assets.writer import told_of_run, urgency_of, write
 from forecasting.procurement.explanation import Document
-from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, DemandDraws
+from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, OVERRIDE_COLUMNS, DemandDraws
 from forecasting.procurement.lead_time import lead_times as learn_lead_times
 from forecasting.procurement.paragraph import render_paragraph
 from forecasting.procurement.recommend import Recommendations, recommend
@@ -80,6 +82,7 @@ def lead_times(
             "site_releases",
             "reference_demand",
             "baseline_forecasts",
+            "acting_overrides",
             "prevalence",
             "exposure",
             "regimen_moves",
@@ -104,6 +107,7 @@ def recommendations(
     site_releases: pd.DataFrame,
     reference_demand: pd.DataFrame,
     baseline_forecasts: pd.DataFrame,
+    acting_overrides: pd.DataFrame,
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
@@ -138,10 +142,11 @@ def recommendations(
     short = ShortageFacts(shortages, alternatives, prevalence)
     for facility_id, rows in baseline_forecasts.groupby("facility_id"):
         site = str(facility_id)
-        demand = site_demand(run, site, rows, genetics)
+        overrides = overrides_at(acting_overrides, site)
+        demand = site_demand(run, site, rows, genetics, overrides)
         items = _items(site, demand, products, suppliers, policies, reference_demand)
         items["guidance_changed_on"] = _guidance_changed_on(site_releases, site)
-        draws = _draws(demand, genetics, history, touched)
+        draws = _with_overrides(_draws(demand, genetics, history, touched), demand, overrides)
         items, draws, said = with_shortages(run, items, draws, demand.starts, short, genetics.rows_at(site))
         short_problems.append(said)
         found.append(
@@ -283,6 +288,25 @@ def _draws(
         genetic_steps=steps[there].assign(item=item[there].astype(int))[GENETIC_STEP_COLUMNS],
         genetic_quantity=demand.paths.quantity[there],
         history_rules=[touched.get((demand.facility_id, product_id), {}) for product_id in demand.product_ids],
+    )
+
+
+def _with_overrides(draws: DemandDraws, demand: SiteDemand, overrides: pd.DataFrame) -> DemandDraws:
+    """The draws, which overrides have moved already, with who set what and why beside them."""
+    if overrides.empty:
+        return draws
+    place = {product_id: row for row, product_id in enumerate(demand.product_ids)}
+    final = demand.overridden
+    steps = final.acting.merge(overrides, on=["override_id", "product_id"], how="left")
+    item = steps["product_id"].map(place)
+    there = item.notna().to_numpy()
+    days = {name: steps[name].dt.strftime("%Y-%m-%d") for name in ("starts_on", "ends_on")}
+    told = steps.assign(item=item.astype("Int64"), set_to=steps["value"], **days)[OVERRIDE_COLUMNS]
+    return dataclasses.replace(
+        draws,
+        override_steps=told[there].reset_index(drop=True),
+        override_quantity=final.quantity[there],
+        without_genetics=final.without_genetics,
     )
 
 

@@ -222,6 +222,25 @@ class DecisionReason(StrEnum):
     OTHER = "other"
 
 
+class OverrideKind(StrEnum):
+    """What a person sets of a forecast: a quantity for every period, or a factor on what is forecast."""
+
+    QUANTITY = "quantity"
+    FACTOR = "factor"
+
+
+class OverrideReason(StrEnum):
+    """Why a person knows better than the forecast; `OTHER` needs a note."""
+
+    NEW_SERVICE = "new_service"
+    SERVICE_ENDS = "service_ends"
+    PROTOCOL_CHANGE = "protocol_change"
+    DEMAND_EVENT = "demand_event"
+    SUPPLY_ELSEWHERE = "supply_elsewhere"
+    HISTORY_MISLEADS = "history_misleads"
+    OTHER = "other"
+
+
 class Period(StrEnum):
     """Calendar bucket of a demand history."""
 

@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "forecasts": (
             *("facility_id", "product_id", "period_start", "mean", *QUANTILE_LEVELS),
-            *("baseline_mean", "genetic_shift", "model"),
+            *("baseline_mean", "genetic_shift", "model", "override_shift"),
         ),
         "recommendations": (
             *("recommendation_id", "facility_id", "product_id", "supplier_id", "packs", "quantity", "cost"),

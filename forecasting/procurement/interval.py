@@ -25,6 +25,7 @@ GENETIC_STEP_COLUMNS = [
     "exposure_planned",
     "prevalence",
 ]
+OVERRIDE_COLUMNS = ["item", "override_id", "decided_by", "kind", "set_to", "reason_code", "starts_on", "ends_on"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,8 @@ class DemandDraws:
     to `final_mean - baseline_mean`; what they leave is shown as "interaction". `history_rules` (empty, or one an item)
     are the cleaning rules that touched the item's history, with the number of periods. `shortage_quantity` [item,
     period] is what shortages moved onto (negative: off) an item, already part of all three; `shortage_words` say why.
+    `override_steps` (`OVERRIDE_COLUMNS`) and `override_quantity` [step, period] are what people's overrides moved, part
+    of `final_mean` beside the genetic steps; `without_genetics` [item, period] is the baseline with the same overrides.
 
     Raises `InvalidInput` for shapes that do not fit, and for demand that is negative or not a number.
     """
@@ -50,6 +53,9 @@ class DemandDraws:
     history_rules: Sequence[Mapping[str, int]] = ()
     shortage_quantity: Floats | None = None
     shortage_words: Sequence[str] = ()
+    override_steps: pd.DataFrame | None = None
+    override_quantity: Floats | None = None
+    without_genetics: Floats | None = None
 
     def __post_init__(self) -> None:
         items, periods, draws = self.final.shape

@@ -1,5 +1,6 @@
 """Lines of orders: the row a worklist shows, and the facts that its calculation starts from."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from forecasting.procurement.case import Case, Ordered
-from forecasting.procurement.interval import GENETIC_STEP_COLUMNS
+from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, OVERRIDE_COLUMNS
 from forecasting.procurement.line_facts import policy_facts, shared_facts
 from forecasting.procurement.outlook import Outlook
 from forecasting.procurement.packs import THOUSANDTHS, Integers, as_decimal, from_thousandths
 from forecasting.procurement.problems import price_known
 from forecasting.procurement.stocking import told_settings
-from forecasting.procurement.story import GeneticPart, Line
+from forecasting.procurement.story import GeneticPart, Line, OverridePart
 from forecasting.procurement.together import Together
 from forecasting.terms import Reason
 
@@ -92,7 +93,9 @@ def lines_of(case: Case, ordered: Ordered, shared: Together, lines: Integers) ->
     shifts = demand.shortage_quantity
     moved = np.zeros_like(ordered.shares) if shifts is None else shifts[ordered.rows]
     shortage = _thousandths((moved * ordered.shares).sum(axis=1))
-    parts = _genetic_parts(case, ordered, final - baseline)
+    planned = _before_overrides(case, ordered, baseline, final)
+    overrides = _override_parts(case, ordered, final - planned)
+    parts = _genetic_parts(case, ordered, planned - baseline)
     until_arrival = np.sort(ordered.plan.until_arrival, axis=1)
     until_next = np.sort(ordered.plan.until_next_arrival, axis=1)
     lost_first = ordered.plan.until_arrival + ordered.plan.lost_until_arrival
@@ -126,6 +129,7 @@ def lines_of(case: Case, ordered: Ordered, shared: Together, lines: Integers) ->
             shortage=int(shortage[place]),
             shortage_words=demand.shortage_words[row] if demand.shortage_words else "",
             genetic=parts[place],
+            overrides=overrides[place],
             until_arrival=until_arrival[place].tolist(),
             until_next_arrival=until_next[place].tolist(),
             with_expiry_until_arrival=lost_first[place].tolist(),
@@ -177,6 +181,40 @@ def _genetic_parts(case: Case, ordered: Ordered, shift: Integers) -> list[list[G
         if quantity:
             parts[at].append(GeneticPart({str(k): _plain(v) for k, v in about.items()}, int(quantity)))
     return [_balanced(found, int(total)) for found, total in zip(parts, shift, strict=True)]
+
+
+def _before_overrides(case: Case, ordered: Ordered, baseline: Integers, final: Integers) -> Integers:
+    """Mean demand over each item's interval without overrides [item]."""
+    steps, quantity = case.demand.override_steps, case.demand.override_quantity
+    if steps is None or quantity is None:
+        return final
+    by_people = np.zeros_like(case.demand.final_mean)
+    np.add.at(by_people, steps["item"].to_numpy(dtype=np.int64), quantity)
+    before = (case.demand.final_mean - by_people)[ordered.rows]
+    planned = _thousandths((before * ordered.shares).sum(axis=1))
+    # what adding and taking away leaves of floating point is no genetic shift
+    moved = np.isin(ordered.rows, case.demand.genetic_steps["item"].to_numpy(dtype=np.int64))
+    return np.where(~moved & (np.abs(planned - baseline) <= 1), baseline, planned)
+
+
+def _override_parts(case: Case, ordered: Ordered, total: Integers) -> list[list[OverridePart]]:
+    """What each acting override moves over each interval, adding up to `total` [item]; also one that moves nothing."""
+    parts: list[list[OverridePart]] = [[] for _ in ordered.rows]
+    steps, quantity = case.demand.override_steps, case.demand.override_quantity
+    if steps is None or quantity is None:
+        return parts
+    place = pd.Index(ordered.rows).get_indexer(pd.Index(steps["item"].astype(np.int64)))
+    chosen = np.flatnonzero(place >= 0)
+    moved = _thousandths((quantity[chosen] * ordered.shares[place[chosen]]).sum(axis=1))
+    told = steps[OVERRIDE_COLUMNS[1:]].iloc[chosen].to_dict("records")
+    for at, about, thousandths in zip(place[chosen], told, moved, strict=True):
+        parts[at].append(OverridePart({str(k): _plain(v) for k, v in about.items()}, int(thousandths)))
+    for found, whole in zip(parts, total.tolist(), strict=True):
+        if found:  # rounding each part to thousandths leaves a few
+            largest = max(range(len(found)), key=lambda at: abs(found[at].thousandths))
+            left = whole - sum(part.thousandths for part in found)
+            found[largest] = dataclasses.replace(found[largest], thousandths=found[largest].thousandths + left)
+    return parts
 
 
 def _balanced(parts: list[GeneticPart], total: int) -> list[GeneticPart]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from forecasting.procurement.explanation import Document
 from forecasting.procurement.story import HISTORY_RULE
-from forecasting.terms import TargetKind
+from forecasting.terms import OverrideReason, TargetKind
 
 MOST_DECIMALS = 3
 CLEANING_WORDS = {
@@ -26,7 +26,19 @@ CLEANING_WORDS = {
     "outlier": "impossible quantities left out",
     "return": "returns netted",
 }
+OVERRIDE_WORDS = {
+    OverrideReason.NEW_SERVICE: "a service opens or grows",
+    OverrideReason.SERVICE_ENDS: "a service closes or shrinks",
+    OverrideReason.PROTOCOL_CHANGE: "a protocol or the formulary changes",
+    OverrideReason.DEMAND_EVENT: "a known event",
+    OverrideReason.SUPPLY_ELSEWHERE: "a shortage elsewhere",
+    OverrideReason.HISTORY_MISLEADS: "the history misleads",
+    OverrideReason.OTHER: "another reason, in the note",
+}
 SHARES = ("share", "probability")
+
+NAMED = ("gene", "lookup_key", "drug", "recommendation_id", "decided_by")
+"""What an input may carry that can have digits in its name."""
 
 _COUNTED_FORMS = ("tablet", "capsule", "vial", "ampoule", "patch", "sachet", "syringe", "suppository")
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -86,6 +98,7 @@ def render_paragraph(document: Document) -> str:
     sentences = [
         _order_sentence(document, values, units),
         _demand_sentence(document, values, units),
+        *_override_sentence(document, units),
         *_shortage_sentence(values, units),
         *_cleaning_sentence(document),
         _level_sentence(document, values, units),
@@ -123,6 +136,19 @@ def _demand_sentence(document: Document, values: dict[str, Decimal], units: str)
         f"{effect} (largest part: {_part(largest, units)}), "
         f"so {shown(values['expected_demand'])} {units} are expected."
     )
+
+
+def _override_sentence(document: Document, units: str) -> list[str]:
+    """What people set of the forecast, each with who and why; nothing where nobody did."""
+    told = []
+    for entry in document["inputs"]:
+        if entry.get("override_id"):
+            moved = Decimal(entry["value"])
+            effect = f"{'adds' if moved >= 0 else 'takes away'} {shown(abs(moved))} {units}"
+            told.append(
+                f"{entry['decided_by']} set a {entry['kind']} ({OVERRIDE_WORDS[entry['reason_code']]}): {effect}"
+            )
+    return [f"An override counts in it: {'; '.join(told)}."] if told else []
 
 
 def _shortage_sentence(values: dict[str, Decimal], units: str) -> list[str]:
@@ -277,7 +303,7 @@ def without_names(text: str, document: Document) -> str:
     names = {str(item["drug"]), f"{item['strength_value']} {item['strength_unit']}"}
     for entry in document["inputs"]:
         names |= {str(entry["kind"])} if entry["name"] in _LIMIT_NAMES else set()
-        names |= {str(entry[name]) for name in ("gene", "lookup_key", "drug", "recommendation_id") if entry.get(name)}
+        names |= {str(entry[name]) for name in NAMED if entry.get(name)}
     for name in sorted((name for name in names if not _is_number(name)), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text, flags=re.IGNORECASE)
     return text

@@ -148,8 +148,10 @@ def _ordered(case: Case, plan: Plan, shared: Together, lines: Integers) -> Order
 
 
 def _packs_without_genetic_shift(case: Case, rows: Integers, packs: Integers, situation: Situation) -> Integers:
-    """The same orders on the same draws, each period scaled back to its baseline mean."""
-    baseline, final = case.demand.baseline_mean[rows], case.demand.final_mean[rows]
+    """The same orders on the same draws, each period scaled back to its baseline mean; overrides stay."""
+    without_genetics = case.demand.without_genetics
+    baseline = (case.demand.baseline_mean if without_genetics is None else without_genetics)[rows]
+    final = case.demand.final_mean[rows]
     moved = np.flatnonzero(np.any(baseline != final, axis=1))
     if not len(moved):
         return packs

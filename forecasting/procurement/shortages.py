@@ -7,6 +7,7 @@ asks for another drug than the alternative (a poor metabolizer of CYP2C19 and cl
 import dataclasses
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,6 +107,8 @@ def move_demand(demand: DemandDraws, moves: Sequence[ShortageMove]) -> DemandDra
     """
     given = np.zeros((len(demand.final), demand.final.shape[1]))
     final, baseline, mean = demand.final.copy(), demand.baseline_mean.copy(), demand.final_mean.copy()
+    before_genetics = demand.without_genetics
+    without_genetics = None if before_genetics is None else before_genetics.copy()
     shift, words = np.zeros_like(baseline), [""] * len(final)
     for move in moves:
         part = move.share * move.inside
@@ -115,6 +118,9 @@ def move_demand(demand: DemandDraws, moves: Sequence[ShortageMove]) -> DemandDra
             moved = before[move.source] * weight
             array[move.source] -= moved
             array[move.target] += moved * move.units
+        if without_genetics is not None and before_genetics is not None:
+            without_genetics[move.source] -= before_genetics[move.source] * part
+            without_genetics[move.target] += before_genetics[move.source] * part * move.units
         moved_mean = demand.baseline_mean[move.source] * part
         shift[move.source] -= moved_mean
         shift[move.target] += moved_mean * move.units
@@ -129,4 +135,21 @@ def move_demand(demand: DemandDraws, moves: Sequence[ShortageMove]) -> DemandDra
         final_mean=np.maximum(mean, 0.0),
         shortage_quantity=shift,
         shortage_words=words,
+        without_genetics=None if without_genetics is None else np.maximum(without_genetics, 0.0),
+        **_moved_overrides(demand, moves),
     )
+
+
+def _moved_overrides(demand: DemandDraws, moves: Sequence[ShortageMove]) -> dict[str, Any]:
+    """Override steps with the moves made: what people set of a short item's demand moves with that demand."""
+    steps, quantity = demand.override_steps, demand.override_quantity
+    if steps is None or quantity is None or steps.empty:
+        return {}
+    rows, amounts = [steps], [quantity.copy()]
+    for move in moves:
+        part = move.share * move.inside
+        of_source = np.flatnonzero(steps["item"] == move.source)
+        amounts[0][of_source] -= quantity[of_source] * part
+        rows.append(steps.iloc[of_source].assign(item=move.target))
+        amounts.append(quantity[of_source] * part * move.units)
+    return {"override_steps": pd.concat(rows, ignore_index=True), "override_quantity": np.concatenate(amounts)}

@@ -49,6 +49,14 @@ class GeneticPart:
 
 
 @dataclasses.dataclass(frozen=True)
+class OverridePart:
+    """What one override moves over the protection interval: who set what and why, and thousandths of a dose unit."""
+
+    about: dict[str, Any]
+    thousandths: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Line:
     """Everything that one line's calculation starts from; quantities in thousandths of a dose unit."""
 
@@ -65,6 +73,7 @@ class Line:
     shortage: int
     shortage_words: str
     genetic: list[GeneticPart]
+    overrides: list[OverridePart]
     until_arrival: list[int]
     until_next_arrival: list[int]
     with_expiry_until_arrival: list[int]
@@ -156,8 +165,26 @@ def _demand(sums: Calculation, line: Line) -> None:
         for number, part in enumerate(line.genetic, 1)
     ]
     sums.step("genetic_shift", "sum", parts, DOSE_UNITS)
-    sums.given("override", 0, DOSE_UNITS, "no override")
+    _overrides(sums, line)
     sums.step("expected_demand", "sum", ["baseline_demand", "genetic_shift", "override"], DOSE_UNITS)
+
+
+def _overrides(sums: Calculation, line: Line) -> None:
+    """What people set: one input an override, and their sum."""
+    if not line.overrides:
+        sums.given("override", 0, DOSE_UNITS, "no override")
+        return
+    parts = [
+        sums.given(
+            f"override_{number}",
+            from_thousandths(part.thousandths),
+            DOSE_UNITS,
+            f"override {part.about['override_id']} by {part.about['decided_by']}",
+            **part.about,
+        )
+        for number, part in enumerate(line.overrides, 1)
+    ]
+    sums.step("override", "sum", parts, DOSE_UNITS)
 
 
 def _level(sums: Calculation, line: Line) -> None:

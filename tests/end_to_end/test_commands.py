@@ -14,7 +14,7 @@ from api.cli.main import main
 SITES, PRODUCTS, WEEKS = 3, 20, 26
 COLUMNS = {
     "forecasts": "facility_id product_id period_start mean p025 p05 p10 p25 p50 p75 p90 p95 p975 baseline_mean "
-    "genetic_shift model",
+    "genetic_shift model override_shift",
     "recommendations": "recommendation_id facility_id product_id supplier_id packs quantity cost order_by need_by "
     "reason stockout_probability_before stockout_probability_after expected_waste days_on_hand_before "
     "days_on_hand_after status other_reasons settings_from",

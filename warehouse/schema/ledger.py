@@ -9,7 +9,14 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from forecasting.terms import ALL_FACILITIES, AcknowledgementStatus, DecisionKind, DecisionReason
+from forecasting.terms import (
+    ALL_FACILITIES,
+    AcknowledgementStatus,
+    DecisionKind,
+    DecisionReason,
+    OverrideKind,
+    OverrideReason,
+)
 from warehouse.schema.base import Base, ExactDecimal, column
 from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf, Refers
 
@@ -155,6 +162,43 @@ class Activation(Base):
     )
     decided_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was decided (UTC).")
     user_id: Mapped[int] = column(sa.Integer, "Who decided.", refers="users.user_id")
+    note: Mapped[str | None] = column(sa.String, "In the person's words.")
+
+
+class ForecastOverride(Base):
+    """What a person set of a site's forecast, and until when it acts. Append-only: never changed or deleted."""
+
+    __tablename__ = "forecast_overrides"
+
+    override_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
+    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", index=True)
+    product_id: Mapped[str | None] = column(
+        sa.String, "Product; blank = every product of the drug.", refers="products.product_id"
+    )
+    drug: Mapped[str] = column(sa.String, "Ingredient.", NotBlank())
+    kind: Mapped[str] = column(sa.String, "What is set.", OneOf.of(OverrideKind))
+    value: Mapped[float] = column(
+        sa.Float, "Dose units for every period, or the factor on what is forecast.", AtLeast(0), unit="as `kind` says"
+    )
+    starts_on: Mapped[dt.date] = column(sa.Date, "First day: acts on periods that begin on it or later.")
+    ends_on: Mapped[dt.date] = column(sa.Date, "Last day: acts on periods that begin on it or before.")
+    expires_on: Mapped[dt.date] = column(sa.Date, "Last origin day on which a run still uses it.")
+    reason_code: Mapped[str] = column(sa.String, "Why.", OneOf.of(OverrideReason))
+    note: Mapped[str | None] = column(sa.String, "In the person's words.")
+    created_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    user_id: Mapped[int] = column(sa.Integer, "Who.", refers="users.user_id", index=True)
+
+
+class OverrideWithdrawal(Base):
+    """A person took an override back: runs that start later do not use it. Append-only, as what it takes back."""
+
+    __tablename__ = "override_withdrawals"
+
+    override_id: Mapped[int] = column(
+        sa.Integer, "Override.", refers="forecast_overrides.override_id", primary_key=True, autoincrement=False
+    )
+    withdrawn_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    user_id: Mapped[int] = column(sa.Integer, "Who.", refers="users.user_id")
     note: Mapped[str | None] = column(sa.String, "In the person's words.")
 
 

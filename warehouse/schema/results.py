@@ -220,7 +220,16 @@ class Forecast(_ForecastRow, Base):
     baseline_mean: Mapped[float] = column(
         sa.Float, "Expected demand if exposure stayed as at the origin.", AtLeast(0), unit="dose units", sort_order=1
     )
-    genetic_shift: Mapped[float] = column(sa.Float, "mean minus baseline_mean.", unit="dose units", sort_order=1)
+    genetic_shift: Mapped[float] = column(
+        sa.Float, "What planned testing adds to baseline_mean.", unit="dose units", sort_order=1
+    )
+    override_shift: Mapped[float] = column(
+        sa.Float,
+        "What people's overrides add to both: mean is the sum of the three.",
+        unit="dose units",
+        default=0.0,
+        sort_order=1,
+    )
     model: Mapped[str] = column(sa.String, "Model that made the baseline.", NotBlank(), sort_order=1)
 
 

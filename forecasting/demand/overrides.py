@@ -1,0 +1,130 @@
+"""Overrides: what people set of a forecast, put onto its sample paths, and what their edits were worth afterwards.
+
+An override sets the expected demand of the periods it covers, to a quantity or by a factor. The sample paths of such a
+period are scaled to it: relative uncertainty, and how products and periods hang together, stay as forecast. A person
+who moves the level has not become more certain of it.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from forecasting.population import stable_seed
+from forecasting.terms import QUANTILE_LEVELS, OverrideKind
+
+ACTING_COLUMNS = ("override_id", "product_id", "kind", "value", "starts_on", "ends_on")
+NOTHING = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Overridden:
+    """Demand of a site after overrides; products and periods as they were given.
+
+    `paths` [product, period, draw], `quantiles` [product, period, level], `mean` and `before` (the mean without
+    overrides) [product, period]. `without_genetics` [product, period] is what the overrides make of the baseline.
+    Row s of `acting` (override_id, product_id) moves `quantity[s]` [period] dose units.
+    """
+
+    paths: np.ndarray
+    quantiles: np.ndarray
+    mean: np.ndarray
+    before: np.ndarray
+    without_genetics: np.ndarray
+    acting: pd.DataFrame
+    quantity: np.ndarray
+
+    def take(self, products: np.ndarray) -> "Overridden":
+        """The same for some products [product] (true or false) only; what acts is kept."""
+        return dataclasses.replace(
+            self,
+            paths=self.paths[products],
+            quantiles=self.quantiles[products],
+            mean=self.mean[products],
+            before=self.before[products],
+            without_genetics=self.without_genetics[products],
+        )
+
+
+def acting_rows(product_ids: tuple[str, ...], starts: pd.DatetimeIndex, overrides: pd.DataFrame) -> np.ndarray:
+    """Which row of `overrides` acts on each product and period [product, period], `NOTHING` (-1) where none does.
+
+    `overrides` has `ACTING_COLUMNS`, oldest first: where several cover a period, the last one acts alone.
+
+    >>> rows = pd.DataFrame([[1, "a", "factor", 2.0, "2026-11-23", "2026-12-06"]], columns=list(ACTING_COLUMNS))
+    >>> acting_rows(("a", "b"), pd.DatetimeIndex(["2026-11-16", "2026-11-23"]), rows).tolist()
+    [[-1, 0], [-1, -1]]
+    """
+    acts = np.full((len(product_ids), len(starts)), NOTHING)
+    place = {product_id: number for number, product_id in enumerate(product_ids)}
+    first, last = (pd.to_datetime(overrides[name]).to_numpy() for name in ("starts_on", "ends_on"))
+    for row, product_id in enumerate(overrides["product_id"]):
+        if product_id in place:
+            covered = (starts.to_numpy() >= first[row]) & (starts.to_numpy() <= last[row])
+            acts[place[product_id], covered] = row
+    return acts
+
+
+def overridden_mean(mean: np.ndarray, acts: np.ndarray, overrides: pd.DataFrame) -> np.ndarray:
+    """Means [product, period] with the acting overrides: the quantity set, or the factor times the mean."""
+    if not len(overrides):
+        return mean
+    value = overrides["value"].to_numpy(dtype=float)[acts]
+    factor = (overrides["kind"] == OverrideKind.FACTOR.value).to_numpy()[acts]
+    return np.where(acts == NOTHING, mean, np.where(factor, mean * value, value))
+
+
+def apply_overrides(
+    product_ids: tuple[str, ...],
+    starts: pd.DatetimeIndex,
+    overrides: pd.DataFrame,
+    *,
+    paths: np.ndarray,
+    quantiles: np.ndarray,
+    mean: np.ndarray,
+    baseline_mean: np.ndarray,
+    facility_id: str,
+    seed: int,
+) -> Overridden:
+    """A site's demand with its overrides (`ACTING_COLUMNS`, oldest first); what none covers stays to the last bit.
+
+    Where nothing was forecast there is nothing to scale: a quantity set there is drawn as a Poisson count, the least
+    spread that counted demand has, keyed by `seed`, site and product.
+    """
+    acts = acting_rows(product_ids, starts, overrides)
+    after = overridden_mean(mean, acts, overrides)
+    ratio = np.divide(after, mean, out=np.ones_like(mean), where=(mean > 0) & (acts != NOTHING))
+    scaled = ratio != 1
+    paths, quantiles = paths.copy(), quantiles.copy()
+    paths[scaled] *= ratio[scaled][:, None]
+    quantiles[scaled] *= ratio[scaled][:, None]
+    drawn = (acts != NOTHING) & (after > 0) & ~(paths > 0).any(axis=2)
+    for product in np.flatnonzero(drawn.any(axis=1)):
+        random = np.random.default_rng(stable_seed(seed, "override", facility_id, product_ids[product]))
+        counts = random.poisson(after[product][:, None], size=paths.shape[1:]).astype(float)
+        here = drawn[product]
+        paths[product, here] = counts[here]
+        levels = np.quantile(counts[here], list(QUANTILE_LEVELS.values()), axis=-1)
+        quantiles[product, here] = np.moveaxis(levels, 0, -1)
+    steps, quantity = _steps(product_ids, overrides, acts, after - mean)
+    without_genetics = overridden_mean(baseline_mean, acts, overrides)
+    return Overridden(paths, quantiles, after, mean, without_genetics, steps, quantity)
+
+
+def _steps(
+    product_ids: tuple[str, ...], overrides: pd.DataFrame, acts: np.ndarray, shift: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """One row an acting override and product, and what it moves [row, period]."""
+    pairs = sorted({(product, row) for product, row in zip(*_places(acts), strict=True)})
+    product, row = (np.array([pair[n] for pair in pairs], dtype=np.int64) for n in range(2))
+    quantity = np.where(acts[product] == row[:, None], shift[product], 0.0)
+    named = {
+        "override_id": overrides["override_id"].to_numpy()[row],
+        "product_id": np.array(product_ids, dtype=object)[product],
+    }
+    return pd.DataFrame(named), quantity
+
+
+def _places(acts: np.ndarray) -> tuple[list[int], list[int]]:
+    products, periods = np.nonzero(acts != NOTHING)
+    return products.tolist(), acts[products, periods].tolist()

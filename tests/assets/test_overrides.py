@@ -1,0 +1,113 @@
+"""Overrides in a plan: forecasts, orders and their calculations follow; nothing else moves; no override, no change."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from forecasting.procurement.explanation import recompute
+from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
+from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
+from warehouse.schema import Base
+
+AS_OF = dt.date(2026, 11, 23)
+KEYS = ["facility_id", "product_id", "period_start"]
+SITE = "H01"
+SET_AT = dt.datetime.fromisoformat("2026-01-02T09:00")
+pytestmark = pytest.mark.slow
+
+
+def insert(planned: Any, table: str, **row: Any) -> None:
+    warehouse = planned.warehouse
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.insert(Base.metadata.tables[table]), row)
+    warehouse.engine.dispose()
+
+
+def add_person(planned: Any) -> None:
+    row = {"name": "ben", "display_name": "Ben Buyer", "password_hash": "x", "role": "buyer", "active": True}
+    insert(planned, "users", **row, created_at=SET_AT)
+
+
+def add_override(planned: Any, product_id: str | None, drug: str, **changed: Any) -> None:
+    row = {"facility_id": SITE, "product_id": product_id, "drug": drug, "kind": "factor", "value": 2.0}
+    row |= {"starts_on": AS_OF, "ends_on": dt.date(2026, 12, 20), "expires_on": dt.date(2027, 1, 31)}
+    row |= {"reason_code": "new_service", "created_at": SET_AT, "user_id": 1}
+    insert(planned, "forecast_overrides", **row | changed)
+
+
+@pytest.fixture(scope="module")
+def both(planned: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """The small network planned without and with overrides: a factor on clopidogrel, a quantity of metformin."""
+    folder = tmp_path_factory.mktemp("overridden")
+    mine = type(planned)(folder)
+    for file in planned.folder.glob("pgx.db*"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    add_person(mine)
+    add_override(mine, None, "clopidogrel")
+    add_override(mine, "metformin-500", "metformin", kind="quantity", value=12_345.0)
+    add_override(mine, "warfarin-1", "warfarin", expires_on=dt.date(2026, 11, 1))
+    mine.run()
+    return planned, mine
+
+
+def test_the_plan_keeps_what_acted_and_the_forecast_says_what_it_moved(both: tuple[Any, Any]) -> None:
+    before, after = (one.table("forecasts").set_index(KEYS) for one in both)
+    acted = both[1].table("acting_overrides")
+    assert set(acted["override_id"]) == {1, 2}
+    assert set(acted.loc[acted["override_id"] == 1, "product_id"]) == {"clopidogrel-75"}
+    assert both[0].table("acting_overrides").empty
+    assert (before["override_shift"] == 0).all()
+    assert before.index.equals(after.index)
+    moved = after["override_shift"] != 0
+    products, sites = moved[moved].index.unique("product_id"), moved[moved].index.unique("facility_id")
+    assert (set(products), set(sites)) == ({"clopidogrel-75", "metformin-500"}, {SITE, ALL_FACILITIES})
+    same = ~moved & (after.index.get_level_values("facility_id") != ALL_FACILITIES)
+    pd.testing.assert_frame_equal(after[same], before[same])
+
+
+def test_baseline_genetic_and_override_add_up_to_final_at_sites_and_in_the_network(both: tuple[Any, Any]) -> None:
+    before, after = (one.table("forecasts").set_index(KEYS) for one in both)
+    total = after["baseline_mean"] + after["genetic_shift"] + after["override_shift"]
+    np.testing.assert_allclose(after["mean"], total, atol=1e-9)
+    np.testing.assert_allclose(after["genetic_shift"], before["genetic_shift"], atol=1e-9)
+    here = after.loc[(SITE, "metformin-500")]
+    assert (here["mean"].iloc[:4] == 12_345).all()
+    spread = [one.loc[(SITE, "clopidogrel-75")] for one in (before, after)]
+    ratio = (spread[1][list(QUANTILE_LEVELS)] / spread[0][list(QUANTILE_LEVELS)]).to_numpy()
+    np.testing.assert_allclose(ratio[:4], 2.0)
+    np.testing.assert_allclose(ratio[4:], 1.0)
+    sites = after[after.index.get_level_values("facility_id") != ALL_FACILITIES].groupby(KEYS[1:])["override_shift"]
+    np.testing.assert_allclose(after.loc[ALL_FACILITIES]["override_shift"], sites.sum(), atol=1e-9)
+
+
+def test_every_order_recomputes_and_those_overridden_say_by_whom_and_why(both: tuple[Any, Any]) -> None:
+    lines = both[1].table("recommendations")
+    stored = both[1].table("explanations")
+    documents = {
+        name: json.loads(text) for name, text in zip(stored["recommendation_id"], stored["document"], strict=True)
+    }
+    now = lines[lines["status"] == "proposed"].set_index("recommendation_id")
+    named = 0
+    for name, line in now.iterrows():
+        document = documents[name]
+        assert recompute(document)["packs"] == line["packs"]
+        overrides = [one for one in document["inputs"] if "override_id" in one]
+        covered = line["facility_id"] == SITE and line["product_id"] in ("clopidogrel-75", "metformin-500")
+        assert bool(overrides) == covered, (name, line["product_id"], line["facility_id"], overrides)
+        for one in overrides:
+            named += 1
+            assert (one["decided_by"], one["reason_code"]) == ("Ben Buyer", "new_service")
+        text = render_paragraph(document)
+        assert unsupported_numbers(text, document) == []
+        assert ("Ben Buyer" in text) == covered
+    assert named >= 1
+
+
+def test_a_run_with_overrides_is_another_run(both: tuple[Any, Any]) -> None:
+    before, after = (one.table("runs") for one in both)
+    assert set(before["inputs_sha256"]) < set(after["inputs_sha256"])
