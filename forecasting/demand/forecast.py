@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,15 @@ class PanelForecast:
     strength_correlation: np.ndarray
     actual: np.ndarray
     predicted: np.ndarray
+
+    def select(self, rows: np.ndarray) -> "PanelForecast":
+        """The series of these rows (integers), in their order; their paths are the same as among the others."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "starts"}
+        chosen: dict[str, Any] = {
+            name: value[rows] if isinstance(value, np.ndarray) else tuple(value[row] for row in rows)
+            for name, value in values.items()
+        }
+        return dataclasses.replace(self, **chosen)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a series and future period: KEY, period_start, mean, the quantiles, model, drug and correlations."""

@@ -1,8 +1,6 @@
 """Rules of ordering that a replay compares: par levels, the recent peak, the plan from its forecasts of the time."""
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,16 +81,8 @@ def _paths(stage: Stage, forecast: PanelForecast, seed: int) -> Floats:
     paths = np.zeros((len(row), len(forecast.starts), DRAWS))
     there = row >= 0
     if there.any():
-        paths[there] = sample_paths(_series(forecast, row[there]), draws=DRAWS, seed=seed)
+        paths[there] = sample_paths(forecast.select(row[there]), draws=DRAWS, seed=seed)
     return paths
-
-
-def _series(forecast: PanelForecast, rows: Integers) -> PanelForecast:
-    """The forecast of some series: their paths do not depend on the others."""
-    values = {field.name: getattr(forecast, field.name) for field in dataclasses.fields(PanelForecast)}
-    chosen: dict[str, Any] = {name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)}
-    chosen |= {name: tuple(values[name][row] for row in rows) for name in ("facility_ids", "product_ids")}
-    return dataclasses.replace(forecast, **chosen)
 
 
 def lots_of(seen: Seen, keeps_days: Integers, within_days: float) -> Lots:

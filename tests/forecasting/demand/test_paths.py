@@ -53,6 +53,18 @@ def test_paths__rare_demand_lies_in_the_upper_tail():
     assert (paths > 0).mean() == pytest.approx(0.025, abs=0.005)
 
 
+def test_select__keeps_each_series_paths():
+    whole = dataclasses.replace(
+        normal_forecast(4, 2, autocorrelation=0.5, strength=0.6, common=0.2),
+        facility_ids=("a", "a", "b", "b"),
+        product_ids=("5mg", "10mg", "5mg", "other"),
+        drugs=("x", "x", "x", "y"),
+    )
+    rows = np.array([3, 1, 2])
+    some = sample_paths(whole.select(rows), draws=20, seed=5)
+    np.testing.assert_array_equal(some, sample_paths(whole, draws=20, seed=5)[rows])
+
+
 def test_paths__no_demand_is_none():
     assert not sample_paths(forecast(np.zeros((1, 2, 9)), np.zeros((1, 2))), draws=50, seed=1).any()
 
