@@ -9,6 +9,7 @@ from assets.metadata import svg_picture
 from assets.pictures import lines_chart
 from assets.run import PlanningRun
 from assets.staged import Staged, problems_frame
+from assets.strengths import amounts
 from assets.table_asset import DEMAND, table_asset
 from forecasting.demand.contest import Contest, contest, total_of
 from forecasting.demand.series import DemandPanel
@@ -20,7 +21,6 @@ LARGEST = 5
 """Drugs that are compared when none is named: those with most money in the plan."""
 
 EVERY_STRENGTH = "*"
-DOSE_UNITS = "dose units"
 DISAGREE = 0.15
 """A plan whose sum over the horizon is further than this from the best forecast of the total is said to disagree."""
 
@@ -44,7 +44,7 @@ def aggregate_forecasts(
     """Totals as the engine, Prophet and statsmodels forecast them, and as the plan's sites add up."""
     run = PlanningRun.from_frame(runs)
     panel = known_panel(reference_demand, run)
-    weight, unit = _amounts(products)
+    weight, unit = amounts(products)
     rows = _asked(config, panel, products, baseline_forecasts)
     asked = panel.select(rows)
     drug = products.set_index("product_id")["drug"]
@@ -57,14 +57,6 @@ def aggregate_forecasts(
         f"total of {name}": _picture(name, total, found, number) for number, name in enumerate(total.product_ids)
     }
     return Staged(frame.assign(as_of=run.as_of), _disagreements(frame), pictures)
-
-
-def _amounts(products: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Amount of a dose unit by product_id, and its unit by drug: dose units where strengths are of different units."""
-    units = products.groupby("drug")["strength_unit"].unique()
-    unit = units.map(lambda found: found[0] if len(found) == 1 else DOSE_UNITS)
-    weight = products["strength_value"].astype(float).where(products["drug"].map(unit) != DOSE_UNITS, 1.0)
-    return weight.set_axis(products["product_id"]), unit
 
 
 def _asked(

@@ -11,6 +11,7 @@ from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.score_pictures import score_pictures
 from assets.staged import Staged, problems_frame
+from assets.strengths import with_strengths
 from assets.table_asset import DEMAND, table_asset
 from forecasting.demand.backtest import (
     SCORE_COLUMNS,
@@ -40,11 +41,12 @@ def backtest_scores(
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
+    products: pd.DataFrame,
     genetic_effects: pd.DataFrame,
 ) -> Staged:
     """Seasonal naive, baseline (blind to genotype) and genetic forecasts against what came, by segment."""
     run = PlanningRun.from_frame(runs)
-    panel = known_panel(clean_demand, run)
+    panel = with_strengths(known_panel(clean_demand, run), products)
     cuts = _cuts(panel, run.horizon)
     if not cuts:
         message = f"the history of {panel.values.shape[1]} periods is too short to hold any out: no backtest"

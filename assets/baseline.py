@@ -15,6 +15,7 @@ import pandas as pd
 from assets.demand import known_panel
 from assets.run import PlanningRun
 from assets.staged import Staged, problems_frame
+from assets.strengths import with_strengths
 from assets.table_asset import DEMAND, table_facts
 from forecasting.demand.forecast import OwnForecasts, calibrated, forecast_own
 from forecasting.demand.season import share_season, with_season
@@ -81,8 +82,7 @@ def baseline_of_groups(
     run = PlanningRun.from_frame(runs)
     panel, problems = _to_forecast(run, reference_demand, products, facilities)
     flat, season = share_season(panel, run.horizon, dispensed=_as_dispensed(panel, clean_demand, run))
-    drug = products.set_index("product_id")["drug"]
-    made = calibrated(flat, OwnForecasts.joined(forecasts), drug.loc[list(flat.product_ids)].tolist())
+    made = calibrated(flat, OwnForecasts.joined(forecasts))
     frame = with_season(made, season).to_frame()
     return Staged(_nothing_after_withdrawal(frame, products).assign(as_of=run.as_of), problems)
 
@@ -129,7 +129,7 @@ def _to_forecast(
         )
         for site in sorted(set(closed) & set(panel.facility_ids))
     ]
-    return panel.select(sold & known & ~gone), problems_frame([*silent, *ended])
+    return with_strengths(panel.select(sold & known & ~gone), products), problems_frame([*silent, *ended])
 
 
 def _as_dispensed(panel: DemandPanel, clean_demand: pd.DataFrame, run: PlanningRun) -> DemandPanel:

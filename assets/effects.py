@@ -11,6 +11,7 @@ from assets.genetics import INTERVAL_SCORE, Genetics
 from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.staged import Staged
+from assets.strengths import with_strengths
 from assets.table_asset import DEMAND, table_out
 from forecasting.demand.backtest import held_out
 from forecasting.demand.season import forecast_sites
@@ -43,10 +44,11 @@ def learned_effects(
     prevalence: pd.DataFrame,
     exposure: pd.DataFrame,
     regimen_moves: pd.DataFrame,
+    products: pd.DataFrame,
 ) -> tuple[Staged, Staged]:
     """Strength, delay and interval per site and advice, faded where the backtest says so; value added per drug."""
     run = PlanningRun.from_frame(runs)
-    panel = known_panel(clean_demand, run)
+    panel = with_strengths(known_panel(clean_demand, run), products)
     genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
     frame, value = learned(panel, genetics, run)
     return Staged(frame.assign(as_of=run.as_of)), Staged(value.assign(as_of=run.as_of))

@@ -10,6 +10,7 @@ from assets.replay_picture import replay_pictures
 from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.staged import Staged, problems_frame
+from assets.strengths import with_strengths
 from assets.table_asset import PROCUREMENT, table_asset
 from forecasting.demand.series import DemandPanel
 from forecasting.procurement.replay import Stage, known_before, set_stage, walk_start, weeks_to_walk
@@ -37,7 +38,7 @@ def replay_scores(
 ) -> Staged:
     """Four rules of ordering on the same past: service, stock, waste and cost, by segment."""
     run = PlanningRun.from_frame(runs)
-    whole = known_panel(clean_demand, run)
+    whole = with_strengths(known_panel(clean_demand, run), products)
     panel = whole.select(known_before(whole) & _in_use(whole, products)) if weeks_to_walk(whole) else whole
     if not weeks_to_walk(whole) or not len(panel.values):
         message = f"the history of {whole.values.shape[1]} periods is too short to live through any of it: no replay"

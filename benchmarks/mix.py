@@ -42,7 +42,7 @@ def share_errors(data: Path, name: str) -> dict[str, float]:
         parts = tuple(wide.index.get_level_values(1).astype(str))
         direct = forecast_panel(DemandPanel(sites, parts, past, dt.date(2010, 1, 1), Period.MONTH), horizon).mean
         fixed = np.repeat(past[:, -12:].sum(axis=1)[:, None], horizon, axis=1)
-        found = {"fixed": fixed, "direct": direct, "mix": forecast_shares(past, group, direct)}
+        found = {"fixed": fixed, "direct": direct, "mix": forecast_shares(past, group, direct, Period.MONTH)}
         total = _sum_by(actual, group)
         volume += total.sum()
         for method, made in found.items():

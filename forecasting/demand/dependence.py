@@ -78,19 +78,23 @@ def common_correlations(errors: np.ndarray, product_ids: Sequence[str]) -> np.nd
 
 def _between(errors: np.ndarray, together_at: Sequence[str], told_by: Sequence[str]) -> np.ndarray:
     """Mean correlation of errors within the groups `together_at`, one figure for each of `told_by`, [series]."""
-    known = np.isfinite(errors)
-    filled = np.where(known, errors, 0.0)
-    count = known.sum(axis=(1, 2))
-    size = np.sqrt((filled**2).sum(axis=(1, 2)) / np.maximum(count, 1))
-    scaled = filled / np.maximum(size, 1e-12)[:, None, None]
-    group, names = pd.factorize(np.array(together_at, dtype=object))
-    teller, _ = pd.factorize(np.array(told_by, dtype=object))
-    of_group = np.zeros(len(names), dtype=int)
-    of_group[group] = teller
-    together, squares, members = (_sum_by(array, group) for array in (scaled, scaled**2, known.astype(float)))
-    between = _sum_by((together**2 - squares).sum(axis=(1, 2)), of_group)
-    pairs = _sum_by((squares * np.maximum(members - 1, 0)).sum(axis=(1, 2)), of_group)
-    origins = _sum_by((members.max(axis=2, initial=0) > 1).sum(axis=1).astype(float), of_group)
+    group, _ = pd.factorize(np.array(together_at, dtype=object))
+    teller, tellers = pd.factorize(np.array(told_by, dtype=object))
+    company = np.flatnonzero(np.bincount(group, minlength=1)[group] > 1)
+    if not len(company):
+        return np.zeros(len(group))
+    group, place = pd.factorize(group[company])[0], teller[company]
+    of_group = np.zeros(group.max() + 1, dtype=int)
+    of_group[group] = place
+    known = np.isfinite(errors[company])
+    scaled = np.where(known, errors[company], 0.0)
+    size = np.sqrt((scaled**2).sum(axis=(1, 2)) / np.maximum(known.sum(axis=(1, 2)), 1))
+    scaled /= np.maximum(size, 1e-12)[:, None, None]
+    together, squares, members = _sum_by(scaled, group), _sum_by(scaled**2, group), _sum_by(known.astype(float), group)
+    between, pairs, origins = np.zeros((3, len(tellers)))
+    np.add.at(between, of_group, (together**2 - squares).sum(axis=(1, 2)))
+    np.add.at(pairs, of_group, (squares * np.maximum(members - 1, 0)).sum(axis=(1, 2)))
+    np.add.at(origins, of_group, (members.max(axis=2, initial=0) > 1).sum(axis=1).astype(float))
     correlation = between / np.maximum(pairs, 1e-12) * origins / (origins + PRIOR_ORIGINS_COMMON)
     return np.clip(correlation, 0.0, MAXIMUM_COMMON_CORRELATION)[teller]
 

@@ -17,6 +17,7 @@ from forecasting.demand.intervals import (
     count_quantiles,
     quantiles_of,
 )
+from forecasting.demand.mix import strength_factor
 from forecasting.demand.models import cap
 from forecasting.demand.selection import Model, rolling_candidates, season_cycle, select_model
 from forecasting.demand.series import KEY, DemandPanel, sound
@@ -120,7 +121,7 @@ class PanelForecast:
 
 @dataclasses.dataclass(frozen=True)
 class OwnForecasts:
-    """What depends on a series' own history alone, so that any part of a panel can be worked on anywhere.
+    """What depends on a site's own history alone, so that the sites of a panel can be worked on anywhere.
 
     `middle` and `mean` [series, horizon], `model` [series], `actual` and `predicted` [series, origin, horizon] as in
     `PanelForecast`; `middle` is what the quantiles lie around.
@@ -143,8 +144,9 @@ def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 24) -> Pa
     """Mean and quantiles of every series of the panel for the `horizon` periods after its last.
 
     The model of a series is gated by its own errors over `origins` rolling origins, and its mean depends on nothing but
-    its own history; quantiles and correlations also learn from the panel's sound series. One known period gives a flat
-    forecast with the panel's typical error, an all-zero history zeros.
+    its own history and, where the panel knows strengths, those of its drug at its site (`mix.strength_factor`);
+    quantiles and correlations also learn from the panel's sound series. One known period gives a flat forecast with the
+    panel's typical error, an all-zero history zeros.
 
     Raises `InvalidInput` for a panel without series, a horizon below 1, a negative number of origins, negative demand
     (clean it first) and a series without any known period: unknown is not zero.
@@ -169,13 +171,13 @@ def forecast_own(panel: DemandPanel, horizon: int, *, origins: int = 24) -> OwnF
     # weekly models aim at the mean, log models at the median
     middle = point / factor[:, None] if panel.period is Period.WEEK else point
     mean = cap(middle * factor[:, None], values, season_cycle(panel.period))
-    return OwnForecasts(middle, mean, model, actual, predicted)
+    mix = strength_factor(panel, mean, lambda totals: forecast_own(totals, horizon, origins=origins).mean)
+    return OwnForecasts(middle * mix, mean * mix, model, actual, predicted)
 
 
-def calibrated(panel: DemandPanel, own: OwnForecasts, drugs: Sequence[str] | None = None) -> PanelForecast:
+def calibrated(panel: DemandPanel, own: OwnForecasts) -> PanelForecast:
     """The second half: quantiles and correlations, for which the panel's sound series speak for one another.
 
-    `drugs` [series] says which products are strengths of one drug; by default each product is a drug of its own.
     A series that is not `sound` gets what the others taught and teaches them nothing: with it or without it theirs are
     the same to the last bit.
     """
@@ -184,7 +186,7 @@ def calibrated(panel: DemandPanel, own: OwnForecasts, drugs: Sequence[str] | Non
     errors = np.log1p(own.actual) - np.log1p(own.predicted)
     speaks = sound(panel) & OriginErrors(errors).varied
     spoken = np.where(speaks[:, None, None], errors, np.nan)
-    drugs = tuple(panel.product_ids if drugs is None else drugs)
+    drugs = panel.product_ids if panel.drugs is None else panel.drugs
     last = values.shape[1]
     return PanelForecast(
         facility_ids=panel.facility_ids,
@@ -237,8 +239,9 @@ def _quantiles(values: np.ndarray, own: OwnForecasts, speaks: np.ndarray, cycle:
 def _around(own: OwnForecasts, rows: np.ndarray, scale: Scale, speaks: np.ndarray) -> np.ndarray:
     middle = own.middle[rows]
     size = middle.mean(axis=1)
-    actual, predicted = (scale.of(found[rows], size) for found in (own.actual, own.predicted))
-    return conformal_quantiles(middle, scale, size, OriginErrors(actual - predicted, speaks[rows]))
+    errors = scale.of(own.actual[rows], size)
+    errors -= scale.of(own.predicted[rows], size)
+    return conformal_quantiles(middle, scale, size, OriginErrors(errors, speaks[rows]))
 
 
 def mean_over_median(errors: np.ndarray, model: np.ndarray) -> np.ndarray:

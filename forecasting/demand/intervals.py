@@ -35,6 +35,7 @@ INDEPENDENT_SHARE = 0.5
 """Overlapping origins tell less than as many separate ones would."""
 
 RESOLUTION = 1e-6
+CHUNK_ROWS = 2048
 
 
 class Scale(StrEnum):
@@ -152,7 +153,9 @@ def conformal_quantiles(predicted: np.ndarray, scale: Scale, size: np.ndarray, e
     doi:10.1080/01621459.2017.1307116.
     """
     spread = errors.spread(size)[:, None, None]
-    own = quantiles_of(_with_neighbours(errors.errors))
+    # some series at a time: each origin's errors are needed three times over
+    some = [slice(first, first + CHUNK_ROWS) for first in range(0, len(predicted), CHUNK_ROWS)]
+    own = np.concatenate([quantiles_of(_with_neighbours(errors.errors[rows])) for rows in some])
     pooled = _panel_quantiles((errors.errors / spread)[errors.varied]) * spread
     own, pooled = (found - found[..., [len(LEVELS) // 2]] for found in (own, pooled))
     mixed = np.where(np.isfinite(own), (own + pooled) / 2, pooled)

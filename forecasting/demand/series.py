@@ -18,7 +18,9 @@ class DemandPanel:
     """Demand of many series on one period grid.
 
     `facility_ids[i]` and `product_ids[i]` name row i of `values` (float64, [series, period], dose units). NaN is
-    unknown, 0 is no demand. Column 0 starts on `first_start`.
+    unknown, 0 is no demand. Column 0 starts on `first_start`. `drugs` [series] says which products are strengths of one
+    drug, `amount_per_unit` [series] how much of it a dose unit holds, in one unit a drug (NaN: not known, or not
+    comparable); without them every product is a drug of its own.
     """
 
     facility_ids: tuple[str, ...]
@@ -26,6 +28,8 @@ class DemandPanel:
     values: np.ndarray
     first_start: dt.date
     period: Period
+    drugs: tuple[str, ...] | None = None
+    amount_per_unit: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or not len(self.facility_ids) == len(self.product_ids) == len(self.values):
@@ -47,7 +51,16 @@ class DemandPanel:
         rows = np.flatnonzero(mask)
         facility_ids = tuple(self.facility_ids[row] for row in rows)
         product_ids = tuple(self.product_ids[row] for row in rows)
-        return dataclasses.replace(self, facility_ids=facility_ids, product_ids=product_ids, values=self.values[rows])
+        drugs = None if self.drugs is None else tuple(self.drugs[row] for row in rows)
+        amount = None if self.amount_per_unit is None else self.amount_per_unit[rows]
+        return dataclasses.replace(
+            self,
+            facility_ids=facility_ids,
+            product_ids=product_ids,
+            values=self.values[rows],
+            drugs=drugs,
+            amount_per_unit=amount,
+        )
 
     def until(self, columns: int) -> "DemandPanel":
         """The same series as they were known after the first `columns` periods."""

@@ -80,7 +80,9 @@ def test_a_silent_site_does_not_make_its_series_doubtful() -> None:
 
 
 def test_parts_of_a_panel_worked_on_apart_give_the_same_bytes() -> None:
-    whole = panel(np.vstack([neighbours(), ORDINARY]))
+    whole = dataclasses.replace(
+        panel(np.vstack([neighbours(), ORDINARY])), drugs=("x",) * 5, amount_per_unit=np.array([1.0, 5, 1, 5, 1])
+    )
     parts = [whole.select(np.array(part, dtype=bool)) for part in ([1, 1, 0, 0, 0], [0, 0, 1, 1, 1])]
     together = calibrated(whole, OwnForecasts.joined([forecast_own(part, HORIZON) for part in parts]))
     for field in dataclasses.fields(together):
