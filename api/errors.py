@@ -5,6 +5,7 @@ ApiError
 ├── NotAllowed            403
 ├── NotFound              404
 ├── NotPending            409   somebody decided first, or the line changed since it was read
+├── OverrideEnded         409   an override that was withdrawn or has expired cannot be withdrawn
 ├── NothingToExport       409   no approved line waits to be ordered
 ├── KeyReused             409   the Idempotency-Key stands for another request
 ├── TooLarge              413
@@ -69,6 +70,12 @@ class NotPending(ApiError):
     """The line is decided already, or is not what the person saw; `current` says how it stands."""
 
     status, slug, title = 409, "not-pending", "The recommendation changed"
+
+
+class OverrideEnded(ApiError):
+    """The override was withdrawn already, or has expired; nothing was stored."""
+
+    status, slug, title = 409, "override-ended", "The override no longer acts"
 
 
 class NothingToExport(ApiError):

@@ -189,7 +189,8 @@ class ForecastOut(BaseModel):
     p95: float
     p975: float
     baseline_mean: float = Field(description="Expected demand if testing stayed as at the origin.")
-    genetic_shift: float = Field(description="mean minus baseline_mean.")
+    genetic_shift: float = Field(description="What planned testing adds to baseline_mean.")
+    override_shift: float = Field(description="What people's overrides add to both; mean is the sum of the three.")
     model: str
 
 

@@ -1,15 +1,18 @@
 """People's overrides of forecasts as the ledger keeps them: which act on a day, and what callers may read of them."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
-from warehouse.queries import Scope, within
+from forecasting.terms import RecommendationStatus
+from warehouse.queries import Rows, Scope, within
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.ledger import ForecastOverride, OverrideWithdrawal, User
+from warehouse.schema.results import Forecast, Recommendation
 
 OVERRIDES: Any = ForecastOverride.__table__
 WITHDRAWALS: Any = OverrideWithdrawal.__table__
@@ -82,3 +85,65 @@ def override_row(
     if for_update:
         query = query.with_for_update(of=ForecastOverride)
     return connection.execute(query).mappings().one_or_none()
+
+
+def planned_starts(connection: sa.Connection, facility_id: str) -> list[dt.date]:
+    """Starts of the periods that the newest plan of a site forecasts; none before the first plan."""
+    of_site = Forecast.facility_id == facility_id
+    newest = sa.select(sa.func.max(Forecast.as_of)).where(of_site).scalar_subquery()
+    query = sa.select(Forecast.period_start).distinct().where(of_site, Forecast.as_of == newest)
+    return list(connection.scalars(query.order_by(Forecast.period_start)))
+
+
+def forecasts_of(connection: sa.Connection, facility_id: str, product_ids: Sequence[str]) -> dict[str, Rows]:
+    """Rows of the newest plan of a site by product, by period: start, the three steps and the mean."""
+    of_site = Forecast.facility_id == facility_id
+    newest = sa.select(sa.func.max(Forecast.as_of)).where(of_site).scalar_subquery()
+    query = sa.select(Forecast.__table__).where(
+        of_site, Forecast.as_of == newest, Forecast.product_id.in_(sorted(product_ids))
+    )
+    found: dict[str, list[sa.RowMapping]] = {}
+    for row in connection.execute(query.order_by(Forecast.product_id, Forecast.period_start)).mappings():
+        found.setdefault(row["product_id"], []).append(row)
+    return dict(found)
+
+
+def newest_lines(
+    connection: sa.Connection, as_of: dt.date, facility_id: str, product_ids: Sequence[str]
+) -> dict[str, sa.RowMapping]:
+    """The line of each product that the plan of a day proposes, or that somebody decided; of several the newest."""
+    query = sa.select(Recommendation.__table__).where(
+        Recommendation.as_of == as_of,
+        Recommendation.facility_id == facility_id,
+        Recommendation.product_id.in_(sorted(product_ids)),
+        Recommendation.status != RecommendationStatus.SUPERSEDED.value,
+    )
+    rows = connection.execute(query.order_by(Recommendation.updated_at, Recommendation.recommendation_id)).mappings()
+    return {row["product_id"]: row for row in rows}
+
+
+def overlapping(
+    connection: sa.Connection,
+    facility_id: str,
+    product_ids: Sequence[str],
+    days: tuple[dt.date, dt.date],
+    today: dt.date,
+) -> list[int]:
+    """Numbers of a site's active overrides that cover some of the products on some of the days, first to last."""
+    drugs = sa.select(Product.drug).where(Product.product_id.in_(sorted(product_ids)))
+    query = (
+        sa.select(ForecastOverride.override_id)
+        .outerjoin(OverrideWithdrawal, OverrideWithdrawal.override_id == ForecastOverride.override_id)
+        .where(
+            OverrideWithdrawal.override_id.is_(None),
+            ForecastOverride.facility_id == facility_id,
+            ForecastOverride.expires_on >= today,
+            ForecastOverride.starts_on <= days[1],
+            ForecastOverride.ends_on >= days[0],
+            sa.or_(
+                ForecastOverride.product_id.in_(sorted(product_ids)),
+                sa.and_(ForecastOverride.product_id.is_(None), ForecastOverride.drug.in_(drugs)),
+            ),
+        )
+    )
+    return list(connection.scalars(query.order_by(ForecastOverride.override_id)))

@@ -25,6 +25,7 @@ from api.models import (
     RecommendationPage,
 )
 from api.orders.models import AcknowledgedLine, AcknowledgedOrderOut, OrderExportOut, OrderPage, OrderSummaryOut
+from api.override_models import OverrideOut, OverridePage
 from api.routes.history import DecisionPage, EventOut, EventPage, PastDecisionOut
 
 OPERATIONS = {
@@ -41,6 +42,8 @@ OPERATIONS = {
     "audit_events": "GET /v1/audit-events",
     "forecasts": "GET /v1/forecasts",
     "prevalence": "GET /v1/prevalence",
+    "overrides": "GET /v1/overrides",
+    "override": "GET /v1/overrides/{override_id}",
     "facilities": "GET /v1/facilities",
     "products": "GET /v1/products",
     "push_stock": "POST /v1/stock-snapshots",
@@ -148,6 +151,22 @@ class Client(Calls):
     ) -> Iterator[PrevalenceOut]:
         """Estimated shares of people by result."""
         return self.items(PrevalencePage, "/v1/prevalence", facility_id=facility_id, gene=gene, as_of=as_of)
+
+    def overrides(
+        self,
+        *,
+        facility_id: Names = (),
+        product_id: Names = (),
+        drug: str | None = None,
+        state: Literal["active", "expired", "withdrawn"] | None = None,
+    ) -> Iterator[OverrideOut]:
+        """What people set of forecasts, newest first. Only people override: there is no method for it."""
+        filters = {"facility_id": facility_id, "product_id": product_id, "drug": drug, "state": state}
+        return self.items(OverridePage, "/v1/overrides", **filters)
+
+    def override(self, override_id: int) -> OverrideOut:
+        """One override."""
+        return self.read(OverrideOut, f"/v1/overrides/{override_id}")
 
     def facilities(self) -> Iterator[FacilityOut]:
         """The key's sites."""

@@ -36,6 +36,12 @@ MAY = {
     "GET /v1/guideline-releases/{release_id}/diff": (ROLES, ("forecasts:read",)),
     "GET /v1/guideline-releases/{release_id}/impact": (ROLES, ("forecasts:read",)),
     "POST /v1/guideline-releases/{release_id}/activations": (ACTIVATORS, NOBODY),
+    "GET /v1/overrides": (ROLES, ("forecasts:read",)),
+    "GET /v1/overrides/{override_id}": (ROLES, ("forecasts:read",)),
+    "POST /v1/overrides": (DECIDERS, NOBODY),
+    "POST /v1/overrides/preview": (DECIDERS, NOBODY),
+    "POST /v1/overrides/packs-preview": (DECIDERS, NOBODY),
+    "POST /v1/overrides/{override_id}/withdrawal": (DECIDERS, NOBODY),
     "GET /v1/facilities": (ROLES, EVERY_SCOPE),
     "GET /v1/products": (ROLES, EVERY_SCOPE),
     "GET /v1/session": (ROLES, NOBODY),
@@ -59,10 +65,16 @@ MAY = {
 """None = anybody, signed in or not."""
 
 SOUTH = {"recommendation_id": "rec-05", "export_id": "exp-00000001", "order_number": "PGX00000001"}
-SOUTH |= {"webhook_id": "wh-1", "delivery_id": 1}
+SOUTH |= {"webhook_id": "wh-1", "delivery_id": 1, "override_id": 1}
 RELEASE = {"release_id": "guidance:test:1"}
 PUSHED = {"facility_id": "south", "product_id": "warfarin-1", "quantity": 1, "counted_at": "2026-11-23"}
+OVERRIDE = {"facility_id": "south", "product_id": "warfarin-1", "kind": "factor", "value": 1.5}
+OVERRIDE |= {"starts_on": "2026-11-23", "ends_on": "2026-12-20", "expires_on": "2026-12-20"}
 BODIES = {
+    "packs-preview": {"recommendation_id": "rec-05", "packs": 30},
+    "overrides/preview": OVERRIDE | {"reason_code": "demand_event"},
+    "overrides": OVERRIDE | {"reason_code": "demand_event"},
+    "withdrawal": {"note": "ward stays shut"},
     "decision": {"kind": "approve", "version": 1},
     "worklist-action": {"kind": "assign", "assignee_id": 2},
     "comments": {"text": "ask the ward"},
@@ -146,7 +158,7 @@ def test_who_is_bound_to_another_site_sees_and_changes_nothing_of_this_one(perso
             if "{release_id}" in operation:  # releases are everybody's, where they are in force is not
                 assert "south" not in answer.text, operation
                 continue
-            if "{" in operation or operation == "POST /v1/order-exports":
+            if "{" in operation or operation in ("POST /v1/order-exports", "POST /v1/overrides/packs-preview"):
                 assert answer.status_code in (404, 409), (operation, answer.status_code)
                 continue
             assert answer.status_code == 200, operation

@@ -123,7 +123,7 @@ def test_an_unknown_price_is_not_below_the_limit(signed_in):
         ("release.activate", "south", 0, False),
         ("policy.change", "north", 89, True),
         ("policy.change", "north", 91, False),
-        ("override.add", None, 0, True),
+        ("override.created", None, 0, True),
         ("recommendation.approve", "north", 0, False),
     ],
 )

@@ -1,0 +1,99 @@
+"""Does it change the order? The stored calculation redone with other demand agrees with planning that demand."""
+
+import dataclasses
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from forecasting.procurement.recommend import recommend
+from forecasting.procurement.what_if import Demand, days_of_use, packs_of, reorder
+from forecasting.terms import Period
+
+
+def planned(case, factor):
+    """The same case with all demand times a factor."""
+    demand = case["demand"]
+    changed = dataclasses.replace(demand, final=demand.final * factor, final_mean=demand.final_mean * factor)
+    return case | {"demand": dataclasses.replace(changed, baseline_mean=demand.baseline_mean * factor)}
+
+
+def asked(case, now, then):
+    return Demand(Period.WEEK, case["period_starts"], np.asarray(now, dtype=float), np.asarray(then, dtype=float))
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.floats(0.3, 3),
+    st.sampled_from([{}, {"target_kind": "cycle_service"}, {"max_on_hand_days": 20}, {"order_multiple_packs": 4}]),
+    st.integers(0, 3),
+)
+def test_it_agrees_with_a_run_on_the_changed_demand(network, factor, terms, seed):
+    case = network(daily=30.0, seed=seed, **terms)
+    before = recommend(**case)
+    mean = case["demand"].final_mean[0]
+    standing = before.lines.set_index(["facility_id", "product_id"])["packs"]
+    after = recommend(**planned(case, factor), standing=standing).lines["packs"].sum()
+    found = reorder(before.explanations[0], asked(case, mean, mean * factor))
+    assert found.packs_now == before.lines["packs"].sum()
+    assert found.packs_then == after
+    assert not found.before_limits
+
+
+def test_note_30_unchanged_demand_shows_the_very_number_of_the_line(network):
+    for terms in (
+        {},
+        {"shelf_life_days": 20},
+        {"policy_kind": "newsvendor"},
+        {"policy_kind": "par", "par_level": 400.0},
+    ):
+        case = network(daily=30.0, **terms)
+        line = recommend(**case)
+        mean = case["demand"].final_mean[0]
+        found = reorder(line.explanations[0], asked(case, mean, mean))
+        assert found.packs_then == found.packs_now == line.lines["packs"].iloc[0]
+        assert found.expected_then == found.expected_now
+
+
+def test_note_27_a_small_edit_that_does_not_change_the_order_is_told_as_such(network):
+    case = network(daily=30.0)
+    document = recommend(**case).explanations[0]
+    mean = case["demand"].final_mean[0]
+    assert (
+        reorder(document, asked(case, mean, mean * 1.005)).packs_then
+        == reorder(document, asked(case, mean, mean)).packs_now
+    )
+    assert reorder(document, asked(case, mean, mean * 2)).packs_then > packs_now(document)
+
+
+def packs_now(document):
+    return document["result"]["packs"]
+
+
+def test_demand_after_the_interval_does_not_change_the_order(network):
+    case = network(daily=30.0)
+    document = recommend(**case).explanations[0]
+    mean = case["demand"].final_mean[0]
+    later = mean.copy()
+    later[4:] *= 5
+    found = reorder(document, asked(case, mean, later))
+    assert found.packs_then == found.packs_now
+    assert found.expected_then == found.expected_now
+
+
+def test_no_demand_at_all_needs_no_order(network):
+    case = network(daily=30.0)
+    mean = case["demand"].final_mean[0]
+    found = reorder(recommend(**case).explanations[0], asked(case, mean, mean * 0))
+    assert (found.packs_then, found.expected_then) == (0, 0)
+
+
+def test_note_27_a_quantity_that_rounds_to_the_same_packs_is_seen(network):
+    document = recommend(**network(daily=30.0, order_multiple_packs=4)).explanations[0]
+    packs = packs_now(document)
+    assert packs_of(document, Decimal(packs * 28)) == packs
+    assert packs_of(document, Decimal(packs * 28 - 3)) == packs
+    assert packs_of(document, Decimal(packs * 28 + 1)) == packs + 4
+    assert float(days_of_use(document, 1)) == pytest.approx(28 / 30, rel=0.05)
