@@ -9,6 +9,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from api.client.calls import Calls
+from api.handling_models import CommentOut, CommentPage
 from api.inventory import OpenOrderOut, OpenOrderPage, ReceiptOut, ReceiptPage, StockOut, StockPage
 from api.models import (
     BatchReport,
@@ -31,6 +32,7 @@ from api.routes.history import DecisionPage, EventOut, EventPage, PastDecisionOu
 OPERATIONS = {
     "recommendations": "GET /v1/recommendations",
     "recommendation": "GET /v1/recommendations/{recommendation_id}",
+    "comments": "GET /v1/recommendations/{recommendation_id}/comments",
     "export_orders": "POST /v1/order-exports",
     "order_export": "GET /v1/order-exports/{export_id}",
     "orders": "GET /v1/orders",
@@ -85,6 +87,10 @@ class Client(Calls):
     def recommendation(self, recommendation_id: str) -> ExplainedRecommendationOut:
         """One line with its calculation."""
         return self.read(ExplainedRecommendationOut, f"/v1/recommendations/{_part(recommendation_id)}")
+
+    def comments(self, recommendation_id: str) -> Iterator[CommentOut]:
+        """What people said about the line's item, oldest first."""
+        return self.items(CommentPage, f"/v1/recommendations/{_part(recommendation_id)}/comments")
 
     def export_orders(
         self,

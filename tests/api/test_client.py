@@ -83,6 +83,7 @@ def test_every_method_works_against_a_server(pgx, secret):
     assert json.loads(pgx.inventory_report("north"))["resourceType"] == "InventoryReport"
     assert [one.recommendation_id for one in pgx.recommendations()] == ["rec-11", "rec-10"]
     assert pgx.recommendation("rec-10").explanation is not None
+    assert list(pgx.comments("rec-10")) == []
     export = pgx.export_orders("monday", account_type="gpo")
     assert pgx.export_orders("monday", account_type="gpo") == export
     assert pgx.order_export(export.export_id) == export
