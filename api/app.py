@@ -16,6 +16,7 @@ from api.pages import bulk, detail, problems, routine, sign_in, worklist
 from api.pages import handling as handling_pages
 from api.pages import orders as order_pages
 from api.pages import releases as release_pages
+from api.reading import Readers
 from api.routes import (
     batches,
     forecasts,
@@ -33,6 +34,7 @@ from api.routes import (
 from api.settings import ServerSettings
 from warehouse.engine import create_engine
 from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
+from warehouse.stamp import Stamps
 
 MAX_BODY_BYTES = 2_000_000
 STATIC = Path(__file__).parent / "static"
@@ -71,6 +73,7 @@ def create_app(
         server = ServerSettings.from_environment() if isinstance(settings, Settings) else ServerSettings()
     app.state.server = server
     app.state.metrics = Metrics()
+    app.state.readers = Readers(app.state.engine)
     app.state.clock = clock
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
     for module in (
@@ -92,7 +95,7 @@ def create_app(
         app.include_router(module.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
-    app.add_middleware(ConditionalGet)
+    app.add_middleware(ConditionalGet, stamps=Stamps(app.state.engine), clock=clock)
     app.add_middleware(RateLimit, requests_per_minute=server.requests_per_minute)
     app.add_middleware(Guard, max_body_bytes=max_body_bytes)
     app.add_middleware(Observed, metrics=app.state.metrics)

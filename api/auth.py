@@ -53,12 +53,16 @@ _KEY = re.compile(r"pgx_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _HASHER = argon2.PasswordHasher()
 # a hash takes 64 MB: two at a time bound what a flood of sign-ins can use
 _HASHING = threading.BoundedSemaphore(2)
+_BY_KEY_ID = sa.select(ApiKey.__table__).where(ApiKey.key_id == sa.bindparam("key_id"))
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
 
 
 @dataclasses.dataclass(frozen=True)
 class Principal:
-    """Who asks. `sites` bounds every query (None = all); `csrf_token` and `user_id` only for people."""
+    """Who asks. `sites` bounds every query (None = all); `csrf_token` and `user_id` only for people.
+
+    `valid_until` is when a key, or the secret that it was sent with, ends by itself (UTC); None = never.
+    """
 
     name: str
     sites: Scope
@@ -67,6 +71,7 @@ class Principal:
     csrf_token: str | None = None
     key_id: str | None = None
     scopes: frozenset[str] = frozenset()
+    valid_until: dt.datetime | None = None
     request_id: str | None = None
 
     @property
@@ -263,21 +268,25 @@ def key_of(connection: sa.Connection, header: str, now: dt.datetime) -> Principa
     parts = _KEY.fullmatch(text.strip()) if scheme.lower() == "bearer" else None
     if parts is None:
         return None
-    query = sa.select(ApiKey.__table__).where(ApiKey.key_id == parts[1])
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None or not _secret_counts(row, digest(parts[2]), now):
+    row = connection.execute(_BY_KEY_ID, {"key_id": parts[1]}).mappings().one_or_none()
+    if row is None or row["revoked_at"] is not None:
         return None
-    if row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
+    counts, valid_until = _secret_counts(row, digest(parts[2]))
+    if not counts or (valid_until is not None and valid_until <= now):
         return None
     scopes = frozenset(row["scopes"].split(";"))
-    return Principal(row["name"], _sites(row["facility_ids"]), key_id=row["key_id"], scopes=scopes)
+    return Principal(
+        row["name"], _sites(row["facility_ids"]), key_id=row["key_id"], scopes=scopes, valid_until=valid_until
+    )
 
 
-def _secret_counts(row: sa.RowMapping, given: str, now: dt.datetime) -> bool:
-    """Whether the digest is that of the key's secret, or of the one before while that still counts."""
-    before = row["previous_sha256"] if row["previous_until"] and now < row["previous_until"] else None
-    newest = hmac.compare_digest(row["secret_sha256"], given)
-    return newest or (before is not None and hmac.compare_digest(before, given))
+def _secret_counts(row: sa.RowMapping, given: str) -> tuple[bool, dt.datetime | None]:
+    """Whether the digest is that of the key's secret, or of the one before; when that ends, None = never."""
+    if hmac.compare_digest(row["secret_sha256"], given):
+        return True, row["expires_at"]
+    if row["previous_until"] is None or not hmac.compare_digest(row["previous_sha256"] or "", given):
+        return False, None
+    return True, min(row["expires_at"] or row["previous_until"], row["previous_until"])
 
 
 def digest(text: str) -> str:
@@ -296,7 +305,8 @@ def check_csrf(person: Principal, given: str | None) -> None:
         raise NotAllowed("the form's token is missing or not this session's; reload the page and try again")
 
 
-def _principal(request: Request, db: Db, now: Now) -> Principal:
+def principal(request: Request, db: sa.Connection, now: dt.datetime) -> Principal:
+    """Who asks, by key or session; nobody raises `NotSignedIn`. A key leaves its end in the request's `valid_until`."""
     header = request.headers.get("authorization")
     if header is not None:
         caller = key_of(db, header, now)
@@ -304,19 +314,30 @@ def _principal(request: Request, db: Db, now: Now) -> Principal:
         caller = person_of(db, request.cookies.get(SESSION_COOKIE), now)
     if caller is None:
         raise NotSignedIn("send a valid API key as 'Authorization: Bearer pgx_...', or sign in")
+    if caller.key_id is not None:
+        request.state.valid_until = caller.valid_until
     return dataclasses.replace(caller, request_id=request.state.request_id)
+
+
+def _principal(request: Request, db: Db, now: Now) -> Principal:
+    return principal(request, db, now)
 
 
 Caller = Annotated[Principal, Depends(_principal)]
 """A key or a signed-in person."""
 
 
+def check_scope(caller: Principal, scopes: Sequence[str]) -> None:
+    """Refuse a key that has none of the scopes; every person reads."""
+    if caller.key_id is not None and not caller.scopes & set(scopes):
+        raise NotAllowed(f"the key needs the scope {' or '.join(scopes)}")
+
+
 def reader(*scopes: str) -> Any:
     """The dependency of a read: a key needs one of the scopes, a person a role that reads."""
 
-    def allowed(caller: Caller) -> Principal:
-        if caller.key_id is not None and not caller.scopes & set(scopes):
-            raise NotAllowed(f"the key needs the scope {' or '.join(scopes)}")
+    async def allowed(caller: Caller) -> Principal:
+        check_scope(caller, scopes)
         return caller
 
     return Depends(allowed)
@@ -325,7 +346,7 @@ def reader(*scopes: str) -> Any:
 def writer_key(scope: str) -> Any:
     """The dependency of a system's write: a key with the scope."""
 
-    def allowed(caller: Caller) -> Principal:
+    async def allowed(caller: Caller) -> Principal:
         if scope not in caller.scopes:
             raise NotAllowed(f"this needs an API key with the scope {scope}")
         return caller
@@ -333,7 +354,7 @@ def writer_key(scope: str) -> Any:
     return Depends(allowed)
 
 
-def _deciding_person(caller: Caller) -> Principal:
+async def _deciding_person(caller: Caller) -> Principal:
     if caller.key_id is not None:
         raise NotAllowed("an API key never decides: a person has to sign in")
     if not caller.may_decide():
@@ -344,7 +365,7 @@ def _deciding_person(caller: Caller) -> Principal:
 Decider = Annotated[Principal, Depends(_deciding_person)]
 
 
-def _activating_person(caller: Caller) -> Principal:
+async def _activating_person(caller: Caller) -> Principal:
     if caller.key_id is not None:
         raise NotAllowed("an API key never puts a release in force: a person has to sign in")
     if not caller.may_activate():

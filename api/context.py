@@ -24,7 +24,7 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(tzinfo=None)
 
 
-def _now(request: Request) -> dt.datetime:
+async def _now(request: Request) -> dt.datetime:
     clock: Clock = request.app.state.clock
     return clock()
 
@@ -36,7 +36,7 @@ async def _transaction(request: Request) -> AsyncIterator[sa.Connection]:
         yield connection
 
 
-def refuse_repeated_parameters(request: Request) -> None:
+async def refuse_repeated_parameters(request: Request) -> None:
     """Refuse a parameter that is given twice and takes one value; a list takes several."""
     names = [name for name, _ in request.query_params.multi_items()]
     for name in names:
@@ -44,7 +44,7 @@ def refuse_repeated_parameters(request: Request) -> None:
             raise InvalidRequest.field(name, "given more than once")
 
 
-def refuse_parameters(request: Request) -> None:
+async def refuse_parameters(request: Request) -> None:
     """Refuse any query parameter: for endpoints that take none."""
     for name in request.query_params:
         raise InvalidRequest.field(name, "unknown parameter or field")

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 import sqlalchemy as sa
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -157,10 +157,13 @@ def _is_busy_or_away(error: Exception) -> bool:
 
 
 def _add_headers(message: Message, request: Request) -> None:
-    headers = MutableHeaders(scope=message)
-    headers["X-Request-ID"] = request.state.request_id
-    for name, value in SECURITY_HEADERS.items():
-        headers[name] = value
-    headers.setdefault("Cache-Control", "no-store")
-    if request.url.scheme == "https":
-        headers["Strict-Transport-Security"] = STRICT_TRANSPORT
+    headers: list[tuple[bytes, bytes]] = [*message.get("headers", []), *_RAW_HEADERS]
+    headers.append((b"x-request-id", request.state.request_id.encode()))
+    if not any(name == b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
+    if request.scope["scheme"] == "https":
+        headers.append((b"strict-transport-security", STRICT_TRANSPORT.encode()))
+    message["headers"] = headers
+
+
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]

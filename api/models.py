@@ -125,7 +125,7 @@ class RecommendationOut(BaseModel):
     cost: Decimal | None = Field(examples=["43.20"], description="In `currency`; null = price unknown.")
     currency: str | None = Field(examples=["GBP"])
     order_by: dt.date
-    need_by: dt.date
+    need_by: dt.date | None = Field(description="null = not within the forecast.")
     reason: Reason
     stockout_probability_before: float = Field(description="Without the order, over the protection interval.")
     stockout_probability_after: float = Field(description="With the order as proposed.")

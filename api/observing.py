@@ -10,7 +10,6 @@ from typing import Any, TextIO
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pythonjsonlogger.json import JsonFormatter
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse.schema.ledger import DELIVERY_STATES, WebhookDelivery
@@ -61,8 +60,7 @@ class Observed:
 
         async def noticing(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = Headers(raw=message.get("headers", []))
-                answered.update(status=message["status"], request_id=headers.get("x-request-id"))
+                answered.update(status=message["status"], request_id=scope.get("state", {}).get("request_id"))
             await send(message)
 
         try:

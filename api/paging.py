@@ -20,12 +20,19 @@ def page_of(
     connection: sa.Connection, query: sa.Select[Any], keys: Sequence[Key], *, limit: int, cursor: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """The rows of one page and the cursor of the next, None on the last."""
+    found, after = rows_of(connection, query, keys, limit=limit, cursor=cursor)
+    # plain dicts: a row that looks each name up costs a model more than the copy
+    return [dict(row._mapping) for row in found], after
+
+
+def rows_of(
+    connection: sa.Connection, query: sa.Select[Any], keys: Sequence[Key], *, limit: int, cursor: str | None
+) -> tuple[Sequence[sa.Row[Any]], str | None]:
+    """The same as rows, in the order of the query's columns, which hold the keys."""
     if cursor is not None:
         query = query.where(_after(keys, _decoded(cursor, keys)))
     order = [column.desc() if falls else column.asc() for _, column, falls in keys]
-    # plain dicts: a row that looks each name up costs a model more than the copy
-    found = connection.execute(query.order_by(*order).limit(limit + 1)).mappings()
-    rows = [dict(row) for row in found]
+    rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
     more = len(rows) > limit
     return rows[:limit], _encoded(rows[limit - 1], keys) if more else None
 
@@ -60,8 +67,9 @@ def _after(keys: Sequence[Key], values: Sequence[Any]) -> sa.ColumnElement[bool]
     return sa.or_(*steps)
 
 
-def _encoded(row: dict[str, Any], keys: Sequence[Key]) -> str:
-    values = {name: row[name].isoformat() if isinstance(row[name], dt.date) else row[name] for name, _, _ in keys}
+def _encoded(row: sa.Row[Any], keys: Sequence[Key]) -> str:
+    held = {name: getattr(row, name) for name, _, _ in keys}
+    values = {name: one.isoformat() if isinstance(one, dt.date) else one for name, one in held.items()}
     return _written(values)
 
 

@@ -9,8 +9,8 @@ from api.approvals import first_approval
 from api.auth import Decider, Principal, check_csrf, reader
 from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.decisions import decide
+from api.encoding import Lines
 from api.errors import NotFound
-from api.middleware import JSON_TYPE
 from api.models import (
     DecisionIn,
     DecisionOut,
@@ -19,10 +19,11 @@ from api.models import (
     RecommendationPage,
     Text,
 )
-from api.paging import Key, page_of
+from api.paging import Key, rows_of
+from api.reading import Read, reads
 from api.routes.documented import refusals
 from api.routes.units import RECOMMENDATION_UNITS
-from warehouse.queries import drug_problems, explanation, recommendation_line, recommendation_lines
+from warehouse.queries import drug_problems, explanation, recommendation_line, recommendation_lines, within
 from warehouse.schema.results import Recommendation
 
 router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
@@ -37,6 +38,9 @@ SORTS: dict[str, list[Key]] = {
     "updated_at": [("updated_at", Recommendation.updated_at, False), _BY_ID],
 }
 
+PAGE = Lines(RecommendationPage)
+LINES = PAGE.of(recommendation_lines(None), "urgency")
+
 
 @router.get(
     "",
@@ -44,13 +48,17 @@ SORTS: dict[str, list[Key]] = {
     response_model=RecommendationPage,
     responses=refusals(401, 403),
 )
-def list_recommendations(filters: Annotated[RecommendationFilters, Query()], caller: Reader, db: Db) -> Response:
+async def list_recommendations(
+    filters: Annotated[RecommendationFilters, Query()], read: Annotated[Read, reads("recommendations:read")]
+) -> Response:
     """Lines of the caller's sites. Without `status`: approved and modified only, which is what may be ordered."""
-    query = recommendation_lines(caller.sites).where(*conditions(filters))
-    rows, cursor = page_of(db, query, SORTS[filters.sort], limit=filters.limit, cursor=filters.cursor)
-    page = RecommendationPage.model_validate({"items": rows, "next_cursor": cursor, "units": RECOMMENDATION_UNITS})
-    # checked and written once: the framework would do both again
-    return Response(page.model_dump_json(), media_type=JSON_TYPE)
+
+    def page(db: sa.Connection, caller: Principal) -> bytes:
+        query = LINES.where(within(Recommendation.facility_id, caller.sites), *conditions(filters))
+        rows, cursor = rows_of(db, query, SORTS[filters.sort], limit=filters.limit, cursor=filters.cursor)
+        return PAGE.written(rows, cursor, RECOMMENDATION_UNITS)
+
+    return await read(page)
 
 
 def conditions(filters: RecommendationFilters) -> list[sa.ColumnElement[bool]]:

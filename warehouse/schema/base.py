@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 from warehouse.schema.rules import Refers, Rule
@@ -59,6 +60,23 @@ class ExactDecimal(sa.types.TypeDecorator[Decimal]):
         if value is None:
             return None
         return Decimal(format(Decimal(value).normalize(), "f"))
+
+
+class exact_text(sa.sql.functions.FunctionElement[str]):  # noqa: N801
+    """SQL: an exact decimal as its shortest text, without exponent, which is how SQLite keeps it."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(exact_text, "sqlite")
+def _as_kept(element: exact_text, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.clauses, **options))
+
+
+@compiles(exact_text, "postgresql")
+def _as_text(element: exact_text, compiler: Any, **options: Any) -> str:
+    return f"trim_scale({compiler.process(element.clauses, **options)})::text"
 
 
 def column(
