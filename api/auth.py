@@ -5,7 +5,6 @@ Passwords are kept as argon2id hashes, keys and session tokens as SHA-256 digest
 
 import dataclasses
 import datetime as dt
-import hashlib
 import hmac
 import re
 import secrets
@@ -19,12 +18,16 @@ from fastapi import Depends, Request
 
 from api.context import Db, Now
 from api.errors import NotAllowed, NotSignedIn
+from api.keys import SCOPES as SCOPES
+from api.keys import create_api_key as create_api_key
+from api.keys import digest, found_key, stored_sites
+from api.keys import revoke_api_key as revoke_api_key
+from api.keys import rotate_api_key as rotate_api_key
 from forecasting.errors import InvalidInput
 from warehouse import audit
 from warehouse.audit import COMMAND, Actor, Event
 from warehouse.queries import Scope
-from warehouse.schema.inputs import Facility
-from warehouse.schema.ledger import ROLES, ApiKey, SignInSession, User
+from warehouse.schema.ledger import ROLES, SignInSession, User
 
 READ, DECIDE, ACTIVATE = "read", "decide", "activate"
 ROLE_MAY: dict[str, frozenset[str]] = {
@@ -36,12 +39,6 @@ ROLE_MAY: dict[str, frozenset[str]] = {
 }
 """What a person of each role may do. Keys are not in this table: no key decides."""
 
-SCOPES = (
-    *("recommendations:read", "forecasts:read", "orders:read", "audit:read"),
-    *("stock:read", "open_orders:read", "receipts:read"),
-    *("stock:write", "dispensing:write", "open_orders:write", "receipts:write", "orders:write"),
-)
-
 SESSION_COOKIE = "pgx_session"
 SESSION_LENGTH = dt.timedelta(hours=12)
 MOST_FAILURES = 5
@@ -49,11 +46,9 @@ LOCKED_FOR = dt.timedelta(minutes=15)
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 200
 
-_KEY = re.compile(r"pgx_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _HASHER = argon2.PasswordHasher()
 # a hash takes 64 MB: two at a time bound what a flood of sign-ins can use
 _HASHING = threading.BoundedSemaphore(2)
-_BY_KEY_ID = sa.select(ApiKey.__table__).where(ApiKey.key_id == sa.bindparam("key_id"))
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
 
 
@@ -123,66 +118,6 @@ def create_user(
     told = {name: row[name] for name in ("name", "display_name", "role", "facility_ids")}
     audit.append(connection, actor, now, [Event("user.add", f"user:{number}", after=told)])
     return number
-
-
-def create_api_key(
-    connection: sa.Connection,
-    *,
-    name: str,
-    scopes: Sequence[str],
-    facility_ids: Sequence[str] | None,
-    expires_at: dt.datetime | None,
-    now: dt.datetime,
-    actor: Actor = COMMAND,
-) -> str:
-    """The new key, `pgx_<key_id>_<secret>`: shown this once, only its digest is kept. `facility_ids` None = all."""
-    unknown = sorted(set(scopes) - set(SCOPES))
-    if unknown or not scopes:
-        raise InvalidInput(f"scopes {', '.join(unknown) or '(none)'}: must be among {', '.join(SCOPES)}")
-    if not name.strip():
-        raise InvalidInput("the key's name must not be blank: say what uses it")
-    if expires_at is not None and expires_at <= now:
-        raise InvalidInput(f"expires_at {expires_at}: must lie in the future")
-    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    row = {
-        "key_id": key_id,
-        "name": name.strip(),
-        "secret_sha256": digest(secret),
-        "scopes": ";".join(sorted(set(scopes))),
-        "facility_ids": stored_sites(connection, facility_ids),
-        "created_at": now,
-        "expires_at": expires_at,
-    }
-    connection.execute(sa.insert(ApiKey).values(row))
-    told = {one: row[one] for one in ("name", "scopes", "facility_ids", "expires_at")}
-    audit.append(connection, actor, now, [Event("key.add", f"key:{key_id}", after=told)])
-    return f"pgx_{key_id}_{secret}"
-
-
-def rotate_api_key(
-    connection: sa.Connection, key_id: str, *, old_until: dt.datetime, now: dt.datetime, actor: Actor = COMMAND
-) -> str:
-    """The key with a new secret, shown this once; the secret before counts until `old_until`.
-
-    A key that is unknown, revoked or expired raises `InvalidInput`. A secret from before an earlier rotation ends now.
-    """
-    if old_until < now:
-        raise InvalidInput(f"old_until {old_until}: must not lie in the past")
-    live = (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now)) & ApiKey.revoked_at.is_(None)
-    secret = secrets.token_urlsafe(32)
-    change = {"previous_sha256": ApiKey.secret_sha256, "previous_until": old_until, "secret_sha256": digest(secret)}
-    if connection.execute(sa.update(ApiKey).where(ApiKey.key_id == key_id, live).values(change)).rowcount != 1:
-        raise InvalidInput(f"there is no live key {key_id!r}")
-    audit.append(connection, actor, now, [Event("key.rotate", f"key:{key_id}", after={"old_until": old_until})])
-    return f"pgx_{key_id}_{secret}"
-
-
-def revoke_api_key(connection: sa.Connection, key_id: str, *, now: dt.datetime, actor: Actor = COMMAND) -> None:
-    """End a key; one that is unknown or ended already raises `InvalidInput`."""
-    live = sa.update(ApiKey).where(ApiKey.key_id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
-    if connection.execute(live).rowcount != 1:
-        raise InvalidInput(f"there is no live key {key_id!r}")
-    audit.append(connection, actor, now, [Event("key.revoke", f"key:{key_id}", after={"revoked_at": now})])
 
 
 def sign_in(
@@ -264,34 +199,14 @@ def person_of(connection: sa.Connection, token: str | None, now: dt.datetime) ->
 
 def key_of(connection: sa.Connection, header: str, now: dt.datetime) -> Principal | None:
     """Which key an Authorization header holds; None when it is malformed, unknown, wrong, expired or revoked."""
-    scheme, _, text = header.partition(" ")
-    parts = _KEY.fullmatch(text.strip()) if scheme.lower() == "bearer" else None
-    if parts is None:
+    found = found_key(connection, header, now)
+    if found is None:
         return None
-    row = connection.execute(_BY_KEY_ID, {"key_id": parts[1]}).mappings().one_or_none()
-    if row is None or row["revoked_at"] is not None:
-        return None
-    counts, valid_until = _secret_counts(row, digest(parts[2]))
-    if not counts or (valid_until is not None and valid_until <= now):
-        return None
+    row, valid_until = found
     scopes = frozenset(row["scopes"].split(";"))
     return Principal(
         row["name"], _sites(row["facility_ids"]), key_id=row["key_id"], scopes=scopes, valid_until=valid_until
     )
-
-
-def _secret_counts(row: sa.RowMapping, given: str) -> tuple[bool, dt.datetime | None]:
-    """Whether the digest is that of the key's secret, or of the one before; when that ends, None = never."""
-    if hmac.compare_digest(row["secret_sha256"], given):
-        return True, row["expires_at"]
-    if row["previous_until"] is None or not hmac.compare_digest(row["previous_sha256"] or "", given):
-        return False, None
-    return True, min(row["expires_at"] or row["previous_until"], row["previous_until"])
-
-
-def digest(text: str) -> str:
-    """SHA-256 of a secret, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def same_token(given: str | None, wanted: str | None) -> bool:
@@ -374,17 +289,6 @@ async def _activating_person(caller: Caller) -> Principal:
 
 
 Activator = Annotated[Principal, Depends(_activating_person)]
-
-
-def stored_sites(connection: sa.Connection, facility_ids: Sequence[str] | None) -> str | None:
-    """Sites as a row keeps them, None = all; an unknown one, or an empty list, raises `InvalidInput`."""
-    if facility_ids is None:
-        return None
-    known = set(connection.execute(sa.select(Facility.facility_id)).scalars())
-    unknown = sorted(set(facility_ids) - known)
-    if unknown or not facility_ids:
-        raise InvalidInput(f"facility_ids {', '.join(unknown) or '(none)'}: must be sites of this database")
-    return ";".join(sorted(set(facility_ids)))
 
 
 def _sites(stored: str | None) -> Scope:

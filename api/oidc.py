@@ -22,7 +22,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from api.auth import open_session, random_password_hash, stored_sites
+from api.auth import open_session, random_password_hash
+from api.keys import stored_sites
 from api.settings import IdentityProvider
 from forecasting.errors import InvalidInput
 from warehouse import audit

@@ -57,7 +57,7 @@ def key() -> None:
 @database_option
 def add_key(name: str, scopes: tuple[str, ...], facilities: tuple[str, ...], days: int, database: str | None) -> None:
     """Add a key and print it, once: only its digest is kept."""
-    from api.auth import create_api_key
+    from api.keys import create_api_key
     from warehouse.engine import writing
 
     now = _now()
@@ -81,7 +81,7 @@ def add_key(name: str, scopes: tuple[str, ...], facilities: tuple[str, ...], day
 @database_option
 def rotate_key(key_id: str, hours: int, database: str | None) -> None:
     """Give a key a new secret and print it, once; scopes, sites and end stay."""
-    from api.auth import rotate_api_key
+    from api.keys import rotate_api_key
     from warehouse.engine import writing
 
     now = _now()
@@ -94,7 +94,7 @@ def rotate_key(key_id: str, hours: int, database: str | None) -> None:
 @database_option
 def revoke_key(key_id: str, database: str | None) -> None:
     """End a key at once."""
-    from api.auth import revoke_api_key
+    from api.keys import revoke_api_key
     from warehouse.engine import writing
 
     with writing(open_database(settings_with(database))) as connection:

@@ -5,9 +5,10 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 
-from api.auth import SCOPES, Caller, Principal, reader
+from api.auth import Caller, Principal, reader
 from api.context import Db, refuse_parameters, refuse_repeated_parameters
 from api.errors import NotAllowed
+from api.keys import SCOPES
 from api.models import FacilityPage, PageParameters, ProductPage, SessionOut
 from api.paging import page_of
 from api.routes.documented import refusals

@@ -6,8 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.auth import Principal, stored_sites
+from api.auth import Principal
 from api.errors import InvalidRequest, NotFound
+from api.keys import stored_sites
 from api.settings import ServerSettings
 from api.webhooks.models import WebhookIn
 from api.webhooks.targets import ForbiddenTarget, checked_url
