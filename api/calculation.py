@@ -24,15 +24,14 @@ def told(document: dict[str, Any]) -> dict[str, Any]:
         "samples": document.get("samples", []),
         "rules": document.get("rules", {}),
         "version": document.get("version"),
+        "protection_days": f"{words.number(values['protection_days']['value'])} days"
+        if "protection_days" in values
+        else "not stored",
         "settings": [
             {**one, "words": words.plain(one["name"], words.SETTINGS)} for one in document.get("settings", [])
         ],
         "other_reasons": document.get("result", {}).get("other_reasons", []),
     }
-
-
-def _setting(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**entry, "words": words.plain(entry["name"], words.SETTINGS)}
 
 
 def _named(entry: dict[str, Any]) -> str:

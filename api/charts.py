@@ -20,12 +20,16 @@ LABEL_PX, HALF_LABEL_PX = 70, 28
 
 @dataclasses.dataclass(frozen=True)
 class Fan:
-    """What the chart shows: history (None = unknown), forecast rows by period, the day it is looked at."""
+    """What the chart shows: history (None = unknown), forecast rows by period, the day it is looked at.
+
+    `arrivals` are the days on which open orders are expected, each with its words.
+    """
 
     history: Sequence[tuple[dt.date, float | None]]
     forecast: Sequence[Row]
     today: dt.date
     unit: str
+    arrivals: Sequence[tuple[dt.date, str]] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +52,16 @@ def fan_chart(fan: Fan, *, width: int, name: str) -> Markup:
     height = 300 if width > 500 else 260
     first, last = _span(fan)
     top = nice_ceiling(_highest(fan))
-    plane = _plane(width, height, first, last, top)
+    plane = plane_of(width, height, first, last, top)
     parts = [
-        *_value_axis(plane, top),
-        *_date_axis(plane, first, last),
+        *value_axis(plane, top),
+        *date_axis(plane, first, last),
         *(_band(plane, fan.forecast, *band) for band in BANDS),
-        *_lines(plane, [(day, value) for day, value in fan.history], "line-history"),
-        *_lines(plane, [(row["period_start"], row["baseline_mean"]) for row in fan.forecast], "line-baseline"),
-        *_lines(plane, [(row["period_start"], row["mean"]) for row in fan.forecast], "line-forecast"),
-        *_today(plane, fan.today),
+        *lines(plane, [(day, value) for day, value in fan.history], "line-history"),
+        *lines(plane, [(row["period_start"], row["baseline_mean"]) for row in fan.forecast], "line-baseline"),
+        *lines(plane, [(row["period_start"], row["mean"]) for row in fan.forecast], "line-forecast"),
+        *today_line(plane, fan.today),
+        *arrival_marks(plane, fan.arrivals),
         f'<text class="unit" x="4" y="{TEXT_HEIGHT}">{escape(fan.unit)}</text>',
     ]
     head = (
@@ -80,8 +85,13 @@ def description(fan: Fan) -> str:
     return (
         f"{before}Forecast mean {start['mean']:,.0f} for {start['period_start']}, {end['mean']:,.0f} for "
         f"{end['period_start']} (80 % band {end['p10']:,.0f} to {end['p90']:,.0f}); baseline without a change in "
-        f"testing {end['baseline_mean']:,.0f}. The table below has every number."
+        f"testing {end['baseline_mean']:,.0f}. {_arriving(fan.arrivals)}The table below has every number."
     )
+
+
+def _arriving(arrivals: Sequence[tuple[dt.date, str]]) -> str:
+    told = "; ".join(f"{words} on {day}" for day, words in arrivals)
+    return f"Open orders: {told}. " if told else ""
 
 
 def nice_ceiling(value: float) -> float:
@@ -122,7 +132,8 @@ def _highest(fan: Fan) -> float:
     )
 
 
-def _plane(width: int, height: int, first: dt.date, last: dt.date, top: float) -> Plane:
+def plane_of(width: int, height: int, first: dt.date, last: dt.date, top: float) -> Plane:
+    """The plane of a drawing between two days and from 0 to the top value."""
     days = max((last - first).days, 1)
     across, down = width - LEFT - RIGHT, height - TOP - BOTTOM
     return Plane(
@@ -135,7 +146,18 @@ def _plane(width: int, height: int, first: dt.date, last: dt.date, top: float) -
     )
 
 
-def _value_axis(plane: Plane, top: float) -> list[str]:
+def arrival_marks(plane: Plane, arrivals: Sequence[tuple[dt.date, str]]) -> list[str]:
+    """A triangle under the axis for each arrival that is shown."""
+    return [
+        f'<path class="arrival" d="M{plane.x(day):.1f} {plane.bottom - 9:.1f} l6 10 h-12 z">'
+        f"<title>{escape(words)}</title></path>"
+        for day, words in arrivals
+        if plane.left <= plane.x(day) <= plane.right
+    ]
+
+
+def value_axis(plane: Plane, top: float) -> list[str]:
+    """Grid lines and labels at the quarters of the top value."""
     parts = []
     for quarter in range(5):
         value = top * quarter / 4
@@ -145,7 +167,8 @@ def _value_axis(plane: Plane, top: float) -> list[str]:
     return parts
 
 
-def _date_axis(plane: Plane, first: dt.date, last: dt.date) -> list[str]:
+def date_axis(plane: Plane, first: dt.date, last: dt.date) -> list[str]:
+    """Marks and labels at month starts."""
     most = max(int((plane.right - plane.left) // LABEL_PX), 2)
     parts = []
     for day in month_starts(first, last, most):
@@ -162,7 +185,7 @@ def _band(plane: Plane, rows: Sequence[Row], low: str, high: str, kind: str) -> 
     return f'<polygon class="{kind}" points="{" ".join(upper + lower)}"/>'
 
 
-def _lines(plane: Plane, points: Sequence[tuple[dt.date, float | None]], kind: str) -> list[str]:
+def lines(plane: Plane, points: Sequence[tuple[dt.date, float | None]], kind: str) -> list[str]:
     """One line per stretch of known values: a gap is not bridged."""
     stretches: list[list[str]] = [[]]
     for day, value in points:
@@ -173,7 +196,8 @@ def _lines(plane: Plane, points: Sequence[tuple[dt.date, float | None]], kind: s
     return [f'<polyline class="{kind}" points="{" ".join(points)}"/>' for points in stretches if points]
 
 
-def _today(plane: Plane, today: dt.date) -> list[str]:
+def today_line(plane: Plane, today: dt.date) -> list[str]:
+    """The line of today, nothing where today is not shown."""
     x = plane.x(today)
     if not plane.left <= x <= plane.right:
         return []

@@ -88,6 +88,12 @@ ACTIONS = {
     "no_number": "Change, no number in the guideline",
     "no_recommendation": "No recommendation",
 }
+BASES = {
+    "counts": "The site's own counts beside published figures",
+    "published": "Published figures",
+    "stand_in": "Other groups, which stand in",
+    "nothing": "Nothing that is known",
+}
 VIEWS = {
     "": "To decide",
     "mine": "Mine",

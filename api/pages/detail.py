@@ -1,16 +1,15 @@
 """One line: what is recommended, how it was computed, what genotype does to it, who decided what."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
-from api import calculation
+from api import calculation, pictures
 from api.auth import Principal, check_csrf
-from api.charts import Fan, fan_chart
 from api.context import Db, Now, refuse_parameters
 from api.decisions import decide
 from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
@@ -19,14 +18,14 @@ from api.handling_models import MOST_COMMENT
 from api.models import MOST_PACKS, DecisionIn, Note, Strict, Text
 from api.pages.visitor import Visitor, local_path, see_other
 from api.pages.worklist import NO_STATE, blank_is_none, lines_with_state
+from api.routes.history import MAY_AUDIT
 from api.templating import page
 from forecasting.terms import DecisionKind, DecisionReason, RecommendationStatus
 from warehouse import queries
 from warehouse.attention import comments_on
+from warehouse.line_facts import events_of
 
 router = APIRouter()
-
-PERIODS_SHOWN = 52
 
 
 class DecisionForm(Strict):
@@ -91,7 +90,6 @@ def _page(
     state = lines_with_state(db, person, [dict(line) | NO_STATE], now)[0] if proposed else NO_STATE
     told = queries.explanation(db, recommendation_id)
     run = queries.run_of(db, told["run_id"]) if told else None
-    place = (line["as_of"], line["facility_id"], line["product_id"])
     return page(
         "detail.html",
         status=error.status if error else 200,
@@ -103,9 +101,10 @@ def _page(
         paragraph_by=told["paragraph_by"] if told else None,
         calculation=calculation.told(told["document"]) if told else None,
         run=run,
-        charts=_charts(db, line, now.date(), run["period"] if run else None),
-        forecast=queries.forecast(db, *place),
-        shifts=queries.genetic_shifts(db, *place),
+        shown=pictures.pictures(
+            db, line, told["document"] if told else None, now.date(), run["period"] if run else None
+        ),
+        genetics=pictures.genetics(db, line),
         drug_problems=queries.drug_problems(db, line["as_of"], line["facility_id"], line["drug"]),
         decisions=queries.decisions_of(db, recommendation_id),
         first_approval=state["first"],
@@ -114,22 +113,8 @@ def _page(
         latest_snooze=now.date() + LONGEST_SNOOZE,
         comments=comments_on(db, line["facility_id"], line["product_id"]),
         most_comment=MOST_COMMENT,
+        events=events_of(db, recommendation_id) if person.role in MAY_AUDIT else None,
         decision_reasons=[reason.value for reason in DecisionReason],
         error=error,
         form=form,
     )
-
-
-def _charts(db: sa.Connection, line: sa.RowMapping, today: dt.date, period: str | None) -> dict[str, Any]:
-    """The fan chart for wide and for narrow screens; nothing when there is no forecast."""
-    place = (line["as_of"], line["facility_id"], line["product_id"])
-    forecast = queries.forecast(db, *place)
-    if not forecast:
-        return {}
-    fan = Fan(
-        history=[(row["period_start"], row["quantity"]) for row in queries.history(db, *place)][-PERIODS_SHOWN:],
-        forecast=forecast,
-        today=today,
-        unit=f"dose units per {period}" if period else "dose units per period",
-    )
-    return {"wide": fan_chart(fan, width=860, name="wide"), "narrow": fan_chart(fan, width=350, name="narrow")}
