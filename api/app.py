@@ -12,7 +12,7 @@ from api.context import Clock, utc_now
 from api.limits import RateLimit
 from api.middleware import Guard
 from api.observing import Metrics, Observed
-from api.pages import bulk, detail, problems, routine, sign_in, worklist
+from api.pages import bulk, detail, overview, problems, routine, sign_in, worklist
 from api.pages import handling as handling_pages
 from api.pages import orders as order_pages
 from api.pages import releases as release_pages
@@ -24,6 +24,7 @@ from api.routes import (
     health,
     history,
     inventory,
+    kpis,
     orders,
     overrides,
     recommendations,
@@ -86,12 +87,24 @@ def create_app(
         overrides,
         reference,
         batches,
+        kpis,
         webhooks,
         inventory,
         health,
     ):
         app.include_router(module.router)
-    for module in (sign_in, worklist, detail, bulk, handling_pages, routine, order_pages, release_pages, problems):
+    for module in (
+        sign_in,
+        worklist,
+        detail,
+        bulk,
+        handling_pages,
+        routine,
+        order_pages,
+        release_pages,
+        overview,
+        problems,
+    ):
         app.include_router(module.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)

@@ -5,7 +5,7 @@ from typing import Any
 import jinja2
 from fastapi.responses import HTMLResponse
 
-from api import words
+from api import navigation, words
 
 
 def _environment() -> jinja2.Environment:
@@ -17,7 +17,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= words.FILTERS
-    environment.globals |= {"words": words}
+    environment.globals |= {"words": words, "menu": navigation.entries}
     return environment
 
 

@@ -42,6 +42,7 @@ MAY = {
     "POST /v1/overrides/preview": (DECIDERS, NOBODY),
     "POST /v1/overrides/packs-preview": (DECIDERS, NOBODY),
     "POST /v1/overrides/{override_id}/withdrawal": (DECIDERS, NOBODY),
+    "GET /v1/kpis": (ROLES, ("recommendations:read",)),
     "GET /v1/facilities": (ROLES, EVERY_SCOPE),
     "GET /v1/products": (ROLES, EVERY_SCOPE),
     "GET /v1/session": (ROLES, NOBODY),
