@@ -230,8 +230,7 @@ def _quantiles(values: np.ndarray, own: OwnForecasts, speaks: np.ndarray, cycle:
         seasonal = (own.model[dense] == Model.SEASONAL)[:, None, None]
         quantiles[dense] = np.where(seasonal, (logs + roots) / 2, roots)
     if not dense.all():
-        counts = count_quantiles(values[~dense], middle[~dense, 0])
-        quantiles[~dense] = counts[:, None, :]
+        quantiles[~dense] = count_quantiles(values[~dense], middle[~dense, 0], middle.shape[1])
     ceiling = cap(np.full(middle.shape, np.inf), values, cycle)
     return np.minimum(quantiles, ceiling[:, :, None])
 

@@ -34,6 +34,13 @@ NEIGHBOURS = 1
 INDEPENDENT_SHARE = 0.5
 """Overlapping origins tell less than as many separate ones would."""
 
+RATE_DRIFT = 0.02
+"""A discount of 0.9 is best for a rate whose own variance grows by a^2 / (1 - a) = 0.011 of a period's, a = 0.1, each
+period; hospital trusts' rare items drift faster (0.04 would cover 80 % at all horizons)."""
+
+SURE_OF_NOTHING = 0.2
+"""Quantiles at up to so much of the share of silent periods are 0: a mean of two quantiles has no mass there."""
+
 RESOLUTION = 1e-6
 CHUNK_ROWS = 2048
 
@@ -196,15 +203,29 @@ def widening(windows: np.ndarray) -> np.ndarray:
     return np.where(upper == 0.5, 1.0, ratio)
 
 
-def count_quantiles(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Quantiles [series, level] of an intermittent series' demand in one period.
+def count_quantiles(values: np.ndarray, mean: np.ndarray, horizon: int) -> np.ndarray:
+    """Quantiles [series, horizon, level] of an intermittent series' demand in one period so far ahead.
 
     The average of the recency-weighted empirical distribution of `values` [series, period] and a negative binomial of
-    the given `mean` [series] and the weighted variance (Poisson where that is not above the mean).
+    the given `mean` [series] and the weighted variance (Poisson where that is not above the mean). A rate that is
+    followed by discounting is one that drifts: the variance grows with every period ahead by `RATE_DRIFT` of it.
+
+    References
+    ----------
+    Muth (1960), Journal of the American Statistical Association 55:299-306, doi:10.1080/01621459.1960.10482064.
     """
     weight = recency_weights(values, INTERMITTENT_DECAY)
-    empirical = _weighted_quantiles(np.nan_to_num(values), weight)
-    return (empirical + _negative_binomial_quantiles(mean, _weighted_variance(values, weight, mean))) / 2
+    variance = _weighted_variance(values, weight, mean)
+    stretch = np.sqrt(1 + RATE_DRIFT * np.arange(1, horizon + 1))
+    first, last = (_negative_binomial_quantiles(mean, variance * stretch[at] ** 2) for at in (0, -1))
+    # a count's quantiles move evenly with its spread, near enough, and are slow to compute
+    along = (stretch - stretch[0]) / max(stretch[-1] - stretch[0], 1e-12)
+    counted = first[:, None] + (last - first)[:, None] * along[:, None]
+    seen = _weighted_quantiles(np.nan_to_num(values), weight)
+    stretched = np.maximum(mean[:, None, None] + (seen - mean[:, None])[:, None] * stretch[:, None], 0.0)
+    silent = (weight * (values == 0)).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-300)
+    none = (LEVELS <= silent[:, None] * SURE_OF_NOTHING) & (seen == 0)
+    return np.where(none[:, None], 0.0, (stretched + counted) / 2)
 
 
 def _weighted_variance(values: np.ndarray, weight: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from forecasting.demand.dependence import common_correlations, step_correlations, strength_correlations
 from forecasting.demand.forecast import PanelForecast, forecast_panel
 from forecasting.demand.intervals import LEVELS, Scale, count_quantiles, quantiles_of, widening
+from forecasting.demand.models import weighted_mean
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period
@@ -167,10 +168,29 @@ def test_widening__is_larger_for_fewer_origins_and_further_out():
 def test_count_quantiles__cover_negative_binomial_demand():
     generator = np.random.default_rng(8)
     demand = generator.negative_binomial(0.4, 0.1, (2000, 41)).astype(float)
-    quantiles = count_quantiles(demand[:, :40], demand[:, :40].mean(axis=1))
+    quantiles = count_quantiles(demand[:, :40], demand[:, :40].mean(axis=1), 1)[:, 0]
     below = (demand[:, [40]] <= quantiles).mean(axis=0)
     assert (below >= LEVELS - 0.04).all()
     assert below[-1] < 0.995
+
+
+def test_count_quantiles__widen_ahead_as_a_drifting_rate_does():
+    generator = np.random.default_rng(9)
+    rate = np.exp(np.cumsum(generator.normal(0, 0.06, (3000, 60)), axis=1) + generator.normal(2.5, 0.3, (3000, 1)))
+    demand = generator.poisson(rate) * (generator.random((3000, 60)) < 0.6).astype(float)
+    quantiles = count_quantiles(demand[:, :48], weighted_mean(demand[:, :48]), 12)
+    held = (demand[:, 48:] <= quantiles[:, :, 6]).mean(axis=0)
+    assert held[-3:].mean() > held[:3].mean() - 0.01
+    assert held == pytest.approx(np.full(12, 0.89), abs=0.03)
+
+
+def test_count_quantiles__do_not_lose_the_periods_without_demand():
+    generator = np.random.default_rng(10)
+    demand = generator.poisson(40, (2000, 41)) * (generator.random((2000, 41)) < 0.4).astype(float)
+    quantiles = count_quantiles(demand[:, :40], demand[:, :40].mean(axis=1), 1)[:, 0]
+    assert (quantiles[:, 2] == 0).mean() > 0.8
+    inside = (demand[:, 40] >= quantiles[:, 2]) & (demand[:, 40] <= quantiles[:, 6])
+    assert inside.mean() > 0.75
 
 
 def test_step_correlations__find_the_ar1_that_made_the_errors():
