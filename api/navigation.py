@@ -20,6 +20,7 @@ ENTRIES = (
     Entry("done", "/done", "Done today", daily=True),
     Entry("orders", "/orders", "Orders", daily=True),
     Entry("overview", "/overview", "Overview"),
+    Entry("genetics", "/genetics", "Genetics"),
     Entry("releases", "/releases", "Guidelines"),
     Entry("problems", "/problems", "Data and problems"),
 )

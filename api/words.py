@@ -232,12 +232,6 @@ STAGES = {
     "demand": "Demand",
     "procurement": "Procurement",
 }
-STEPS = {
-    "seasonal_naive": "Same season of the year before",
-    "baseline": "Baseline forecast",
-    "genetic": "With the genetic step",
-    "override": "With people's overrides",
-}
 
 
 def plain(code: str | None, table: dict[str, str]) -> str:

@@ -25,7 +25,12 @@ from warehouse.schema.inputs import Facility
 router = APIRouter()
 
 PERIODS = (4, 13, 26, 52)
-STEPS = ("seasonal_naive", "baseline", "genetic", "override")
+STEPS = {
+    "seasonal_naive": "Same season of the year before",
+    "baseline": "Baseline forecast",
+    "genetic": "With the genetic step",
+    "override": "With people's overrides",
+}
 
 
 def _number(value: Any) -> Any:
@@ -75,6 +80,7 @@ def show_overview(
         definitions=DEFINITIONS,
         written=written,
         steps=_steps(db),
+        step_names=STEPS,
     )
 
 

@@ -26,6 +26,7 @@ PAGES = {
     "/orders/{order_number}": ["/orders/PGX00000001"],
     "/releases": ["/releases"],
     "/releases/{release_id}": ["/releases/{release}", "/releases/guidance:test:1"],
+    "/genetics": ["/genetics", "/genetics?drug=clopidogrel&facility_id=north", "/genetics?drug=unknown"],
     "/overview": ["/overview", "/overview?facility_id=north&weeks=4"],
     "/problems": ["/problems"],
     "/sign-in": ["/sign-in"],
