@@ -10,6 +10,7 @@ from assets.baseline import BETWEEN_STEPS, baseline_forecasts
 from assets.checks import all_checks
 from assets.demand import clean_demand, forecast_with_genetics, reference_demand
 from assets.effects import learned_effects
+from assets.override_value import edit_value, override_value
 from assets.overrides import acting_overrides
 from assets.pharmacogenomics import prevalence
 from assets.planning import content_releases, input_tables, runs, site_releases
@@ -34,12 +35,14 @@ computed_assets = [
     reference_demand,
     baseline_forecasts,
     acting_overrides,
+    override_value,
     forecast_with_genetics,
     representation,
     previews_of_releases,
     backtest_scores,
     lead_times,
     recommendations,
+    edit_value,
 ]
 
 on_request = [aggregate_forecasts, replay_scores]

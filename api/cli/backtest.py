@@ -57,9 +57,9 @@ def backtest(
 ) -> None:
     """Show how good each step of the forecast was on held-out periods.
 
-    Each step (seasonal naive, baseline, genetic) forecast from what was known at several earlier origins of the run;
-    value added is the share of the error that a step takes off the one before it. `pgx-supply export backtest` writes
-    all of it to a file.
+    Each step (seasonal naive, baseline, genetic, override) forecast from what was known at several earlier origins of
+    the run; value added is the share of the error that a step takes off the one before it. `pgx-supply export backtest`
+    writes all of it to a file.
     """
     from rich.console import Console
 
@@ -79,7 +79,7 @@ def backtest(
         console.print(table)
         console.print()
     if "override" not in set(scores["stage"]):
-        click.echo("Overrides of forecasts are not kept in this version: there is no step after genetic to measure.")
+        click.echo("Overrides: none had been set by these origins, so there is no step after genetic to measure.")
     if pictures:
         from assets.score_pictures import score_drawings
 

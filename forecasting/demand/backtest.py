@@ -1,7 +1,7 @@
 """How good forecasts were: error measures against what was then observed, by step, segment and horizon.
 
-A *step* is one stage of a forecast (seasonal naive, baseline, genetic); its value added is the share of the error that
-it takes off the step before it.
+A *step* is one stage of a forecast (seasonal naive, baseline, genetic, override); its value added is the share of the
+error that it takes off the step before it.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ MEANS = ("mase", "rmsse", "scaled_crps", *COVERAGE)
 
 MEASURES = (*ERRORS, *COVERAGE, "bias")
 SUMS = ("total", "error", "absolute_error", "pinball_loss")
-STEPS = ("seasonal_naive", "baseline", "genetic")
+STEPS = ("seasonal_naive", "baseline", "genetic", "override")
 """The steps in the order in which they build on one another."""
 
 ALL = "all"

@@ -156,3 +156,35 @@ def days_of_use(document: Document, packs: int) -> Decimal | None:
     values = {one["name"]: Decimal(one["value"]) for one in [*document["inputs"], *document["steps"]]}
     expected, days = values["expected_demand"], values["protection_days"]
     return packs * values["pack_size"] * days / expected if expected > 0 and days > 0 else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Hindsight:
+    """What a line would have needed: packs, days that the order had to last, and the dose units dispensed in them."""
+
+    packs: int
+    days: float
+    demand: float
+
+
+def needed_in_hindsight(
+    document: Document, period: Period, starts: Sequence[dt.date], quantity: Floats
+) -> Hindsight | None:
+    """The stored calculation with what came in place of the expected demand; None where that is not known in full.
+
+    Its safety stock, usable stock, open orders in time and pack rule stay as stored. `quantity` [period] is what was
+    dispensed in the consecutive periods `starts`, NaN where it is not known. A shelf that ran empty serves less than
+    was asked for, so the packs are rather too few then.
+    """
+    as_of = dt.date.fromisoformat(document["as_of"])
+    values = {one["name"]: Fraction(one["value"]) for one in [*document["inputs"], *document["steps"]]}
+    days = float(values["protection_days"])
+    if not starts or as_of < starts[0] or days <= 0 or as_of + dt.timedelta(days=days) > period.step(starts[-1]):
+        return None
+    shares = shares_of_periods(np.array([[days]]), period_edges(period, starts, as_of))[0]
+    if not np.isfinite(quantity[shares > 0]).all():
+        return None
+    demand = float(shares[shares > 0] @ quantity[shares > 0])
+    need = Fraction(round(demand * THOUSANDTHS), THOUSANDTHS) + values["safety_stock"]
+    need -= values["usable_stock"] + values["open_orders_in_time"]
+    return Hindsight(packs_of(document, Decimal(as_text(max(need, Fraction(0))))), days, demand)

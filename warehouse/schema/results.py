@@ -299,7 +299,9 @@ class BacktestScore(Base):
     __tablename__ = "backtest_scores"
 
     as_of: Mapped[dt.date] = _as_of()
-    stage: Mapped[str] = column(sa.String, "seasonal_naive, baseline or genetic.", NotBlank(), primary_key=True)
+    stage: Mapped[str] = column(
+        sa.String, "seasonal_naive, baseline, genetic or override.", NotBlank(), primary_key=True
+    )
     segment: Mapped[str] = column(sa.String, "all, or a kind of series.", NotBlank(), primary_key=True)
     horizon: Mapped[str] = column(
         sa.String, "Periods ahead: all, a band such as 5-13, or one of them.", NotBlank(), primary_key=True

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.demand.overrides import ACTING_COLUMNS, apply_overrides
+from forecasting.demand.overrides import ACTING_COLUMNS, apply_overrides, value_of_overrides
 from forecasting.terms import QUANTILE_LEVELS
 
 PRODUCTS = ("a", "b", "new")
@@ -108,3 +108,38 @@ def test_without_genetics_an_override_sets_the_baseline_in_the_same_way():
     assert found[0, 0] == pytest.approx(2 * before["baseline_mean"][0, 0])
     assert found[1, 0] == 9
     np.testing.assert_array_equal(found[:, 1:], before["baseline_mean"][:, 1:])
+
+
+def past(without, with_it, actual, **keys):
+    about = {"facility_id": "north", "override_id": 1, "product_id": "a"} | keys
+    rows = zip(without, with_it, actual, strict=True)
+    return pd.DataFrame([about | dict(zip(("without", "with_it", "actual"), one, strict=True)) for one in rows])
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.floats(0, 99), st.floats(0, 99), st.floats(0, 99)), min_size=1, max_size=6))
+def test_value_is_the_error_taken_off_as_a_loop_over_periods_has_it(rows):
+    found = value_of_overrides(past(*zip(*rows, strict=True))).iloc[0]
+    errors = [sum(abs(row[forecast] - row[2]) for row in rows) for forecast in (0, 1)]
+    assert found["value_added"] == pytest.approx(errors[0] - errors[1], abs=1e-9)
+    assert found["bias_with"] == pytest.approx(sum(row[1] - row[2] for row in rows), abs=1e-9)
+    assert found["periods"] == len(rows)
+    change = sum(row[1] for row in rows) - sum(row[0] for row in rows)
+    if abs(change) > 1e-9:
+        assert found["direction"] == ("up" if change > 0 else "down")
+
+
+def test_note_27_upward_edits_that_overshoot_show_as_harm_and_downward_ones_apart():
+    rows = pd.concat(
+        [
+            past([10, 10], [14, 14], [10, 11]),
+            past([10, 10], [8, 8], [8, 9], override_id=2),
+            past([0, 0], [5, 0], [4, 0], override_id=3),
+        ]
+    )
+    found = value_of_overrides(rows).set_index("override_id")
+    assert found["direction"].tolist() == ["up", "down", "up"]
+    assert found["value_added"].tolist() == [-6, 2, 3]
+    assert found["relative_change"].iloc[:2].tolist() == pytest.approx([0.4, -0.2])
+    assert np.isnan(found["relative_change"].iloc[2])
+    assert found["bias_with"].tolist() == [7, -1, 1]

@@ -1,6 +1,7 @@
 """Does it change the order? The stored calculation redone with other demand agrees with planning that demand."""
 
 import dataclasses
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecasting.procurement.recommend import recommend
-from forecasting.procurement.what_if import Demand, days_of_use, packs_of, reorder
+from forecasting.procurement.what_if import Demand, days_of_use, needed_in_hindsight, packs_of, reorder
 from forecasting.terms import Period
 
 
@@ -97,3 +98,39 @@ def test_note_27_a_quantity_that_rounds_to_the_same_packs_is_seen(network):
     assert packs_of(document, Decimal(packs * 28 - 3)) == packs
     assert packs_of(document, Decimal(packs * 28 + 1)) == packs + 4
     assert float(days_of_use(document, 1)) == pytest.approx(28 / 30, rel=0.05)
+
+
+def weeks(case, quantity):
+    """Periods from three weeks before the origin, with so much dispensed in each."""
+    starts = [Period.WEEK.step(case["as_of"], number) for number in range(-3, 12)]
+    return starts, np.full(len(starts), quantity)
+
+
+def test_hindsight_asks_for_the_packs_of_a_calculation_that_expected_what_came(network):
+    case = network(daily=30.0)
+    document = recommend(**case).explanations[0]
+    values = {one["name"]: Decimal(one["value"]) for one in [*document["inputs"], *document["steps"]]}
+    starts, dispensed = weeks(case, 350.0)
+    found = needed_in_hindsight(document, Period.WEEK, starts, dispensed)
+    days = float(values["protection_days"])
+    assert (found.days, found.demand) == (days, pytest.approx(50 * days))
+    need = Decimal(50 * days) + values["safety_stock"] - values["usable_stock"] - values["open_orders_in_time"]
+    assert found.packs == math.ceil(need / values["pack_size"])
+    expected = float(values["expected_demand"]) * 7 / days
+    as_expected = needed_in_hindsight(document, Period.WEEK, *weeks(case, expected))
+    assert as_expected.packs == packs_now(document)
+    assert needed_in_hindsight(document, Period.WEEK, *weeks(case, 0.0)).packs <= packs_now(document)
+
+
+def test_hindsight_is_silent_until_all_of_the_time_is_known(network):
+    case = network(daily=30.0)
+    document = recommend(**case).explanations[0]
+    starts, dispensed = weeks(case, 350.0)
+    assert needed_in_hindsight(document, Period.WEEK, starts[:4], dispensed[:4]) is None
+    assert needed_in_hindsight(document, Period.WEEK, [], dispensed[:0]) is None
+    unknown = dispensed.copy()
+    unknown[4] = np.nan
+    assert needed_in_hindsight(document, Period.WEEK, starts, unknown) is None
+    unknown = dispensed.copy()
+    unknown[[0, -1]] = np.nan
+    assert needed_in_hindsight(document, Period.WEEK, starts, unknown) is not None
