@@ -175,6 +175,10 @@ class ReferenceDemand(Base):
     quantity: Mapped[float | None] = column(sa.Float, "Blank = unknown.", AtLeast(0), unit="dose units")
 
 
+def _moved(comment: str, default: float | None = None) -> Mapped[float]:
+    return column(sa.Float, comment, unit="dose units", default=default, sort_order=1)
+
+
 class _ForecastRow:
     """Key, mean and published quantiles of a forecast of one site, product and period."""
 
@@ -220,16 +224,8 @@ class Forecast(_ForecastRow, Base):
     baseline_mean: Mapped[float] = column(
         sa.Float, "Expected demand if exposure stayed as at the origin.", AtLeast(0), unit="dose units", sort_order=1
     )
-    genetic_shift: Mapped[float] = column(
-        sa.Float, "What planned testing adds to baseline_mean.", unit="dose units", sort_order=1
-    )
-    override_shift: Mapped[float] = column(
-        sa.Float,
-        "What people's overrides add to both: mean is the sum of the three.",
-        unit="dose units",
-        default=0.0,
-        sort_order=1,
-    )
+    genetic_shift: Mapped[float] = _moved("What planned testing adds to baseline_mean.")
+    override_shift: Mapped[float] = _moved("What people's overrides add to both: mean is the sum of the three.", 0.0)
     model: Mapped[str] = column(sa.String, "Model that made the baseline.", NotBlank(), sort_order=1)
 
 
