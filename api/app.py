@@ -12,7 +12,7 @@ from api.context import Clock, utc_now
 from api.limits import RateLimit
 from api.middleware import Guard
 from api.observing import Metrics, Observed
-from api.pages import bulk, detail, genetics, overview, problems, routine, sign_in, worklist
+from api.pages import bulk, detail, genetics, imports, overview, problems, routine, sign_in, worklist
 from api.pages import handling as handling_pages
 from api.pages import orders as order_pages
 from api.pages import releases as release_pages
@@ -103,6 +103,7 @@ def create_app(
         order_pages,
         release_pages,
         genetics,
+        imports,
         overview,
         problems,
     ):

@@ -23,6 +23,7 @@ ENTRIES = (
     Entry("genetics", "/genetics", "Genetics"),
     Entry("releases", "/releases", "Guidelines"),
     Entry("problems", "/problems", "Data and problems"),
+    Entry("imports", "/imports", "Imports"),
 )
 
 

@@ -26,12 +26,19 @@ PAGES = {
     "/orders/{order_number}": ["/orders/PGX00000001"],
     "/releases": ["/releases"],
     "/releases/{release_id}": ["/releases/{release}", "/releases/guidance:test:1"],
+    "/imports": ["/imports", "/imports?show=refused"],
+    "/imports/{load_id}": ["/imports/1"],
     "/genetics": ["/genetics", "/genetics?drug=clopidogrel&facility_id=north", "/genetics?drug=unknown"],
     "/overview": ["/overview", "/overview?facility_id=north&weeks=4"],
     "/problems": ["/problems"],
     "/sign-in": ["/sign-in"],
 }
-NOT_PAGES = {"/openapi.json": "JSON", "/sign-in/provider": "leads on", "/sign-in/provider/back": "leads on"}
+NOT_PAGES = {
+    "/openapi.json": "JSON",
+    "/imports/{load_id}/refused.csv": "CSV",
+    "/sign-in/provider": "leads on",
+    "/sign-in/provider/back": "leads on",
+}
 REFUSED = ["/recommendations/unknown", "/orders?page=x"]
 
 
