@@ -30,6 +30,11 @@ from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, PackRule, pac
 
 VERSION = 1
 
+_DECIMALS = {
+    2**twos * 5**fives: max(twos, fives) for twos in range(19) for fives in range(19) if 2**twos * 5**fives <= 10**18
+}
+"""Decimals that a number of this denominator needs."""
+
 Document = dict[str, Any]
 Value = Fraction | list[int]
 
@@ -40,7 +45,13 @@ def as_text(value: Fraction | Decimal | int) -> str:
     >>> as_text(Fraction(225, 10)), as_text(Decimal("280.0"))
     ('22.5', '280')
     """
-    fraction = Fraction(value)
+    fraction = value if type(value) is Fraction else Fraction(value)
+    decimals = _DECIMALS.get(fraction.denominator)
+    if decimals is not None:
+        digits = abs(fraction.numerator) * (10**decimals // fraction.denominator)
+        whole, rest = divmod(digits, 10**decimals)
+        text = f"{whole}.{rest:0{decimals}d}" if decimals else str(whole)
+        return f"-{text}" if fraction.numerator < 0 else text
     with localcontext() as context:
         context.prec = 60
         number = Decimal(fraction.numerator) / Decimal(fraction.denominator)
@@ -183,8 +194,9 @@ class Calculation:
         **about: Any,
     ) -> str:
         """Write an input down and return its name."""
-        self._values[name] = Fraction(value)
-        entry = {"name": name, "value": as_text(value), "unit": unit, "source": source, "age_days": age_days}
+        exact = Fraction(value)
+        self._values[name] = exact
+        entry = {"name": name, "value": as_text(exact), "unit": unit, "source": source, "age_days": age_days}
         self.inputs.append(entry | about)
         return name
 

@@ -8,7 +8,6 @@ from forecasting.procurement.case import Case, Ordered
 from forecasting.procurement.interval import CumulativeDemand
 from forecasting.procurement.packs import as_decimal
 from forecasting.procurement.plan import within_life
-from forecasting.procurement.settings import take
 from forecasting.procurement.story_packs import LimitFacts, PolicyFacts, SharedFacts
 from forecasting.procurement.together import Together
 from forecasting.terms import PolicyKind
@@ -18,7 +17,9 @@ def policy_facts(case: Case, ordered: Ordered) -> list[PolicyFacts]:
     """What each ordered item's kind of policy rests on; samples are kept only where the kind reads them."""
     situation, plan = case.situation.take(ordered.rows), ordered.plan
     stocking = situation.stocking
-    life = within_life(CumulativeDemand(case.demand.final[ordered.rows], case.edges), situation)
+    sold = np.flatnonzero(stocking.kind == PolicyKind.NEWSVENDOR.value)
+    life = within_life(CumulativeDemand(case.demand.final[ordered.rows[sold]], case.edges), situation.take(sold))
+    within = dict(zip(sold.tolist(), np.sort(life, axis=1).tolist(), strict=True))
     found = []
     for place in range(len(ordered.rows)):
         kind, of_review = str(stocking.kind[place]), []
@@ -32,7 +33,7 @@ def policy_facts(case: Case, ordered: Ordered) -> list[PolicyFacts]:
                 reorder_point=int(plan.reorder_point[place]),
                 order_to=int(plan.order_to[place]),
                 of_review=of_review,
-                within_life=np.sort(life[place]).tolist() if kind == PolicyKind.NEWSVENDOR.value else [],
+                within_life=within.get(place, []),
                 band=int(plan.band[place]),
                 standing=int(situation.standing[place]),
                 fresh=int(plan.packs_fresh[place]),
@@ -62,13 +63,12 @@ def shared_facts(case: Case, shared: Together, line: int, item: dict[str, Any]) 
             for number, limit in enumerate(shared.limits)
             if shared.use[number, line] > 0
         ]
-    stocking = take(case.situation.stocking, shared.rows[line : line + 1])
     return SharedFacts(
         before=int(shared.before[line]),
         worth=int(trimmed.worth[line]),
         trimmed=int(trimmed.packs[line]),
         price=int(trimmed.price[line]),
-        days_per_unit=int(stocking.days_per_unit[0]),
+        days_per_unit=int(case.situation.stocking.days_per_unit[shared.rows[line]]),
         days_source="strength over usual daily dose" if item["usual_daily_dose"] else "default: a dose unit a day",
         criticality=str(item["criticality"]),
         limits=limits,

@@ -104,7 +104,7 @@ def lines_of(case: Case, ordered: Ordered, shared: Together, lines: Integers) ->
     lost_first, lost_next = np.sort(lost_first), np.sort(lost_next)
     items = case.items.iloc[ordered.rows]
     orders = _orders_by_item(case.orders[case.orders["item"].isin(ordered.rows)])
-    prices = price_known(items)
+    prices, price_of = price_known(items), items["pack_price"].tolist()
     stored = _stored_items(items)
     sources = items["setting_sources"].tolist()
     told_of = [told_settings({**one, "setting_sources": words}) for one, words in zip(stored, sources, strict=True)]
@@ -119,9 +119,7 @@ def lines_of(case: Case, ordered: Ordered, shared: Together, lines: Integers) ->
             settings=told_of[place],
             dates=_dates(case, row, told["days_on_hand_before"][0]),
             days={name: _days(getattr(settings, name)[row]) for name in _TIMES},
-            use_source=case.use_source.get(
-                (items["facility_id"].iloc[place], items["product_id"].iloc[place]), "nothing"
-            ),
+            use_source=case.use_source.get((stored[place]["facility_id"], stored[place]["product_id"]), "nothing"),
             count_age_days=None if np.isnan(lots.count_age_days[row]) else int(lots.count_age_days[row]),
             history_rules=demand.history_rules[row] if demand.history_rules else {},
             history_mean_per_day=as_decimal(demand.history_mean_per_day[row]).quantize(_HISTORY_STEP),
@@ -148,7 +146,7 @@ def lines_of(case: Case, ordered: Ordered, shared: Together, lines: Integers) ->
             allocation=int(case.situation.allocation[row]),
             policy=policies[place],
             shared=shared_facts(case, shared, int(lines[place]), stored[place]),
-            pack_price=as_decimal(items["pack_price"].iloc[place]) if prices[place] else None,
+            pack_price=as_decimal(price_of[place]) if prices[place] else None,
             packs=int(ordered.packs[place]),
             packs_without_genetic_shift=int(ordered.packs_without_genetic_shift[place]) if parts[place] else None,
             reason=Reason(ordered.reasons[place][0]),

@@ -145,7 +145,7 @@ def read_settings(items: pd.DataFrame, days: list[OrderDays], as_of: dt.date) ->
     Raises `InvalidInput`, with the item named, for packs, targets and days that cannot be.
     """
     kinds = {kind.value for kind in TargetKind}
-    rules = _each(items, _pack_rule)
+    rules = _each(items, _PACK_COLUMNS, _pack_rule)
     for kind in set(items["target_kind"].astype(str)) - kinds:
         raise InvalidInput(f"target_kind {kind!r} is none of {', '.join(sorted(kinds))}")
     return Settings(
@@ -153,7 +153,7 @@ def read_settings(items: pd.DataFrame, days: list[OrderDays], as_of: dt.date) ->
         minimum_order_packs=_integers(rule.minimum_order_packs for rule in rules),
         order_multiple_packs=_integers(rule.order_multiple_packs for rule in rules),
         target_kind=items["target_kind"].astype(str).to_numpy(dtype=object),
-        target=_integers(_each(items, lambda row: target_in_millionths(row["target"]))),
+        target=_integers(_each(items, ["target"], lambda row: target_in_millionths(row["target"]))),
         max_on_hand_days=_floats(items["max_on_hand_days"]),
         shelf_life_days=_floats(items["shelf_life_days"]),
         wait_days=np.array([(day.order_by - as_of).days for day in days], dtype=float),
@@ -172,7 +172,7 @@ def order_days_of(items: pd.DataFrame, as_of: dt.date) -> list[OrderDays]:
         weekdays, closed, cutoff = (_text(row[word]) for word in words)
         return order_days(as_of, weekdays, _whole(row["review_period_days"]), closed, cutoff)
 
-    return _each(items, read)
+    return _each(items, [*words, "review_period_days"], read)
 
 
 def open_days(items: pd.DataFrame, days: Floats, as_of: dt.date) -> tuple[Floats, Floats]:
@@ -186,15 +186,19 @@ def open_days(items: pd.DataFrame, days: Floats, as_of: dt.date) -> tuple[Floats
     return moved, (moved - days).mean(axis=1)
 
 
-def _each(items: pd.DataFrame, read: Callable[[dict[str, Any]], Any]) -> list[Any]:
-    found = []
-    for values in items.to_numpy(dtype=object):
-        row = dict(zip(items.columns, values, strict=True))
+def _each(items: pd.DataFrame, columns: Sequence[str], read: Callable[[dict[str, Any]], Any]) -> list[Any]:
+    """What `read` makes of each item's `columns`; an `InvalidInput` of it names the item."""
+    found, names = [], ["facility_id", "product_id", *columns]
+    for values in zip(*(items[name].to_numpy(dtype=object) for name in names), strict=True):
+        row = dict(zip(names, values, strict=True))
         try:
             found.append(read(row))
         except InvalidInput as error:
             raise InvalidInput(f"item {row['facility_id']}, {row['product_id']}: {error}") from error
     return found
+
+
+_PACK_COLUMNS = ("pack_size", "minimum_order_packs", "order_multiple_packs")
 
 
 def _pack_rule(row: dict[str, Any]) -> PackRule:

@@ -167,7 +167,9 @@ def measured(segment, demand, unmet, net, due, promised, fewer):
     good = cycles & np.stack([net[due[:, week] - 1, np.arange(segment.items)] >= 0 for week in weeks])
     of_item = short / asked.mean() if segment.kind == "fill_rate" else good.sum(axis=0) / cycles.sum(axis=0)
     spread = of_item.std() / np.sqrt(segment.items)
-    return Service(float(fill), float(good.sum() / cycles.sum()), float(spread), float(np.mean(promised)), float(np.mean(fewer)))
+    return Service(
+        float(fill), float(good.sum() / cycles.sum()), float(spread), float(np.mean(promised)), float(np.mean(fewer))
+    )
 
 
 def reached(segment, service):
