@@ -15,6 +15,7 @@ from api.observing import Metrics, Observed
 from api.pages import bulk, detail, genetics, imports, overview, problems, routine, sign_in, worklist
 from api.pages import handling as handling_pages
 from api.pages import orders as order_pages
+from api.pages import overrides as override_pages
 from api.pages import releases as release_pages
 from api.reading import Readers
 from api.routes import (
@@ -101,6 +102,7 @@ def create_app(
         handling_pages,
         routine,
         order_pages,
+        override_pages,
         release_pages,
         genetics,
         imports,

@@ -4,7 +4,7 @@ from typing import Any
 
 from api import words
 
-ABOUT = ("gene", "lookup_key", "recommendation_id", "expected_at", "id", "kind")
+ABOUT = ("gene", "lookup_key", "recommendation_id", "expected_at", "id", "kind", "set_to")
 """What an input may carry beside its value, shown behind its source."""
 
 
@@ -43,7 +43,9 @@ def _named(entry: dict[str, Any]) -> str:
 def _input(entry: dict[str, Any]) -> dict[str, Any]:
     age = entry.get("age_days")
     when = f"{words.counted(int(age), 'day')} old" if age is not None else entry.get("as_of")
-    about = ", ".join(str(entry[name]) for name in ABOUT if entry.get(name))
+    told = [str(entry[name]) for name in ABOUT if entry.get(name) is not None]
+    told += [entry["reason_code"].replace("_", " ")] if entry.get("reason_code") else []
+    about = ", ".join(told)
     return {
         "words": _named(entry),
         "value": entry["value"],

@@ -21,6 +21,7 @@ ENTRIES = (
     Entry("orders", "/orders", "Orders", daily=True),
     Entry("overview", "/overview", "Overview"),
     Entry("genetics", "/genetics", "Genetics"),
+    Entry("overrides", "/overrides", "Overrides"),
     Entry("releases", "/releases", "Guidelines"),
     Entry("problems", "/problems", "Data and problems"),
     Entry("imports", "/imports", "Imports"),

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -175,3 +175,27 @@ class PacksPreviewOut(BaseModel):
     packs_then: int = Field(description="Packs that would be ordered.")
     days_of_use: float | None = Field(description="The difference in days of expected use; null = not known.")
     message: str = Field(examples=["This does not change the order: 330 dose units are 12 packs as well."])
+
+
+class ValueOut(BaseModel):
+    """What some edits were worth, once their periods were past; all sums in dose units."""
+
+    edits_of: Literal["forecast", "packs"]
+    group_by: Literal["all", "person", "reason", "drug", "direction", "size"]
+    group: str = Field(examples=["small up"], description="size: small (under 10 %) or large, and up or down.")
+    edits: int = Field(description="Edits it rests on: an override and product, or a line whose packs were changed.")
+    improved: int = Field(description="Of them, those that came nearer to what happened.")
+    error_without: float = Field(description="Sum of absolute errors without the edits.")
+    error_with: float
+    value_added: float = Field(description="error_without minus error_with; negative = they took.")
+    bias_without: float = Field(description="Forecast (or packs) minus what came (or was needed); above 0 = too much.")
+    bias_with: float
+    relative: float | None = Field(description="value_added over error_without; null = there was no error to take off.")
+
+
+class ValuePage(BaseModel):
+    """What edits at the caller's sites were worth: in total, by person, reason, drug, direction and size."""
+
+    as_of: dt.date | None = Field(description="Origin of the run that measured it; null = none did.")
+    items: list[ValueOut]
+    units: dict[str, str]

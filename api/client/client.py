@@ -26,7 +26,7 @@ from api.models import (
     RecommendationPage,
 )
 from api.orders.models import AcknowledgedLine, AcknowledgedOrderOut, OrderExportOut, OrderPage, OrderSummaryOut
-from api.override_models import OverrideOut, OverridePage
+from api.override_models import OverrideOut, OverridePage, ValuePage
 from api.routes.history import DecisionPage, EventOut, EventPage, PastDecisionOut
 
 OPERATIONS = {
@@ -45,6 +45,7 @@ OPERATIONS = {
     "forecasts": "GET /v1/forecasts",
     "prevalence": "GET /v1/prevalence",
     "overrides": "GET /v1/overrides",
+    "value_of_edits": "GET /v1/overrides/value-added",
     "override": "GET /v1/overrides/{override_id}",
     "facilities": "GET /v1/facilities",
     "products": "GET /v1/products",
@@ -169,6 +170,10 @@ class Client(Calls):
         """What people set of forecasts, newest first. Only people override: there is no method for it."""
         filters = {"facility_id": facility_id, "product_id": product_id, "drug": drug, "state": state}
         return self.items(OverridePage, "/v1/overrides", **filters)
+
+    def value_of_edits(self) -> ValuePage:
+        """What overrides and changes of packs were worth, once their periods were past."""
+        return self.read(ValuePage, "/v1/overrides/value-added")
 
     def override(self, override_id: int) -> OverrideOut:
         """One override."""

@@ -18,12 +18,14 @@ from api.override_models import (
     OverridePreviewOut,
     PacksIn,
     PacksPreviewOut,
+    ValuePage,
     WithdrawalIn,
 )
 from api.override_preview import preview_override, preview_packs
 from api.overrides import checked, conditions, create_override, state_of, withdraw_override
 from api.paging import Key, page_of
 from api.routes.documented import refusals
+from warehouse.override_value import SUMS, as_forecast_edits, measured, summed
 from warehouse.overrides import override_row, override_rows
 from warehouse.schema.ledger import ForecastOverride
 
@@ -78,6 +80,15 @@ def preview_of_packs(asked: PacksIn, person: Decider, db: Db, x_csrf_token: Csrf
     """
     check_csrf(person, x_csrf_token)
     return preview_packs(db, person.sites, asked)
+
+
+@router.get("/value-added", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403))
+def read_value(caller: Reader, db: Db) -> ValuePage:
+    """What overrides and changes of packs at the caller's sites were worth, once their periods were past."""
+    as_of, forecasts, packs = measured(db, caller.sites)
+    found = [{"edits_of": "forecast", **one} for one in summed(forecasts)]
+    found += [{"edits_of": "packs", **one} for one in summed(as_forecast_edits(packs))]
+    return ValuePage.model_validate({"as_of": as_of, "items": found, "units": dict.fromkeys(SUMS, "dose units")})
 
 
 @router.get("/{override_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))

@@ -37,6 +37,7 @@ MAY = {
     "GET /v1/guideline-releases/{release_id}/impact": (ROLES, ("forecasts:read",)),
     "POST /v1/guideline-releases/{release_id}/activations": (ACTIVATORS, NOBODY),
     "GET /v1/overrides": (ROLES, ("forecasts:read",)),
+    "GET /v1/overrides/value-added": (ROLES, ("forecasts:read",)),
     "GET /v1/overrides/{override_id}": (ROLES, ("forecasts:read",)),
     "POST /v1/overrides": (DECIDERS, NOBODY),
     "POST /v1/overrides/preview": (DECIDERS, NOBODY),

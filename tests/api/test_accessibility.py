@@ -30,6 +30,7 @@ PAGES = {
     "/imports/{load_id}": ["/imports/1"],
     "/genetics": ["/genetics", "/genetics?drug=clopidogrel&facility_id=north", "/genetics?drug=unknown"],
     "/overview": ["/overview", "/overview?facility_id=north&weeks=4"],
+    "/overrides": ["/overrides", "/overrides?facility_id=north&product_id=ticagrelor-90", "/overrides?state=expired"],
     "/problems": ["/problems"],
     "/sign-in": ["/sign-in"],
 }

@@ -102,6 +102,7 @@ def test_every_method_works_against_a_server(pgx, secret):
     assert len(list(pgx.forecasts(facility_id=["north"], product_id=["warfarin-1"]))) == 16
     assert {one.gene for one in pgx.prevalence(gene="CYP2C19")} == {"CYP2C19"}
     assert list(pgx.overrides(state="active", drug="warfarin")) == []
+    assert pgx.value_of_edits().items == []
     with pytest.raises(Refused, match="404: there is no override 1"):
         pgx.override(1)
     assert {one.facility_id for one in pgx.facilities()} == {"north", "south", "clinic"}
