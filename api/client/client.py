@@ -28,6 +28,7 @@ from api.models import (
 from api.orders.models import AcknowledgedLine, AcknowledgedOrderOut, OrderExportOut, OrderPage, OrderSummaryOut
 from api.override_models import OverrideOut, OverridePage, ValuePage
 from api.routes.history import DecisionPage, EventOut, EventPage, PastDecisionOut
+from api.routes.kpis import KpisOut
 
 OPERATIONS = {
     "recommendations": "GET /v1/recommendations",
@@ -47,6 +48,7 @@ OPERATIONS = {
     "overrides": "GET /v1/overrides",
     "value_of_edits": "GET /v1/overrides/value-added",
     "override": "GET /v1/overrides/{override_id}",
+    "key_figures": "GET /v1/kpis",
     "facilities": "GET /v1/facilities",
     "products": "GET /v1/products",
     "push_stock": "POST /v1/stock-snapshots",
@@ -178,6 +180,10 @@ class Client(Calls):
     def override(self, override_id: int) -> OverrideOut:
         """One override."""
         return self.read(OverrideOut, f"/v1/overrides/{override_id}")
+
+    def key_figures(self, *, weeks: int = 13) -> KpisOut:
+        """Key figures of the last weeks, of each of the key's sites and of all together."""
+        return self.read(KpisOut, "/v1/kpis", weeks=weeks)
 
     def facilities(self) -> Iterator[FacilityOut]:
         """The key's sites."""

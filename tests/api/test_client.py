@@ -102,6 +102,7 @@ def test_every_method_works_against_a_server(pgx, secret):
     assert len(list(pgx.forecasts(facility_id=["north"], product_id=["warfarin-1"]))) == 16
     assert {one.gene for one in pgx.prevalence(gene="CYP2C19")} == {"CYP2C19"}
     assert list(pgx.overrides(state="active", drug="warfarin")) == []
+    assert {one.kpi for one in pgx.key_figures(weeks=4).items} > {"stockout_rate"}
     assert pgx.value_of_edits().items == []
     with pytest.raises(Refused, match="404: there is no override 1"):
         pgx.override(1)
