@@ -12,7 +12,7 @@ from api.context import Clock, utc_now
 from api.limits import RateLimit
 from api.middleware import Guard
 from api.observing import Metrics, Observed
-from api.pages import bulk, detail, genetics, imports, overview, problems, routine, sign_in, worklist
+from api.pages import access, bulk, detail, genetics, imports, overview, problems, routine, sign_in, worklist
 from api.pages import handling as handling_pages
 from api.pages import orders as order_pages
 from api.pages import overrides as override_pages
@@ -106,6 +106,7 @@ def create_app(
         release_pages,
         genetics,
         imports,
+        access,
         overview,
         problems,
     ):

@@ -100,14 +100,13 @@ def create_user(
         raise InvalidInput(f"role {role!r}: must be one of {', '.join(ROLES)}")
     if not re.fullmatch(r"[A-Za-z0-9._@-]{1,80}", name):
         raise InvalidInput(f"name {name!r}: 1 to 80 letters, digits, '.', '_', '@' or '-'")
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise InvalidInput(f"the password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    hashed = hash_password(password)
     if connection.execute(sa.select(User.user_id).where(User.name == name)).first():
         raise InvalidInput(f"there is a user {name!r} already")
     row = {
         "name": name,
         "display_name": display_name.strip() or name,
-        "password_hash": _HASHER.hash(password),
+        "password_hash": hashed,
         "role": role,
         "facility_ids": stored_sites(connection, facility_ids),
         "active": True,
@@ -293,6 +292,13 @@ Activator = Annotated[Principal, Depends(_activating_person)]
 
 def _sites(stored: str | None) -> Scope:
     return None if stored is None else frozenset(stored.split(";")) - {""}
+
+
+def hash_password(password: str) -> str:
+    """The hash that is kept of a password; one that is too short or too long raises `InvalidInput`."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise InvalidInput(f"the password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    return _HASHER.hash(password)
 
 
 def random_password_hash() -> str:

@@ -25,6 +25,7 @@ ENTRIES = (
     Entry("releases", "/releases", "Guidelines"),
     Entry("problems", "/problems", "Data and problems"),
     Entry("imports", "/imports", "Imports"),
+    Entry("access", "/access", "Users and keys", roles=frozenset({"admin"})),
 )
 
 

@@ -26,6 +26,8 @@ PAGES = {
     "/orders/{order_number}": ["/orders/PGX00000001"],
     "/releases": ["/releases"],
     "/releases/{release_id}": ["/releases/{release}", "/releases/guidance:test:1"],
+    "/access": ["/access"],
+    "/access/people/{user_id}": ["/access/people/1", "/access/people/5"],
     "/imports": ["/imports", "/imports?show=refused"],
     "/imports/{load_id}": ["/imports/1"],
     "/genetics": ["/genetics", "/genetics?drug=clopidogrel&facility_id=north", "/genetics?drug=unknown"],
