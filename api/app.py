@@ -1,5 +1,7 @@
 """The application: routers, error answers, headers. `uvicorn --factory api.app:create_app` serves it."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -26,14 +28,17 @@ from api.routes import (
     history,
     inventory,
     kpis,
+    keys,
     orders,
     overrides,
     recommendations,
     reference,
     releases,
+    scenarios,
     webhooks,
 )
 from api.settings import ServerSettings
+from api.webhooks.delivery import Worker
 from warehouse.engine import create_engine
 from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
 from warehouse.stamp import Stamps
@@ -46,6 +51,15 @@ DESCRIPTION = """Procurement recommendations from genotype-aware demand forecast
 Systems send an API key (`Authorization: Bearer pgx_...`), read what people approved, and push stock. Only signed-in
 people decide. Every error is `application/problem+json` (RFC 9457). Lists come in pages: pass `next_cursor` as
 `cursor`. Unknown parameters are refused. Times are UTC; money and quantities are exact decimals, sent as text."""
+
+
+@contextlib.asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """Deliver webhooks while the app is served, whoever serves it; close the database's connections at the end."""
+    engine, server = app.state.engine, app.state.server
+    with Worker(engine, server) if server.webhook_hosts else contextlib.nullcontext():
+        yield
+    engine.dispose()
 
 
 def create_app(
@@ -68,6 +82,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        lifespan=_life,
     )
     settings = Settings.from_environment() if source is None else source
     app.state.engine = create_engine(settings.database_url) if isinstance(settings, Settings) else settings
@@ -89,7 +104,9 @@ def create_app(
         reference,
         batches,
         kpis,
+        scenarios,
         webhooks,
+        keys,
         inventory,
         health,
     ):

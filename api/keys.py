@@ -85,6 +85,11 @@ def revoke_api_key(connection: sa.Connection, key_id: str, *, now: dt.datetime, 
     audit.append(connection, actor, now, [Event("key.revoke", f"key:{key_id}", after={"revoked_at": now})])
 
 
+def key_row(connection: sa.Connection, key_id: str) -> sa.RowMapping | None:
+    """The row of a key, live or ended; None when there is none."""
+    return connection.execute(_BY_KEY_ID, {"key_id": key_id}).mappings().one_or_none()
+
+
 def found_key(
     connection: sa.Connection, header: str, now: dt.datetime
 ) -> tuple[sa.RowMapping, dt.datetime | None] | None:

@@ -68,7 +68,7 @@ def preview(warehouse: Warehouse, release_ids: Sequence[str], facility_ids: Sequ
     run = warehouse.latest_run()
     if not run.with_genetics:
         raise InvalidInput("the newest run was made without genetics: there is no plan to compare with")
-    tables = _Tables(warehouse, run)
+    tables = RunTables(warehouse, run)
     candidates = _kinds(warehouse, release_ids)
     in_force = _in_force(tables["site_releases"], facility_ids)
     now = {site: {kind: own.get(kind, "") for kind in candidates} for site, own in in_force.items()}
@@ -78,12 +78,21 @@ def preview(warehouse: Warehouse, release_ids: Sequence[str], facility_ids: Sequ
     return Preview(_rows(warehouse, candidates, now), moves, sorted(after.problems - before.problems))
 
 
-class _Tables:
+class RunTables:
     """Tables as the run saw them: inputs whole, results of its origin; each read once."""
 
     def __init__(self, warehouse: Warehouse, run: PlanningRun) -> None:
         self.warehouse, self.run = warehouse, run
         self.frames: dict[str, pd.DataFrame] = {}
+
+    def copied(self) -> "RunTables":
+        """The same, of which frames can be put in the place of others."""
+        copy = RunTables(self.warehouse, self.run)
+        copy.frames = self.frames.copy()
+        return copy
+
+    def __setitem__(self, name: str, frame: pd.DataFrame) -> None:
+        self.frames[name] = frame
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in self.frames:
@@ -122,19 +131,19 @@ def _in_force(site_releases: pd.DataFrame, facility_ids: Sequence[str]) -> dict[
 
 def _side(
     warehouse: Warehouse,
-    tables: _Tables,
+    tables: RunTables,
     run: PlanningRun,
     in_force: Mapping[str, Mapping[str, str]],
     changed: Mapping[str, Mapping[str, str]],
 ) -> _Side:
-    rows = [row for site, own in in_force.items() for row in _release_rows(site, own, changed[site], run.as_of)]
+    rows = [row for site, own in in_force.items() for row in release_rows(site, own, changed[site], run.as_of)]
     with warehouse.engine.connect() as connection:
         known = knowledge(connection, pd.DataFrame(rows))
-    prevalence = _prevalence(known, tables, run, {kind for own in changed.values() for kind in own})
+    prevalence = prevalence_of(known, tables, run, {kind for own in changed.values() for kind in own})
     parts: list[pd.DataFrame] = []
     problems: set[tuple[str, str, str]] = set()
     for group in known.groups:
-        moved, found = _group_moves(group, tables, run)
+        moved, found = moves_of_group(group, tables, run)
         parts.append(moved)
         problems |= {(site, drug, text) for site in group.facility_ids for drug, _, text in found}
     moves = stacked(parts)
@@ -154,9 +163,7 @@ def _side(
     return _Side(planned, problems)
 
 
-def _release_rows(
-    site: str, own: Mapping[str, str], changed: Mapping[str, str], as_of: dt.date
-) -> list[dict[str, Any]]:
+def release_rows(site: str, own: Mapping[str, str], changed: Mapping[str, str], as_of: dt.date) -> list[dict[str, Any]]:
     """The site's releases with the changed ones in force from the origin on: what they replace was followed before."""
     rows = []
     for kind in {**own, **changed}:
@@ -170,7 +177,7 @@ def _release_rows(
     return [{"facility_id": site, **dict(zip(names, row, strict=True))} for row in rows]
 
 
-def _prevalence(known: Knowledge, tables: _Tables, run: PlanningRun, kinds: set[str]) -> pd.DataFrame:
+def prevalence_of(known: Knowledge, tables: RunTables, run: PlanningRun, kinds: set[str]) -> pd.DataFrame:
     """The stored prevalence where it still holds, else that of the groups' own content."""
     stored = tables["prevalence"]
     genes = {gene for group in known.groups for gene in group.genes}
@@ -185,9 +192,10 @@ def _prevalence(known: Knowledge, tables: _Tables, run: PlanningRun, kinds: set[
     return pd.concat(parts, ignore_index=True)
 
 
-def _group_moves(
-    group: SiteGroup, tables: _Tables, run: PlanningRun
+def moves_of_group(
+    group: SiteGroup, tables: RunTables, run: PlanningRun
 ) -> tuple[pd.DataFrame, list[tuple[str, str, str]]]:
+    """Moves of a group's eras at its sites that dispensed anything lately, and (drug, rule, message)."""
     quantity = recent_quantity(tables["dispensing"], run)
     sites = [site for site in group.facility_ids if site in quantity.index]
     stocked = in_use(tables["products"], tables["dispensing"], run)
@@ -209,12 +217,18 @@ def _planned(baseline: pd.DataFrame, therapies: Sequence[TherapyAtSite], was_fol
     demand = baseline.reindex(products).fillna(0.0)
     # therapies of past guidance come first
     for therapy in therapies:
-        origin = therapy.exposure_at_origin
-        if was_followed:
-            to_come = therapy.exposure_planned.any()
-            origin = np.zeros_like(origin) if to_come else therapy.exposure_history[-1]
-        demand = _moved(demand, dataclasses.replace(therapy, exposure_at_origin=origin))
+        demand = _moved(demand, taken_back(therapy) if was_followed else therapy)
     return demand
+
+
+def taken_back(therapy: TherapyAtSite) -> TherapyAtSite:
+    """The therapy of a site whose guidance changes at the origin: the baseline still stands at what was followed.
+
+    Past guidance goes from its exposure to none, what is to come begins at none.
+    """
+    to_come = therapy.exposure_planned.any()
+    origin = np.zeros_like(therapy.exposure_at_origin) if to_come else therapy.exposure_history[-1]
+    return dataclasses.replace(therapy, exposure_at_origin=origin)
 
 
 def _moved(demand: pd.DataFrame, therapy: TherapyAtSite) -> pd.DataFrame:

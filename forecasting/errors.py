@@ -3,8 +3,7 @@
     PgxSupplyError
     ├── InvalidInput        a person's or a file's mistake: says which value breaks which rule
     │   └── PatientData     a file that looks as if it holds people
-    ├── MissingContent      knowledge that is not there: unknown drug, unmapped guideline row
-    └── NotBuilt            a command that is planned and does not exist yet
+    └── MissingContent      knowledge that is not there: unknown drug, unmapped guideline row
 
 Everything else that is raised is a bug.
 """
@@ -26,9 +25,3 @@ class PatientData(InvalidInput):
 
 class MissingContent(PgxSupplyError, LookupError):
     """Reference knowledge that is needed and absent; never silently read as "no effect"."""
-
-
-class NotBuilt(PgxSupplyError):
-    """A command that is announced in the interface and not built yet."""
-
-    exit_code = 2

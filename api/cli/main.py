@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from api.cli import access, backtest, demo, files, plan, releases, replay, serve
+from api.cli import access, backtest, demo, files, plan, releases, replay, scenario, serve
 from forecasting.errors import PgxSupplyError
 
 
@@ -15,7 +15,7 @@ def cli() -> None:
 
 
 for command in (
-    *(demo.demo, files.load, plan.run, files.export, backtest.backtest, replay.replay, plan.scenario),
+    *(demo.demo, files.load, plan.run, files.export, backtest.backtest, replay.replay, scenario.scenario),
     *(releases.release, serve.serve, serve.deliver, serve.show_config, access.user, access.key, access.audit),
 ):
     cli.add_command(command)

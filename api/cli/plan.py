@@ -1,12 +1,10 @@
-"""`run`, `scenario`: planning."""
+"""`run`: planning."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.cli.common import as_of_option, database_option, open_database, progress, settings_with
-from forecasting.errors import NotBuilt
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -68,11 +66,3 @@ def run(
 ) -> None:
     """Plan: from what was loaded to forecasts and recommendations, through every asset."""
     plan(database, as_of=as_of, horizon=horizon, facilities=facilities, with_genetics=not without_genetics)
-
-
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@database_option
-def scenario(file: Path, database: str | None) -> None:
-    """What if go-live dates, coverage, guidance, supply or budget were others (not built yet)."""
-    raise NotBuilt("scenario is not built yet")

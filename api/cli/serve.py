@@ -38,7 +38,6 @@ def serve(host: str, port: int, with_dagster: bool, dagster_port: int, database:
     from api.app import create_app
     from api.observing import log_as_json
     from api.settings import ServerSettings
-    from api.webhooks.delivery import Worker
 
     settings = settings_with(database)
     server = ServerSettings.from_environment()
@@ -48,7 +47,6 @@ def serve(host: str, port: int, with_dagster: bool, dagster_port: int, database:
     with (
         _ends_quietly(),
         _dagster(settings, host, dagster_port) if with_dagster else contextlib.nullcontext(),
-        Worker(engine, server) if server.webhook_hosts else contextlib.nullcontext(),
     ):
         uvicorn.run(
             app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=STOPS_SECONDS

@@ -60,6 +60,13 @@ MAY = {
     "DELETE /v1/webhooks/{webhook_id}": (("admin",), NOBODY),
     "GET /v1/webhook-deliveries": (("admin",), NOBODY),
     "POST /v1/webhook-deliveries/{delivery_id}/replay": (("admin",), NOBODY),
+    "GET /v1/keys": (("admin",), NOBODY),
+    "POST /v1/keys": (("admin",), NOBODY),
+    "POST /v1/keys/{key_id}/rotation": (("admin",), NOBODY),
+    "DELETE /v1/keys/{key_id}": (("admin",), NOBODY),
+    "GET /v1/scenarios": (ROLES, ("forecasts:read",)),
+    "GET /v1/scenarios/{scenario_id}": (ROLES, ("forecasts:read",)),
+    "GET /v1/scenarios/{scenario_id}/lines": (ROLES, ("forecasts:read",)),
     "GET /healthz": None,
     "GET /readyz": None,
     "GET /metrics": None,
@@ -67,7 +74,7 @@ MAY = {
 """None = anybody, signed in or not."""
 
 SOUTH = {"recommendation_id": "rec-05", "export_id": "exp-00000001", "order_number": "PGX00000001"}
-SOUTH |= {"webhook_id": "wh-1", "delivery_id": 1, "override_id": 1}
+SOUTH |= {"key_id": "0" * 12, "scenario_id": "sc-none", "webhook_id": "wh-1", "delivery_id": 1, "override_id": 1}
 RELEASE = {"release_id": "guidance:test:1"}
 PUSHED = {"facility_id": "south", "product_id": "warfarin-1", "quantity": 1, "counted_at": "2026-11-23"}
 OVERRIDE = {"facility_id": "south", "product_id": "warfarin-1", "kind": "factor", "value": 1.5}
@@ -82,6 +89,8 @@ BODIES = {
     "comments": {"text": "ask the ward"},
     "order-exports": {"recommendation_id": ["rec-05"]},
     "webhooks": {"url": "https://x.example", "event_types": ["recommendation.approved"], "secret_name": "x"},
+    "v1/keys": {"name": "x", "scopes": ["stock:read"]},
+    "rotation": {},
     "replay": {},
     "activations": {"effective_on": "2026-12-01", "facility_id": ["south"], "reason": "P&T meeting"},
     "acknowledgement": {"lines": [{"line_number": 1, "status": "accepted"}]},

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.settings import ServerSettings
@@ -337,6 +338,17 @@ def test_the_worker_delivers_until_it_is_stopped(each_database, receiver):
         connection.execute(sa.insert(table("webhooks")).values(_webhook(receiver.url)))
         connection.execute(sa.insert(table("webhook_deliveries")), [_delivery(1)])
     with Worker(each_database, SERVER):
+        deadline = time.monotonic() + 20
+        while not receiver.requests and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert deliveries(each_database)[0]["status"] == "delivered"
+
+
+def test_an_app_delivers_while_it_is_served_whoever_serves_it(each_database, receiver):
+    with writing(each_database) as connection:
+        connection.execute(sa.insert(table("webhooks")).values(_webhook(receiver.url)))
+        connection.execute(sa.insert(table("webhook_deliveries")), [_delivery(1)])
+    with TestClient(create_app(each_database, server=SERVER)):
         deadline = time.monotonic() + 20
         while not receiver.requests and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -114,7 +114,7 @@ def test_stages_without_input_are_skipped_and_told_on_stderr(desk, network_files
         (["export", "forecasts", "--out", "nowhere/f.csv"], 1, "nowhere"),
         (["export", "forecasts", "--out", "f.csv", "--as-of", "2020-01-06"], 1, "no run with origin 2020-01-06"),
         (["replay", "--database", "sqlite:///empty.db"], 1, "nothing was planned yet"),
-        (["scenario", "f.toml"], 2, "scenario is not built yet"),
+        (["scenario", "f.yaml", "--database", "sqlite:///empty.db"], 1, "nothing is planned yet"),
         (["fly"], 2, "No such command 'fly'"),
         (["backtest", "--facility", "H01"], 2, "--facility goes with --drug or --product"),
         (["backtest", "--drug", "moonshine"], 1, "no series of the plan's history is of drug moonshine"),

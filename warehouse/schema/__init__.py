@@ -11,6 +11,7 @@ from warehouse.schema import (
     replay,
     representation,
     results,
+    scenarios,
     worklist,
 )
 from warehouse.schema.base import Base
@@ -27,5 +28,6 @@ __all__ = [
     "replay",
     "representation",
     "results",
+    "scenarios",
     "worklist",
 ]

@@ -1,0 +1,148 @@
+"""API keys: for signed-in administrators of every site. A key is shown once, when it is made or rotated."""
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import Caller, Principal, check_csrf
+from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.errors import InvalidRequest, NotAllowed, NotFound
+from api.keys import SCOPES, create_api_key, key_row, revoke_api_key, rotate_api_key
+from api.models import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole
+from api.paging import Key, page_of
+from api.routes.documented import refusals
+from warehouse.schema.ledger import ApiKey
+
+router = APIRouter(prefix="/v1/keys", tags=["keys"])
+
+CSRF = Header(description="`csrf_token` of /v1/session.")
+KEYS: list[Key] = [("key_id", ApiKey.key_id, False)]
+LONGEST_DAYS, LONGEST_HOURS = 3650, 24 * 30
+TOLD = ("key_id", "name", "created_at", "expires_at", "revoked_at")
+
+
+class KeyIn(Strict):
+    """What uses the key, what it may do and where, and for how long."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"name": "stores", "scopes": ["recommendations:read", "stock:write"], "days": 365}]
+        },
+    )
+
+    name: Annotated[Text, Field(min_length=1)]
+    scopes: list[Literal[SCOPES]] = Field(min_length=1, max_length=len(SCOPES))  # type: ignore[valid-type]
+    facility_ids: Annotated[Names, Field(min_length=1)] | None = Field(None, description="Only these; null = all.")
+    days: Whole = Field(365, ge=1, le=LONGEST_DAYS, description="Valid for so many days.")
+
+
+class RotationIn(Strict):
+    """How long the secret before still counts."""
+
+    hours: Whole = Field(24, ge=0, le=LONGEST_HOURS, description="0 = it ends now.")
+
+
+class KeyOut(BaseModel):
+    """A key without its secret."""
+
+    key_id: str = Field(examples=["0e34c08a5a7b"])
+    name: str
+    scopes: list[str]
+    facility_ids: list[str] | None = Field(description="null = all sites")
+    created_at: UtcOut
+    expires_at: UtcOut | None
+    revoked_at: UtcOut | None
+    previous_until: UtcOut | None = Field(description="The secret before counts until then.")
+
+
+class NewKeyOut(KeyOut):
+    """A key with its secret, which is never shown again."""
+
+    key: str = Field(description="Send it as 'Authorization: Bearer <key>'.")
+
+
+class KeyPage(PageOut):
+    """A page of keys."""
+
+    items: list[KeyOut]
+
+
+def _administrator(caller: Caller) -> Principal:
+    if caller.role != "admin" or caller.sites is not None:
+        raise NotAllowed("only a signed-in administrator of every site manages keys")
+    return caller
+
+
+def _changing(
+    person: Annotated[Principal, Depends(_administrator)], x_csrf_token: Annotated[str | None, CSRF] = None
+) -> Principal:
+    check_csrf(person, x_csrf_token)
+    return person
+
+
+Administrator = Annotated[Principal, Depends(_administrator)]
+Changing = Annotated[Principal, Depends(_changing)]
+
+
+@router.get("", dependencies=[Depends(refuse_repeated_parameters)], responses=refusals(401, 403))
+def list_keys(parameters: Annotated[PageParameters, Query()], person: Administrator, db: Db) -> KeyPage:
+    """All keys, live and ended."""
+    rows, cursor = page_of(db, sa.select(ApiKey.__table__), KEYS, limit=parameters.limit, cursor=parameters.cursor)
+    return KeyPage.model_validate({"items": [_told(row) for row in rows], "next_cursor": cursor, "units": {}})
+
+
+@router.post("", status_code=201, dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 413, 415))
+def create_key(wanted: KeyIn, person: Changing, db: Db, now: Now) -> NewKeyOut:
+    """A new key. The answer holds the secret, this once."""
+    text = create_api_key(
+        db,
+        name=wanted.name,
+        scopes=wanted.scopes,
+        facility_ids=wanted.facility_ids,
+        expires_at=now + dt.timedelta(days=wanted.days),
+        now=now,
+        actor=person.actor,
+    )
+    return _new(db, text)
+
+
+@router.post(
+    "/{key_id}/rotation", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404, 413, 415)
+)
+def rotate_key(key_id: Text, wanted: RotationIn, person: Changing, db: Db, now: Now) -> NewKeyOut:
+    """A new secret for a live key, shown this once; scopes, sites and end stay, the secret before ends later."""
+    _live(db, key_id, now)
+    until = now + dt.timedelta(hours=wanted.hours)
+    return _new(db, rotate_api_key(db, key_id, old_until=until, now=now, actor=person.actor))
+
+
+@router.delete("/{key_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))
+def revoke_key(key_id: Text, person: Changing, db: Db, now: Now) -> KeyOut:
+    """End a live key at once."""
+    _live(db, key_id, now)
+    revoke_api_key(db, key_id, now=now, actor=person.actor)
+    return KeyOut.model_validate(_told(key_row(db, key_id)))
+
+
+def _live(db: sa.Connection, key_id: str, now: dt.datetime) -> None:
+    row = key_row(db, key_id)
+    if row is None:
+        raise NotFound(f"there is no key {key_id}")
+    if row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
+        raise InvalidRequest.field("key_id", "has ended already")
+
+
+def _new(db: sa.Connection, text: str) -> NewKeyOut:
+    return NewKeyOut.model_validate(_told(key_row(db, text.split("_")[1])) | {"key": text})
+
+
+def _told(row: Any) -> dict[str, Any]:
+    sites = row["facility_ids"]
+    return {name: row[name] for name in (*TOLD, "previous_until")} | {
+        "scopes": row["scopes"].split(";"),
+        "facility_ids": None if sites is None else sites.split(";"),
+    }

@@ -1,0 +1,69 @@
+"""What-ifs as the command `scenario` computed and kept them."""
+
+import json
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+
+from api.auth import Principal, reader
+from api.context import Db, refuse_parameters, refuse_repeated_parameters
+from api.errors import NotFound
+from api.models import PageParameters, Text
+from api.paging import Key, page_of
+from api.routes.documented import refusals
+from api.routes.units import units_of
+from api.scenario_models import ScenarioLineFilters, ScenarioLinePage, ScenarioOut, ScenarioPage
+from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines, stored_scenarios
+
+router = APIRouter(prefix="/v1/scenarios", tags=["scenarios"])
+
+Reader = Annotated[Principal, reader("forecasts:read")]
+Once = [Depends(refuse_repeated_parameters)]
+
+SCENARIO_KEYS: list[Key] = [
+    ("made_at", SCENARIOS.c.made_at, True),
+    ("scenario_id", SCENARIOS.c.scenario_id, False),
+]
+LINE_KEYS: list[Key] = [(name, LINES.c[name], False) for name in ("facility_id", "product_id")]
+
+
+@router.get("", dependencies=Once, responses=refusals(401, 403))
+def list_scenarios(parameters: Annotated[PageParameters, Query()], caller: Reader, db: Db) -> ScenarioPage:
+    """What-ifs, the last computed first."""
+    rows, cursor = page_of(db, stored_scenarios(), SCENARIO_KEYS, limit=parameters.limit, cursor=parameters.cursor)
+    return ScenarioPage.model_validate({"items": [_told(row) for row in rows], "next_cursor": cursor, "units": {}})
+
+
+@router.get("/{scenario_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))
+def read_scenario(scenario_id: Text, caller: Reader, db: Db) -> ScenarioOut:
+    """One what-if."""
+    return ScenarioOut.model_validate(_told(_stored(db, scenario_id)))
+
+
+@router.get("/{scenario_id}/lines", dependencies=Once, responses=refusals(401, 403, 404))
+def read_lines(
+    scenario_id: Text, filters: Annotated[ScenarioLineFilters, Query()], caller: Reader, db: Db
+) -> ScenarioLinePage:
+    """Its lines at the caller's sites: those that differ from the plan, or all."""
+    _stored(db, scenario_id)
+    query = scenario_lines(caller.sites, scenario_id)
+    if not filters.all_lines:
+        query = query.where(LINES.c.cause.is_not(None))
+    for name in ("facility_id", "product_id"):
+        wanted = getattr(filters, name)
+        query = query.where(LINES.c[name].in_(wanted)) if wanted else query
+    rows, cursor = page_of(db, query, LINE_KEYS, limit=filters.limit, cursor=filters.cursor)
+    units = units_of("scenario_lines")
+    return ScenarioLinePage.model_validate({"items": rows, "next_cursor": cursor, "units": units})
+
+
+def _stored(db: sa.Connection, scenario_id: str) -> sa.RowMapping:
+    row = scenario(db, scenario_id)
+    if row is None:
+        raise NotFound(f"there is no scenario {scenario_id}")
+    return row
+
+
+def _told(row: Any) -> dict[str, Any]:
+    return {**row, "changes": json.loads(row["changes"])}

@@ -1,0 +1,143 @@
+"""A scenario against the present plan: the same steps on the same draws, twice, and what differs."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from assets.demand import known_panel, site_genetics
+from assets.preview import RunTables
+from assets.resources import Warehouse
+from assets.run import PlanningRun
+from assets.scenarios.changes import Change, InForce, Scenario, changed_tables, sites_of
+from assets.scenarios.rebase import rebased
+from assets.site_orders import SiteOrders, orders_of_sites
+from forecasting.procurement.recommend import recommend
+from forecasting.procurement.risk import stockout_risk
+
+KEYS = ["facility_id", "product_id"]
+MEASURES = ["units_per_week", "packs", "cost", "stockout_probability"]
+COMPARED = [f"{name}_{when}" for name in MEASURES for when in ("now", "then")]
+LINE_COLUMNS = [*KEYS, "drug", "currency", *COMPARED, "cause"]
+NOTHING = 1e-9
+"""A difference below this share is the arithmetic's, not the scenario's."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """`lines` (`LINE_COLUMNS`) of every planned site and product, and the run that is the present plan.
+
+    `units_per_week` is the mean demand over the horizon in dose units, `packs` and `cost` are those to order now,
+    `stockout_probability` is that after this order (NaN: stock never counted). `cause` names the changes that move the
+    line when made alone; blank where nothing differs.
+    """
+
+    run: PlanningRun
+    lines: pd.DataFrame
+
+    @property
+    def moved(self) -> pd.DataFrame:
+        """The lines that differ."""
+        return self.lines[self.lines["cause"] != ""]
+
+
+def compare(
+    warehouse: Warehouse, scenario: Scenario, tables: RunTables, progress: Progress = lambda *_: None
+) -> Compared:
+    """What the newest run's sites would need and order under the scenario. No table is written."""
+    run = tables.run
+    alone = [(change,) for change in scenario.changes] if len(scenario.changes) > 1 else []
+    total = (2 + len(alone)) * len(sites_of(tables))
+    done = 0
+
+    def planned(changes: Sequence[Change], title: str) -> pd.DataFrame:
+        nonlocal done
+        rows = []
+        for site in _orders(warehouse, run, changed_tables(tables, run, changes), changes):
+            rows.append(_lines(site, run))
+            done += 1
+            progress(f"{title}, {site.facility_id}", done, total)
+        return pd.concat(rows, ignore_index=True)
+
+    now = planned((), "now")
+    then = planned(scenario.changes, "scenario")
+    each = [planned(one, label) for one, label in zip(alone, scenario.labels, strict=False)] or [then]
+    lines = _joined(now, then, tables["products"])
+    moved = [_moved(_joined(now, one, tables["products"])) for one in each] if scenario.changes else []
+    return Compared(run, lines.assign(cause=_causes(lines, moved, scenario.labels))[LINE_COLUMNS])
+
+
+def _orders(
+    warehouse: Warehouse, run: PlanningRun, tables: RunTables, changes: Sequence[Change]
+) -> Iterator[SiteOrders]:
+    panel = known_panel(tables["reference_demand"], run)
+    releases = tables["site_releases"]
+    genetics = site_genetics(
+        warehouse,
+        run,
+        releases,
+        tables["prevalence"],
+        tables["exposure"],
+        tables["regimen_moves"],
+        panel,
+        tables["genetic_effects"],
+    )
+    touched = {site for one in changes if isinstance(one, InForce) for site in one.facility_ids}
+    newly = touched & set(releases.loc[releases["effective_on"] == pd.Timestamp(run.as_of), "facility_id"])
+    baselines, by_site = tables["baseline_forecasts"], dict(genetics.by_site)
+    for site in sorted(newly & set(by_site)):
+        here = baselines["facility_id"] == site
+        rows, by_site[site] = rebased(baselines[here], by_site[site])
+        baselines = pd.concat([baselines[~here], rows], ignore_index=True)
+    tables["baseline_forecasts"] = baselines
+    return orders_of_sites(warehouse, run, tables, dataclasses.replace(genetics, by_site=by_site))
+
+
+def _lines(site: SiteOrders, run: PlanningRun) -> pd.DataFrame:
+    """Of every item of a site: demand a week over the horizon, packs and cost of the order, risk after it."""
+    items, draws = site.asked["items"], site.asked["demand"]
+    ordered = recommend(**site.asked).lines.set_index("product_id")
+    packs = ordered["packs"].reindex(items["product_id"]).fillna(0).to_numpy(dtype=np.int64)
+    weeks = run.horizon * run.period.mean_days / 7
+    facts = {name: value for name, value in site.asked.items() if name not in ("items", "demand", "limits", "context")}
+    return pd.DataFrame(
+        {
+            "facility_id": site.facility_id,
+            "product_id": items["product_id"].to_numpy(),
+            "units_per_week": draws.final_mean.sum(axis=1) / weeks,
+            "packs": packs,
+            "cost": packs * items["pack_price"].astype(float).to_numpy(),
+            "stockout_probability": stockout_risk(items, draws, packs, **facts),
+        }
+    )
+
+
+def _joined(now: pd.DataFrame, then: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    both = now.merge(then, on=KEYS, how="outer", suffixes=("_now", "_then")).sort_values(KEYS, ignore_index=True)
+    # a product that one of the two does not bring to the site is not used there
+    nothing = [f"{name}_{when}" for name in ("units_per_week", "packs") for when in ("now", "then")]
+    both[nothing] = both[nothing].fillna(0.0)
+    about = products.set_index("product_id")[["drug", "currency"]]
+    return both.join(about, on="product_id").astype({"packs_now": int, "packs_then": int})
+
+
+def _moved(lines: pd.DataFrame) -> set[tuple[str, str]]:
+    """(site, product) of the lines that differ in demand, packs or risk."""
+    found = np.zeros(len(lines), dtype=bool)
+    for name in ("units_per_week", "packs", "stockout_probability"):
+        now, then = (lines[f"{name}_{when}"].fillna(0.0).to_numpy(dtype=float) for when in ("now", "then"))
+        found |= np.abs(then - now) > NOTHING * np.maximum(np.abs(now), 1.0)
+    return set(lines.loc[found, KEYS].itertuples(index=False, name=None))
+
+
+def _causes(lines: pd.DataFrame, moved: Sequence[set[tuple[str, str]]], labels: Sequence[str]) -> list[str]:
+    """Per line the labels of the changes that move it alone; the changes together where none does alone."""
+    differ = _moved(lines)
+    found = []
+    for line in lines[KEYS].itertuples(index=False, name=None):
+        own = [label for label, lines_moved in zip(labels, moved, strict=True) if line in lines_moved]
+        found.append(("; ".join(own) or "the changes together") if line in differ else "")
+    return found
