@@ -1,12 +1,15 @@
 """What if: the same steps on the same draws, and nothing but the cause differs."""
 
 import datetime as dt
+import sys
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from api.cli.main import main
 from assets.preview import RunTables, preview
 from assets.scenarios.changes import Budget, Coverage, GoLive, InForce, Scenario, Short, changed_tables
 from assets.scenarios.compare import COMPARED, KEYS, MEASURES, compare
@@ -54,15 +57,38 @@ def test_the_present_plan_is_what_the_run_recommended(nothing: Any, planned: Any
     np.testing.assert_allclose(lines["units_per_week_now"], forecast / HORIZON, rtol=1e-9)
 
 
-def test_no_table_is_touched(planned: Any) -> None:
-    before = contents(planned)
-    file = planned.folder / "pgx.db"
-    stamp = file.read_bytes()
-    asked(planned, GoLive("CYP2C19", LATE, ("H01",)), Short("clopidogrel", "*", 0.3, None))
-    after = contents(planned)
-    for name, frame in before.items():
-        pd.testing.assert_frame_equal(after[name], frame)
-    assert file.read_bytes() == stamp
+FILE = """\
+name: Later and short
+go_live:
+  - {gene: CYP2C19, date: 2027-06-07, facility_id: H01}
+shortage:
+  - {drug: clopidogrel, allocation_share: 0.3}
+"""
+
+
+@pytest.mark.slow
+def test_the_command_touches_no_table_but_its_own_and_tells_the_table(
+    copied: Any, capfd: Any, monkeypatch: Any
+) -> None:
+    mine = copied()
+    (mine.folder / "s.yaml").write_text(FILE)
+    before = contents(mine)
+    asked_of = ["s.yaml", "--csv", "s.csv", "--markdown", "s.md", "--pictures", "drawn", "--database", mine.url]
+    monkeypatch.chdir(mine.folder)
+    monkeypatch.setattr(sys, "argv", ["pgx-supply", "scenario", *asked_of])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    after = contents(mine)
+    assert {name for name, frame in before.items() if not after[name].equals(frame)} == {"scenarios", "scenario_lines"}
+    told = capfd.readouterr().out
+    assert "shortage of clopidogrel, 30% delivered" in told
+    kept = after["scenario_lines"].sort_values(KEYS, ignore_index=True)
+    written = pd.read_csv("s.csv").sort_values(KEYS, ignore_index=True)
+    assert written["packs_then"].tolist() == kept["packs_then"].tolist()
+    assert written["cause"].notna().sum() == kept["cause"].notna().sum() > 3
+    assert "| clopidogrel-75 |" in (mine.folder / "s.md").read_text()
+    ElementTree.parse(mine.folder / "drawn" / "scenario_H01.svg")
 
 
 def planned_coverage(planned: Any, gene: str) -> pd.DataFrame:
