@@ -3,7 +3,7 @@
 import datetime as dt
 import sys
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -88,7 +88,7 @@ def test_the_command_touches_no_table_but_its_own_and_tells_the_table(
     assert written["packs_then"].tolist() == kept["packs_then"].tolist()
     assert written["cause"].notna().sum() == kept["cause"].notna().sum() > 3
     assert "| clopidogrel-75 |" in (mine.folder / "s.md").read_text()
-    ElementTree.parse(mine.folder / "drawn" / "scenario_H01.svg")
+    ET.parse(mine.folder / "drawn" / "scenario_H01.svg")
 
 
 def planned_coverage(planned: Any, gene: str) -> pd.DataFrame:
