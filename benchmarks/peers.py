@@ -19,7 +19,7 @@ import pandas as pd
 from panels import PANELS, Protocol, load
 
 from forecasting.demand.backtest import accuracy, naive_scales
-from forecasting.demand.forecast import forecast_panel
+from forecasting.demand.season import forecast_sites
 from forecasting.demand.selection import candidates
 from forecasting.demand.series import DemandPanel
 
@@ -77,7 +77,7 @@ def _engine(cut: list[tuple[DemandPanel, np.ndarray, dict[str, np.ndarray]]], pr
     answers = []
     for past, _, _ in cut:
         began = time.perf_counter()
-        made = forecast_panel(past, protocol.horizon)
+        made = forecast_sites(past, protocol.horizon, origins=24)
         seconds = time.perf_counter() - began
         answers.append((made.mean, made.quantiles))
     past = cut[-1][0]

@@ -1,4 +1,7 @@
-"""The yearly pattern that a product's sites share: seen at eight sites it is told from noise sooner than at one."""
+"""What a product's sites share, taken off and put back: the yearly pattern of weeks and days, months' working days.
+
+Seen at eight sites a season is told from noise sooner than at one.
+"""
 
 import dataclasses
 
@@ -8,6 +11,7 @@ import pandas as pd
 from forecasting.demand.forecast import PanelForecast, forecast_panel
 from forecasting.demand.models import first_known
 from forecasting.demand.series import DemandPanel, sound
+from forecasting.demand.working_days import without_working_days
 from forecasting.demand.yearly import HARMONICS, MINIMUM_YEARS, yearly_fit
 from forecasting.terms import Period
 
@@ -20,10 +24,11 @@ def share_season(
 ) -> tuple[DemandPanel, np.ndarray]:
     """The panel without the season its products' sites share, and the factor [series, horizon] that brings it back.
 
-    For weeks and days; other periods, and products with fewer than `LEAST_SITES` sites of two years or more, come back
-    as they are with factor 1. The pattern is the precision-weighted mean of the sites' harmonics on the log scale,
-    shrunk by the share of its power that noise would show as well; what a site's season has of its own stays in. Sites
-    whose history is not `sound` follow the pattern and have no say in it; a history that never changes has no season.
+    For weeks and days; products with fewer than `LEAST_SITES` sites of two years or more come back as they are with
+    factor 1, and so do quarters; months come back without their working days (`working_days`). The pattern is the
+    precision-weighted mean of the sites' harmonics on the log scale, shrunk by the share of its power that noise would
+    show as well; what a site's season has of its own stays in. Sites whose history is not `sound` follow the pattern
+    and have no say in it; a history that never changes has no season.
     `dispensed`: the same series as they were dispensed, to learn the pattern from; otherwise a site whose history was
     moved to another exposure would change the season of sites that nothing moved.
 
@@ -36,7 +41,7 @@ def share_season(
     """
     factor = np.ones((len(panel.values), horizon))
     if panel.period not in (Period.WEEK, Period.DAY):
-        return panel, factor
+        return without_working_days(panel, horizon, dispensed=dispensed)
     seen = panel if dispensed is None else dispensed
     columns, per_year = seen.values.shape[1], DAYS_A_YEAR / panel.period.mean_days
     years = (columns - first_known(seen.values)) / per_year

@@ -1,0 +1,135 @@
+"""How a month's demand follows its working days: patients collect and wards are supplied when people are at work.
+
+A month has 20 to 23 weekdays, a tenth more or less than its neighbours, and no yearly pattern: the same month has
+others next year. How strongly demand follows is learned from all sites of a product, and of all products together.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from forecasting.demand.intervals import quantiles_of
+from forecasting.demand.selection import INTERMITTENT_ZERO_SHARE
+from forecasting.demand.series import DemandPanel, sound
+from forecasting.terms import Period
+
+MEAN_WEEKDAYS = 365.25 / 12 * 5 / 7
+PRIOR_SD = 0.5
+"""How far from 0 (demand that does not care) the strength is expected; 1 is demand in proportion to weekdays."""
+
+STRENGTH_RANGE = (0.0, 1.2)
+RECENT_MONTHS = 120
+LEAST_MONTHS = 12
+SEASON_MONTHS = 48
+"""Months from which each month of the year is known well enough to be taken off first."""
+
+OUTLYING = 4.0
+
+
+def without_working_days(
+    panel: DemandPanel, horizon: int, *, dispensed: DemandPanel | None = None
+) -> tuple[DemandPanel, np.ndarray]:
+    """The panel as it would be with every month of average length, and the factor [series, horizon] that brings the
+    months ahead back.
+
+    Only for months; sparse series, those that never change and panels shorter than `LEAST_MONTHS` come back as they are
+    with factor 1. Series that are not `sound` follow the strength and have no say in it. `dispensed`: the same series
+    as they were dispensed, to learn the strength from.
+
+    >>> import datetime as dt
+    >>> weekdays = weekdays_of(dt.date(2023, 1, 1), 40)
+    >>> panel = DemandPanel(("a",), ("x",), 10.0 * weekdays[None, :36], dt.date(2023, 1, 1), Period.MONTH)
+    >>> flat, factor = without_working_days(panel, 4)
+    >>> np.ptp(panel.values).item(), np.ptp(flat.values).round(1).item(), factor.shape
+    (30.0, 0.1, (1, 4))
+    """
+    series, months = panel.values.shape
+    factor = np.ones((series, horizon))
+    if panel.period is not Period.MONTH or months < LEAST_MONTHS:
+        return panel, factor
+    length = np.log(weekdays_of(panel.first_start, months + horizon) / MEAN_WEEKDAYS)
+    seen = panel if dispensed is None else dispensed
+    follows = _dense(seen.values)
+    speaks = follows & sound(seen)
+    if not speaks.any():
+        return panel, factor
+    strength = np.where(follows, _strengths(seen, speaks, length[:months]), 0.0)[:, None]
+    values = panel.values / np.exp(strength * length[:months])
+    return dataclasses.replace(panel, values=values), np.exp(strength * length[months:])
+
+
+def weekdays_of(first_start: object, months: int) -> np.ndarray:
+    """Weekdays (Monday to Friday) of so many months from the first on.
+
+    >>> weekdays_of(pd.Timestamp("2026-01-01"), 3).tolist()
+    [22.0, 20.0, 22.0]
+    """
+    starts = pd.date_range(pd.Timestamp(str(first_start)), periods=months + 1, freq="MS").to_numpy()
+    days = starts.astype("datetime64[D]")
+    return np.busday_count(days[:-1], days[1:]).astype(float)
+
+
+def _dense(values: np.ndarray) -> np.ndarray:
+    """Series [series] that sell nearly every month, and not always the same."""
+    recent = values[:, -2 * LEAST_MONTHS :]
+    known = np.isfinite(recent).sum(axis=1)
+    changes = np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
+    return changes & (known >= LEAST_MONTHS) & ((recent == 0).sum(axis=1) <= INTERMITTENT_ZERO_SHARE * known)
+
+
+def _strengths(panel: DemandPanel, speaks: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Strength of each series [series]: its product's, drawn to that of all products by how far products differ."""
+    bends = _held(_bend(np.log1p(panel.values[:, -RECENT_MONTHS:])))
+    bends, beside = _without_season(bends), _without_season(_bend(length[None, -RECENT_MONTHS:]))[0]
+    product, names = pd.factorize(np.array(panel.product_ids, dtype=object))
+    shared = np.stack([_mean(bends[speaks & (product == number)]) for number in range(len(names))])
+    slope, variance = _slope(shared, beside)
+    told = np.isfinite(variance)
+    everywhere, unsure = (one[0] for one in _slope(_mean(shared[told])[None], beside))
+    if not np.isfinite(unsure):
+        return np.zeros(len(product))
+    common = everywhere * PRIOR_SD**2 / (PRIOR_SD**2 + unsure)
+    apart = max(float(np.var(slope[told]) - np.mean(variance[told])), 0.0)
+    own = np.where(told, apart / np.maximum(apart + variance, 1e-12), 0.0)
+    strength = common + np.where(told, own * (slope - common), 0.0)
+    return np.asarray(np.clip(strength, *STRENGTH_RANGE)[product])
+
+
+def _bend(values: np.ndarray) -> np.ndarray:
+    """Each period less the mean of its neighbours, [series, period - 2]: level and trend are gone."""
+    return values[:, 1:-1] - (values[:, :-2] + values[:, 2:]) / 2
+
+
+def _held(bends: np.ndarray) -> np.ndarray:
+    """Bends with outlying ones held."""
+    limit = OUTLYING * 1.4826 * quantiles_of(np.abs(bends), np.array([0.5]))
+    return np.clip(bends, -limit, limit)
+
+
+def _without_season(bends: np.ndarray) -> np.ndarray:
+    if bends.shape[1] < SEASON_MONTHS:
+        return bends
+    flat = bends.copy()
+    for month in range(12):
+        flat[:, month::12] -= _mean(bends[:, month::12].T)[:, None]
+    return flat
+
+
+def _mean(rows: np.ndarray) -> np.ndarray:
+    """Mean over the rows of what is known, NaN where nothing is."""
+    known = np.isfinite(rows)
+    count = known.sum(axis=0)
+    return np.where(count > 0, np.where(known, rows, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def _slope(bends: np.ndarray, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slope [row] on `beside` [period] and its variance; infinite where too little is known."""
+    known = np.isfinite(bends)
+    filled = np.where(known, bends, 0.0)
+    power = (known * beside**2).sum(axis=1)
+    degrees = known.sum(axis=1) - 1
+    slope = filled @ beside / np.maximum(power, 1e-12)
+    rest = np.where(known, bends - slope[:, None] * beside, 0.0)
+    variance = (rest**2).sum(axis=1) / np.maximum(degrees, 1) / np.maximum(power, 1e-12)
+    return slope, np.where((degrees >= LEAST_MONTHS // 2) & (power > 0), variance, np.inf)
