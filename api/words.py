@@ -103,6 +103,16 @@ VIEWS = {
     "all": "All",
 }
 """Parts of the proposed lines, in the order of their tabs."""
+KEYS = {
+    "s": "Search",
+    "t": "Tick every line of the list",
+    "a": "Approve what is ticked",
+    "r": "Reason to reject",
+    "o": "Put off or give away",
+    "n": "Next page",
+    "p": "Page before",
+}
+"""Access keys of the worklist."""
 A_DAY = dt.timedelta(days=1)
 OPERATIONS = {
     "sum": "added up",
