@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from api import errors
 from api.conditional import ConditionalGet
 from api.context import Clock, utc_now
+from api.language import Language
 from api.limits import RateLimit
 from api.middleware import Guard
 from api.observing import Metrics, Observed
@@ -131,6 +132,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(ConditionalGet, stamps=Stamps(app.state.engine), clock=clock)
+    app.add_middleware(Language)
     app.add_middleware(RateLimit, requests_per_minute=server.requests_per_minute)
     app.add_middleware(Guard, max_body_bytes=max_body_bytes)
     app.add_middleware(Observed, metrics=app.state.metrics)

@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from markupsafe import Markup, escape
 
+from api.figures import local, number
+
 BANDS = (("p025", "p975", "band-95"), ("p10", "p90", "band-80"), ("p25", "p75", "band-50"))
 TEXT_HEIGHT = 12
 Row = Mapping[str, Any] | sa.RowMapping
@@ -79,13 +81,14 @@ def description(fan: Fan) -> str:
     before = ""
     if known:
         before = (
-            f"Use from {known[0][0]} to {known[-1][0]} between {min(value for _, value in known):,.0f} and "
-            f"{max(value for _, value in known):,.0f} {fan.unit}. "
+            f"Use from {known[0][0]} to {known[-1][0]} between {number(min(value for _, value in known), 0)} and "
+            f"{number(max(value for _, value in known), 0)} {fan.unit}. "
         )
     return (
-        f"{before}Forecast mean {start['mean']:,.0f} for {start['period_start']}, {end['mean']:,.0f} for "
-        f"{end['period_start']} (80 % band {end['p10']:,.0f} to {end['p90']:,.0f}); baseline without a change in "
-        f"testing {end['baseline_mean']:,.0f}. {_arriving(fan.arrivals)}The table below has every number."
+        f"{before}Forecast mean {number(start['mean'], 0)} for {start['period_start']}, {number(end['mean'], 0)} for "
+        f"{end['period_start']} (80 % band {number(end['p10'], 0)} to {number(end['p90'], 0)}); "
+        f"baseline without a change in testing {number(end['baseline_mean'], 0)}. "
+        f"{_arriving(fan.arrivals)}The table below has every number."
     )
 
 
@@ -163,7 +166,7 @@ def value_axis(plane: Plane, top: float) -> list[str]:
         value = top * quarter / 4
         y = plane.y(value)
         parts.append(f'<line class="grid" x1="{plane.left}" x2="{plane.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick end" x="{plane.left - 6}" y="{y + 4:.1f}">{value:,.4g}</text>')
+        parts.append(f'<text class="tick end" x="{plane.left - 6}" y="{y + 4:.1f}">{local(f"{value:,.4g}")}</text>')
     return parts
 
 

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 
 from api.auth import Principal
 from api.errors import KeyReused, NothingToExport
+from api.figures import ENGLISH, in_locale, number
 from api.orders.models import OrderExportIn
 from api.webhooks.outbox import enqueue
-from api.words import number, product
+from api.words import product
 from forecasting.terms import RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event
@@ -187,12 +188,18 @@ def _write_order(
     rows = [
         {name: line[name] for name in (*same, "pack_size", "quantity", "pack_price", "need_by")}
         | {"order_number": order["order_number"], "line_number": place, "account_type": account_type}
-        | {"description": f"{product(line)}, pack of {number(line['pack_size'])}"}
+        | {"description": _description(line)}
         for place, line in enumerate(lines, 1)
     ]
     assert all(row["quantity"] == Decimal(row["packs"]) * row["pack_size"] for row in rows), "packs and quantity differ"
     connection.execute(sa.insert(OrderLine), rows)
     return str(order["order_number"])
+
+
+def _description(line: sa.RowMapping) -> str:
+    """What is ordered, in words that a supplier reads: the same whoever pressed the button."""
+    with in_locale(ENGLISH):
+        return f"{product(line)}, pack of {number(line['pack_size'])}"
 
 
 def _mark_exported(connection: sa.Connection, ids: list[str], now: dt.datetime) -> None:

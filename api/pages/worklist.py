@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from api.approvals import SECOND_ROLES
 from api.auth import Principal
 from api.context import Db, Now, refuse_repeated_parameters
+from api.figures import money
 from api.handling import DECIDERS, LONGEST_SNOOZE
 from api.models import Strict, Text
 from api.pages.visitor import Visitor
@@ -215,7 +216,7 @@ def totals(lines: Iterable[Any]) -> str:
         else:
             currency = line["currency"] or "(currency unknown)"
             sums[currency] = sums.get(currency, Decimal(0)) + line["cost"]
-    parts = [f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items())]
+    parts = [money(amount, currency) for currency, amount in sorted(sums.items())]
     if unpriced:
         parts.append(f"{unpriced} line{'s' * (unpriced > 1)} without price")
     return " + ".join(parts) or "–"

@@ -205,3 +205,47 @@ def test_no_page_about_releases_is_wider_than_a_phone(chromium, url, database):
     for path in ("/releases", f"/releases/{new}"):
         measured.goto(url + path)
         assert measured.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+@pytest.mark.slow
+def test_everything_on_the_worklist_is_done_without_javascript(chromium, url):
+    """Put off and taken back, given away, said, called routine, approved together, rejected, taken back."""
+    ada, said = _open(chromium, url, 1440, "light", "ada")
+    ada.goto(f"{url}/routine-rules")
+    ada.get_by_label("A line costs at most").fill("60")
+    ada.get_by_label("Treatment-days unmet").fill("9")
+    ada.get_by_label("Drugs that never are").fill("ondansetron")
+    _follow(ada, ada.get_by_role("button", name="Set the rule"))
+    page, also_said = _open(chromium, url, 390, "dark")
+    page.goto(url)
+    page.get_by_label("Tick capecitabine").check()
+    page.get_by_label("Tick ondansetron").check()
+    page.locator("#bulk summary").click()
+    page.get_by_label("Put off until").fill("2026-11-25")
+    page.get_by_label("Why").fill("ask the ward first")
+    _follow(page, page.get_by_role("button", name="Put off", exact=True))
+    _keep(page, "put-off-390-dark")
+    _follow(page, page.get_by_role("button", name="Take back all 2"))
+    assert "Taken back, now: brought back" in page.locator("main").inner_text()
+    page.goto(url)
+    page.get_by_label("Tick capecitabine").check()
+    page.locator("#bulk summary").click()
+    page.get_by_label("or give to").select_option("Ben (buyer)")
+    _follow(page, page.get_by_role("button", name="Give", exact=True))
+    assert "Given to Ben" in page.get_by_role("status").inner_text()
+    _follow(page, page.get_by_role("link", name="Mine 1"))
+    _follow(page, page.get_by_role("link", name="capecitabine 500 mg tablet"))
+    page.get_by_label("Say something").fill("Ward 4 opens ten beds.\n<b>Soon</b>")
+    _follow(page, page.get_by_role("button", name="Add the comment"))
+    assert "<b>Soon</b>" in page.locator("#comments").inner_text()
+    _keep(page, "commented-390-dark")
+    page.goto(f"{url}/?show=routine")
+    _keep(page, "routine-390-dark")
+    _follow(page, page.get_by_role("button", name="of the routine list"))
+    assert "decision" in page.get_by_role("status").first.inner_text()
+    page.goto(f"{url}/?ticked=all")
+    page.get_by_label("or reject, because").select_option("Budget")
+    _follow(page, page.get_by_role("button", name="Reject ticked"))
+    assert "Rejected" in page.locator("main").inner_text()
+    _follow(page, page.get_by_role("button", name="Take back the decision on").first)
+    assert said == also_said == []
