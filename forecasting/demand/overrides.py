@@ -92,6 +92,9 @@ def apply_overrides(
     spread that counted demand has, keyed by `seed`, site and product.
     """
     acts = acting_rows(product_ids, starts, overrides)
+    if (acts == NOTHING).all():
+        steps, quantity = _steps(product_ids, overrides, acts, np.zeros_like(mean))
+        return Overridden(paths, quantiles, mean, mean, baseline_mean, steps, quantity)
     after = overridden_mean(mean, acts, overrides)
     ratio = np.divide(after, mean, out=np.ones_like(mean), where=(mean > 0) & (acts != NOTHING))
     scaled = ratio != 1

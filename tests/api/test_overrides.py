@@ -1,15 +1,18 @@
 """Overrides over HTTP: who may, what is refused and why, what the trail keeps, and whether an edit changes an order."""
 
+import datetime as dt
 import json
 
 import pytest
 import sqlalchemy as sa
 
+from api.app import create_app
 from forecasting.procurement.recommend import recommend
-from tests.api.conftest import AS_OF, NOW
+from tests.api.conftest import AS_OF, NOW, signed_in_at
 from tests.forecasting.procurement.conftest import make_network
 from warehouse import audit
 from warehouse.engine import writing
+from warehouse.override_value import edited_lines, overridden_forecasts
 from warehouse.overrides import known_overrides
 from warehouse.queries import table
 
@@ -236,3 +239,53 @@ def test_note_27_packs_that_change_nothing_are_told_before_the_decision(signed_i
 def test_forecasts_tell_what_overrides_moved(signed_in):
     rows = signed_in("ben").get("/v1/forecasts").json()["items"]
     assert {one["override_shift"] for one in rows} == {0}
+
+
+def test_both_databases_set_withdraw_and_measure(each_database, clock):
+    app = create_app(each_database, clock=clock)
+    ben = signed_in_at(app, each_database, "buyer", ["north"])
+    assert post(ben).status_code == 201
+    assert post(ben, "/preview").json()["takes_the_place_of"] == [1]
+    assert withdraw(ben).json()["state"] == "withdrawn"
+    assert [one["state"] for one in ben.get("/v1/overrides?state=withdrawn").json()["items"]] == ["withdrawn"]
+    assert ben.get("/v1/overrides/value-added").json()["items"] == []
+    with each_database.connect() as connection:
+        assert [one["recommendation_id"] for one in edited_lines(connection, NOW.date())] == []
+        assert overridden_forecasts(connection, NOW.date()).empty
+
+
+def test_a_changed_line_is_measured_with_its_last_change_on_both_databases(each_database):
+    later = NOW.date() + dt.timedelta(days=1)
+    change = {"recommendation_id": "rec-11", "kind": "modify", "status_before": "proposed", "user_id": 2}
+    change |= {"status_after": "modified", "packs_before": 30, "version_seen": 1, "decided_at": NOW}
+    with writing(each_database) as connection:
+        for packs, reason in ((25, "storage"), (20, "budget")):
+            row = change | {"packs_after": packs, "reason_code": reason}
+            connection.execute(sa.insert(table("decisions")), row)
+    with each_database.connect() as connection:
+        (line,) = edited_lines(connection, later)
+        assert edited_lines(connection, AS_OF) == []
+    assert (line["packs_before"], line["packs_ordered"], line["reason_code"]) == (30, 20, "budget")
+    assert line["document"]["version"] == 1
+
+
+def test_of_two_overrides_the_newest_is_measured_from_the_first_plan_it_acted_in(each_database):
+    rows = {"facility_id": "north", "product_id": "warfarin-1", "drug": "warfarin", "kind": "factor", "value": 2.0}
+    rows |= {"starts_on": AS_OF, "ends_on": dt.date(2026, 12, 20), "expires_on": dt.date(2026, 12, 20)}
+    rows |= {"reason_code": "new_service", "created_at": NOW, "user_id": 2}
+    acting = {name: rows[name] for name in ("facility_id", "product_id", "kind", "value", "starts_on", "ends_on")}
+    acting |= {"as_of": AS_OF, "reason_code": "new_service", "decided_by": "Ben"}
+    forecasts = table("forecasts")
+    here = (forecasts.c.facility_id == "north", forecasts.c.product_id == "warfarin-1")
+    with writing(each_database) as connection:
+        for number in (1, 2):
+            connection.execute(sa.insert(table("forecast_overrides")), rows)
+            connection.execute(sa.insert(table("acting_overrides")), acting | {"override_id": number})
+        moved = {"mean": 300.0, "override_shift": 100.0}
+        connection.execute(forecasts.update().where(*here).values(**moved))
+    with each_database.connect() as connection:
+        found = overridden_forecasts(connection, dt.date(2026, 12, 7))
+        assert len(overridden_forecasts(connection, AS_OF)) == 0
+    assert found["override_id"].tolist() == [2, 2]
+    assert found["period_start"].dt.date.tolist() == [AS_OF, AS_OF + dt.timedelta(weeks=1)]
+    assert found[["without", "with_it"]].to_numpy().tolist() == [[200, 300]] * 2

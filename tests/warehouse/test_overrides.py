@@ -89,3 +89,12 @@ def test_the_table_refuses_what_makes_no_sense(filled: Engine) -> None:
     for wrong in ({"value": -1.0}, {"kind": "guess"}, {"reason_code": "because"}, {"facility_id": "west"}):
         with pytest.raises(sa.exc.IntegrityError):
             add(filled, **wrong)
+
+
+@pytest.mark.parametrize("change", ["UPDATE {} SET note = 'better'", "DELETE FROM {}"])
+def test_note_25_the_database_refuses_to_change_or_remove_what_people_set(filled: Engine, change: str) -> None:
+    add(filled)
+    add(filled, "override_withdrawals", override_id=1, withdrawn_at=NOW, user_id=1)
+    for table in ("override_withdrawals", "forecast_overrides"):
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"), writing(filled) as connection:
+            connection.execute(sa.text(change.format(table)))
