@@ -12,6 +12,7 @@ from forecasting.errors import MissingContent
 from forecasting.terms import ALL_FACILITIES, ALL_GROUPS, QUANTILE_LEVELS, RecommendationStatus
 from warehouse import store
 from warehouse.schema.explanations import Explanation
+from warehouse.schema.overrides import EditValue, OverrideValue
 from warehouse.schema.replay import ReplayScore
 from warehouse.schema.representation import Representation
 from warehouse.schema.results import (
@@ -58,6 +59,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "genetic_value": (
             *("facility_id", "drug", "therapy", "origins", "demand", "error_without", "error_with", "value_added"),
         ),
+        "override_value": (
+            *("override_id", "facility_id", "product_id", "drug", "decided_by", "reason_code", "direction"),
+            *("relative_change", "periods", "demand", "error_without", "error_with", "value_added", "bias_without"),
+            "bias_with",
+        ),
+        "edit_value": (
+            *("recommendation_id", "facility_id", "product_id", "drug", "decided_by", "reason_code", "direction"),
+            *("packs_proposed", "packs_ordered", "packs_needed", "pack_size", "days", "demand", "value_added"),
+        ),
     }
 )
 """What can be exported, and its columns in order."""
@@ -71,6 +81,8 @@ TABLES: dict[str, Any] = {
     "replay": ReplayScore.__table__,
     "genetic_effects": GeneticEffect.__table__,
     "genetic_value": GeneticValue.__table__,
+    "override_value": OverrideValue.__table__,
+    "edit_value": EditValue.__table__,
 }
 AGGREGATES: Any = AggregateForecast.__table__
 RUNS: Any = Run.__table__
@@ -167,11 +179,11 @@ def genetic_moves(connection: sa.Connection, count: int) -> list[dict[str, Any]]
         return []
     forecasts = TABLES["forecasts"]
     network = store.read(connection, forecasts, forecasts.c.as_of == origin, forecasts.c.facility_id == ALL_FACILITIES)
-    totals = network.groupby("product_id")[["baseline_mean", "mean"]].sum()
+    totals = network.groupby("product_id")[["baseline_mean", "genetic_shift"]].sum()
     parts = shifts.groupby(["product_id", "drug", "gene", "lookup_key"], as_index=False)["quantity"].sum()
     causes = parts.loc[parts["quantity"].abs().groupby(parts["product_id"]).idxmax()].set_index("product_id")
     moved = totals.join(causes[["drug", "gene", "lookup_key"]], how="inner")
-    moved["change"] = moved["mean"] - moved["baseline_mean"]
-    chosen = moved.reindex(moved["change"].abs().sort_values(ascending=False).index).head(count).reset_index()
-    renamed = chosen.rename(columns={"baseline_mean": "baseline", "mean": "planned"})
+    moved["planned"] = moved["baseline_mean"] + moved["genetic_shift"]
+    chosen = moved.reindex(moved["genetic_shift"].abs().sort_values(ascending=False).index).head(count).reset_index()
+    renamed = chosen.rename(columns={"baseline_mean": "baseline", "genetic_shift": "change"})
     return [{str(name): value for name, value in row.items()} for row in renamed.to_dict("records")]

@@ -23,6 +23,8 @@ EXPORTS = (
     "replay",
     "genetic_effects",
     "genetic_value",
+    "override_value",
+    "edit_value",
 )
 MOST_SHOWN_REJECTS = 20
 

@@ -1,12 +1,19 @@
 """The pages of overrides: the form asks first, the list tells who, why and until when, edits are judged afterwards."""
 
 import datetime as dt
+import json
 
 import pytest
 import sqlalchemy as sa
 
-from tests.api.conftest import AS_OF, NOW
+from api.app import create_app
+from forecasting.procurement.paragraph import render_paragraph
+from forecasting.procurement.recommend import recommend
+from tests.api.conftest import AS_OF, NOW, PASSWORD
 from tests.api.test_overrides import post, recommended, trail  # noqa: F401 (a fixture)
+from tests.api.test_pages_in_browser import _follow as follow
+from tests.forecasting.procurement.conftest import make_network
+from tests.forecasting.procurement.test_overrides import with_overrides
 from warehouse.engine import writing
 from warehouse.queries import table
 
@@ -171,3 +178,49 @@ def test_note_27_what_edits_were_worth_is_told_by_person_reason_drug_direction_a
     assert "(-80 %)" in html
     assert "expired 1 Nov 2026" in html
     assert "Packs: nothing is measured yet" in nora.get("/overrides").text
+
+
+def test_the_lines_page_shows_the_override_step_with_who_what_and_why(signed_in, database):
+    document = recommend(**with_overrides(make_network(daily=60.0), 1.5)).explanations[0]
+    told = {"document": json.dumps(document), "paragraph": render_paragraph(document)}
+    stored = table("explanations")
+    with writing(database) as connection:
+        connection.execute(stored.update().where(stored.c.recommendation_id == "rec-01").values(**told))
+    html = signed_in("ben").get("/recommendations/rec-01").text
+    assert "override 1 by Ben Buyer 2 (factor, 1.5, demand event)" in html
+    assert "Ben Buyer 2 set a factor (a known event): adds" in html
+    assert "Override 1" in html
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_buyer_overrides_a_forecast_in_a_browser_without_scripts(
+    chromium,
+    served,
+    database,
+    clock,
+    recommended,  # noqa: F811
+    width,
+):
+    url = served(create_app(database, clock=clock))
+    page = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=False).new_page()
+    page.goto(f"{url}/sign-in")
+    page.get_by_label("Name").fill("ben")
+    page.get_by_label("Password").fill(PASSWORD)
+    follow(page, page.get_by_role("button", name="Sign in"))
+    page.goto(f"{url}/recommendations/rec-01")
+    follow(page, page.get_by_role("link", name="Override this forecast"))
+    page.get_by_label("How much").fill("2")
+    page.get_by_label("From").fill("2026-11-23")
+    page.get_by_label("to", exact=True).fill("2026-12-20")
+    page.get_by_label("Expires after").fill("2026-12-31")
+    page.get_by_label("Reason").select_option("new_service")
+    follow(page, page.get_by_role("button", name="Does this change the order?"))
+    assert page.get_by_role("status").inner_text().startswith("Yes.")
+    assert f"from {recommended} packs to" in page.locator("main").inner_text()
+    follow(page, page.get_by_role("button", name="Set the override"))
+    assert "Override 1 is set" in page.get_by_role("status").inner_text()
+    follow(page, page.get_by_role("button", name="Withdraw override 1"))
+    assert "withdrawn by Ben" in page.locator("main").inner_text()
+    assert [one["action"] for one in trail(database)] == ["override.created", "override.withdrawn"]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from forecasting.procurement.explanation import recompute
 from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
+from warehouse.exports import export_frame, genetic_moves
 from warehouse.schema import Base
 
 AS_OF = dt.date(2026, 11, 23)
@@ -159,6 +160,14 @@ def test_what_overrides_were_worth_is_the_error_of_the_plan_they_were_made_on(bo
         assert told["value_added"] == pytest.approx(told["error_without"] - told["error_with"])
         assert (told["direction"], told["decided_by"]) == ("up", "Ben Buyer")
     assert value.loc[1, "relative_change"] == pytest.approx(1.0)
+    warehouse = mine.warehouse
+    with warehouse.engine.connect() as connection:
+        assert export_frame(connection, "override_value")["override_id"].tolist() == [1, 2]
+        assert len(export_frame(connection, "edit_value")) == 1
+        moves = {one["product_id"]: one for one in genetic_moves(connection, 50)}
+    warehouse.engine.dispose()
+    shift = forecasts(mine).loc[(ALL_FACILITIES, "clopidogrel-75"), "genetic_shift"].sum()
+    assert moves["clopidogrel-75"]["change"] == pytest.approx(shift)
     assert both[0].table("override_value").empty
 
 
