@@ -20,6 +20,7 @@ from api.pages import handling as handling_pages
 from api.pages import orders as order_pages
 from api.pages import overrides as override_pages
 from api.pages import releases as release_pages
+from api.pages import scenarios as scenario_pages
 from api.reading import Readers
 from api.routes import (
     batches,
@@ -122,6 +123,7 @@ def create_app(
         order_pages,
         override_pages,
         release_pages,
+        scenario_pages,
         genetics,
         imports,
         access,

@@ -23,6 +23,7 @@ ENTRIES = (
     Entry("genetics", "/genetics", "Genetics"),
     Entry("overrides", "/overrides", "Overrides"),
     Entry("releases", "/releases", "Guidelines"),
+    Entry("scenarios", "/scenarios", "Scenarios"),
     Entry("problems", "/problems", "Data and problems"),
     Entry("imports", "/imports", "Imports"),
     Entry("access", "/access", "Users and keys", roles=frozenset({"admin"})),

@@ -7,6 +7,7 @@ from api.app import create_app
 from api.pages.worklist import View
 from tests.api.conftest import NOW, PASSWORD
 from tests.api.test_releases import fill_releases
+from tests.api.test_stored_scenarios import keep
 from tests.api.test_worklist_actions import fill_worklist
 from warehouse.engine import writing
 
@@ -26,6 +27,8 @@ PAGES = {
     "/orders/{order_number}": ["/orders/PGX00000001"],
     "/releases": ["/releases"],
     "/releases/{release_id}": ["/releases/{release}", "/releases/guidance:test:1"],
+    "/scenarios": ["/scenarios"],
+    "/scenarios/{scenario_id}": ["/scenarios/{scenario}"],
     "/access": ["/access"],
     "/access/people/{user_id}": ["/access/people/1", "/access/people/5"],
     "/imports": ["/imports", "/imports?show=refused"],
@@ -97,12 +100,13 @@ def _said(page, address):
 def test_every_page_keeps_every_rule(chromium, url, database, width, scheme):
     _, new, _ = fill_releases(database)
     fill_worklist(database)
+    scenario = keep(database)
     page = _open(chromium, url, width, scheme, "root")
     page.goto(f"{url}/orders")
     with page.expect_navigation():
         page.get_by_role("button", name="Order what is approved").click()
     said = _said(page, "an order that was just made")
-    addresses = [address.format(release=new) for states in PAGES.values() for address in states]
+    addresses = [address.format(release=new, scenario=scenario) for states in PAGES.values() for address in states]
     for address in [*addresses, *REFUSED]:
         page.goto(url + address)
         said += _said(page, address)

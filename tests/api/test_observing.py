@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -157,6 +158,18 @@ def test_the_example_units_name_commands_that_exist():
         asked = re.findall(r'pgx-supply"?,? "?(serve|config|deliver|[a-z]+ --)', text)
         assert "serve" in asked
         assert {one.split()[0] for one in asked} <= set(cli.commands)
+
+
+def test_the_example_unit_is_one_that_systemd_takes(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not here")
+    text = (DOCS / "operations" / "pgx-supply.service").read_text(encoding="utf-8")
+    unit = tmp_path / "pgx-supply.service"
+    # only whether the program is installed there is not asked
+    unit.write_text(text.replace("/opt/pgx-supply/.venv/bin/pgx-supply", sys.executable), encoding="utf-8")
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])
 
 
 @pytest.mark.slow

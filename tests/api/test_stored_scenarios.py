@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tests.api.conftest import AS_OF, NOW
+from tests.api.conftest import AS_OF, NOW, signed_in_at
 from warehouse.engine import writing
 from warehouse.queries import table
 from warehouse.scenarios import store_scenario
@@ -85,3 +85,25 @@ def test_the_same_asked_again_takes_its_place(database, kept):
     with database.connect() as connection:
         assert len(connection.execute(table("scenarios").select()).all()) == 2
         assert len(connection.execute(table("scenario_lines").select()).all()) == 6
+
+
+def test_the_pages_show_what_was_asked_and_what_differs_at_the_persons_sites(app, database, signed_in, kept):
+    html = signed_in("root").get("/scenarios").text
+    assert f'href="/scenarios/{kept}"' in html
+    assert "go-live of CYP2C19 on 2027-03-01" in html
+    told = signed_in("root").get(f"/scenarios/{kept}").text
+    assert "2 lines that differ" in told
+    assert "4 → 7" in told
+    assert "warfarin-1" not in told
+    bound = signed_in_at(app, database, "viewer", ["south"]).get(f"/scenarios/{kept}").text
+    assert "ticagrelor-90" in bound
+    assert "clopidogrel-75" not in bound
+    assert signed_in("root").get("/scenarios/sc-none").status_code == 404
+
+
+def test_a_name_is_shown_as_text(signed_in, database):
+    kept = keep(database, "<script>alert(1)</script>")
+    for path in ("/scenarios", f"/scenarios/{kept}"):
+        html = signed_in("root").get(path).text
+        assert "<script>" not in html
+        assert "&lt;script&gt;" in html
