@@ -12,7 +12,7 @@ from warehouse import store
 from warehouse.queries import Scope, within
 from warehouse.schema.explanations import Explanation
 from warehouse.schema.inputs import Product
-from warehouse.schema.ledger import Decision, User
+from warehouse.schema.ledger import Decision, OverrideWithdrawal, User
 from warehouse.schema.overrides import ActingOverride, EditValue, OverrideValue
 from warehouse.schema.results import Forecast, Recommendation
 
@@ -40,7 +40,7 @@ def overridden_forecasts(connection: sa.Connection, before: dt.date) -> pd.DataF
     """Past periods that an override moved, from the first plan in which it acted on them, without and with it.
 
     Columns: facility_id, override_id, product_id, drug, decided_by, reason_code, period_start, without, with_it. Of
-    several overrides on a period the newest acted.
+    several overrides on a period the newest acted. Periods that began after it was withdrawn are left out.
     """
     row, plan = ActingOverride, Forecast
     query = (
@@ -59,7 +59,10 @@ def overridden_forecasts(connection: sa.Connection, before: dt.date) -> pd.DataF
                 plan.period_start.between(row.starts_on, row.ends_on),
             ),
         )
+        .outerjoin(OverrideWithdrawal, OverrideWithdrawal.override_id == row.override_id)
         .where(row.as_of < before, plan.period_start < before)
+        # what was taken back in time is held against nobody
+        .where(sa.or_(OverrideWithdrawal.withdrawn_at.is_(None), OverrideWithdrawal.withdrawn_at >= plan.period_start))
     )
     frame = pd.DataFrame(connection.execute(query).mappings().all())
     columns = [one.name for one in query.selected_columns]

@@ -68,6 +68,9 @@ class DemandDraws:
             raise InvalidInput(f"history_rules are of {len(self.history_rules)} items, not {items}")
         if self.genetic_quantity.shape != (len(self.genetic_steps), periods):
             raise InvalidInput(f"genetic_quantity has shape {self.genetic_quantity.shape}, not one row a genetic step")
+        of_people = (0, periods) if self.override_quantity is None else self.override_quantity.shape
+        if of_people != (0 if self.override_steps is None else len(self.override_steps), periods):
+            raise InvalidInput(f"override_quantity has shape {of_people}, not one row an override step")
         if not draws or not np.all(self.final >= 0):
             raise InvalidInput("demand draws must be there and be 0 or more dose units")
 

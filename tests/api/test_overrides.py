@@ -289,3 +289,10 @@ def test_of_two_overrides_the_newest_is_measured_from_the_first_plan_it_acted_in
     assert found["override_id"].tolist() == [2, 2]
     assert found["period_start"].dt.date.tolist() == [AS_OF, AS_OF + dt.timedelta(weeks=1)]
     assert found[["without", "with_it"]].to_numpy().tolist() == [[200, 300]] * 2
+    with writing(each_database) as connection:
+        taken = {"override_id": 2, "withdrawn_at": NOW + dt.timedelta(days=2), "user_id": 2}
+        connection.execute(sa.insert(table("override_withdrawals")), taken)
+    with each_database.connect() as connection:
+        left = overridden_forecasts(connection, dt.date(2026, 12, 7))
+    kept = left[["override_id", "period_start"]].astype({"period_start": str}).to_numpy().tolist()
+    assert kept == [[1, "2026-11-30"], [2, "2026-11-23"]]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation import recompute
 from forecasting.procurement.interval import OVERRIDE_COLUMNS
 from forecasting.procurement.paragraph import OVERRIDE_WORDS, render_paragraph, unsupported_numbers
@@ -78,6 +79,12 @@ def test_the_paragraph_names_who_and_why_and_claims_no_number_of_its_own(network
     assert "Ben Buyer 2 set a factor (a known event): adds 35 tablets." in text
     assert unsupported_numbers(text, document) == []
     assert unsupported_numbers(text.replace("adds 35", "adds 36"), document) == ["36"]
+
+
+def test_override_steps_that_do_not_fit_their_quantities_are_refused(network):
+    demand = with_overrides(network(), 1.5)["demand"]
+    with pytest.raises(InvalidInput, match="override_quantity has shape"):
+        dataclasses.replace(demand, override_quantity=demand.override_quantity[:0])
 
 
 def test_every_reason_has_words():
