@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from assets.changed_guidance import guidance_changed_on
 from assets.demand import shift_words
 from assets.genetics import Genetics
 from assets.overrides import overrides_at
@@ -21,7 +22,6 @@ from forecasting.procurement.since_count import since_count
 from forecasting.procurement.supply import COLUMNS as ORDER_COLUMNS
 from warehouse.publication import ordered_lines, standing_packs
 from warehouse.releases import releases_at
-from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.results import CleanDemand
 
 CLEANED: Any = CleanDemand.__table__
@@ -64,7 +64,8 @@ def orders_of_sites(warehouse: Warehouse, run: PlanningRun, tables: Tables, gene
         overrides = overrides_at(tables["acting_overrides"], site)
         demand = site_demand(run, site, rows, genetics, overrides)
         items = _items(site, demand, tables["products"], tables["suppliers"], tables["policies"], reference)
-        items["guidance_changed_on"] = _guidance_changed_on(tables["site_releases"], site)
+        releases = tables["site_releases"]
+        items["guidance_changed_on"] = guidance_changed_on(warehouse, run, releases, site, items["drug"])
         draws = _with_overrides(_draws(demand, genetics, history, touched), demand, overrides)
         items, draws, said = with_shortages(run, items, draws, demand.starts, short, genetics.rows_at(site))
         asked = {
@@ -158,14 +159,6 @@ def _items(
     for sources, said in zip(items["setting_sources"], stated, strict=True):
         sources["criticality"] = "product" if said else "default"
     return items
-
-
-def _guidance_changed_on(site_releases: pd.DataFrame, facility_id: str) -> pd.Timestamp | None:
-    """Day from which the site follows the guidance now in force; blank if since ever."""
-    rows = site_releases[site_releases["in_force"].astype(bool) & (site_releases["kind"] == "guidance")]
-    since = rows.loc[rows["facility_id"] == facility_id, "effective_on"]
-    known = since[since > pd.Timestamp(NOT_STATED)]
-    return None if known.empty else pd.Timestamp(known.max())
 
 
 def _spent(items: pd.DataFrame, orders: pd.DataFrame, period_start: pd.Timestamp) -> np.ndarray:

@@ -118,7 +118,9 @@ def export_frame(connection: sa.Connection, what: str, as_of: dt.date | None = N
     if frame.empty and not ran:
         raise MissingContent(f"there is no run with origin {origin}")
     if what == "recommendations":
-        frame = frame.sort_values(["urgency", "recommendation_id"], ascending=[False, True])
+        money = frame["cost"].astype(float)
+        keys = ["urgency", "money", "recommendation_id"]
+        frame = frame.assign(money=money).sort_values(keys, ascending=[False, False, True])
     return _plain(frame[list(COLUMNS[what])])
 
 
@@ -162,7 +164,8 @@ def top_recommendations(connection: sa.Connection, count: int) -> tuple[int, lis
         sa.select(lines, told.c.paragraph)
         .join(told, told.c.recommendation_id == lines.c.recommendation_id)
         .where(*waiting)
-        .order_by(lines.c.urgency.desc(), lines.c.recommendation_id)
+        .order_by(lines.c.urgency.desc(), sa.cast(lines.c.cost, sa.Numeric).desc().nulls_last())
+        .order_by(lines.c.recommendation_id)
         .limit(count)
     )
     return int(total), [dict(row) for row in connection.execute(query).mappings()]

@@ -145,7 +145,10 @@ def _lines(db: sa.Connection, person: Principal, filters: WorklistFilters) -> li
     for word in (filters.q or "").split():
         places = (Product.drug, Product.product_id, Product.code, Facility.name, Product.dose_form)
         query = query.where(sa.or_(*(place.icontains(word, autoescape=True) for place in places)))
-    rows = db.execute(query.order_by(Recommendation.urgency.desc(), Recommendation.recommendation_id)).mappings()
+    # harm first, then the money at stake; a price that is not known comes last
+    money = sa.cast(Recommendation.cost, sa.Numeric).desc().nulls_last()
+    by = (Recommendation.urgency.desc(), money, Recommendation.recommendation_id)
+    rows = db.execute(query.order_by(*by)).mappings()
     return [dict(row) | NO_STATE for row in rows]
 
 

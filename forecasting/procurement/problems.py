@@ -129,6 +129,8 @@ _ORDER_MESSAGES = {
     SupplyRule.NO_DATE: "{kind} {id} has no expected date; it counts as arriving like a new order",
     SupplyRule.LATE: "{kind} {id} is expected {day}, too late to count",
     SupplyRule.LOST: "{kind} {id} was expected {day}, too long ago to count; ask the supplier",
+    SupplyRule.OLD: "{kind} {id} was ordered {age:.0f} days ago and is promised for {day}: that day is not relied on, "
+    "it counts as arriving like a new order; ask the supplier",
     SupplyRule.REPEATED: "{kind} {id} occurs more than once; it counts once",
 }
 
@@ -137,7 +139,9 @@ def _order_rows(items: pd.DataFrame, orders: pd.DataFrame) -> list[list[Any]]:
     rows = []
     for order in orders[orders["rule"] != SupplyRule.IN_TIME.value].to_dict("records"):
         day = "" if pd.isna(order["expected_at"]) else f"{pd.Timestamp(order['expected_at']).date()}"
-        message = _ORDER_MESSAGES[SupplyRule(order["rule"])].format(kind=order["kind"], id=order["id"], day=day)
+        message = _ORDER_MESSAGES[SupplyRule(order["rule"])].format(
+            kind=order["kind"], id=order["id"], day=day, age=order["age_days"]
+        )
         key = [order["facility_id"], order["product_id"]]
         rows.append([*key, order["rule"], Severity.CHECK.value, message])
     return rows

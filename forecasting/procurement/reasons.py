@@ -52,7 +52,7 @@ def reasons_of(items: pd.DataFrame, found: Findings, as_of: dt.date) -> list[lis
         Reason.SHORTAGE: found.short,
         Reason.LAUNCH: days["launched_on"] > -NEW_FOR_DAYS,
         Reason.WITHDRAWAL: np.abs(days["withdrawn_on"]) < NEW_FOR_DAYS,
-        Reason.GUIDELINE_CHANGE: found.shifted & found.guideline_changed,
+        Reason.GUIDELINE_CHANGE: found.guideline_changed,
         Reason.GENETIC_SHIFT: found.shifted,
         Reason.EXPIRY: found.expiring,
         Reason.PAR_CHANGE: found.par_wrong,

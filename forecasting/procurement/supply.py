@@ -1,11 +1,11 @@
 """Supply on its way: which open orders count, and when they arrive.
 
-Rule, version 2: an order counts if it is expected before the protection interval ends, and then in each draw in which
+Rule, version 3: an order counts if it is expected before the protection interval ends, and then in each draw in which
 it arrives before that. How long it still takes is the supplier's lead time scaled to the expected day, given that it
 has not come yet; where a draw has the next order slow, open orders are as slow, so that orders do not overtake each
-other. An order that has no date, or should have come with near certainty, arrives when a new order would, and is
-reported; once it is overdue for longer than a stated number of days it no longer counts, so that a lost order cannot
-hide a stock-out for ever. The same id counts once.
+other. An order that has no date, should have come with near certainty, or is many times as old as orders get, whatever
+day it is promised for, arrives when a new order would, and is reported; once it is overdue for longer than a stated
+number of days it no longer counts, so that a lost order cannot hide a stock-out for ever. The same id counts once.
 """
 
 import dataclasses
@@ -22,7 +22,11 @@ from forecasting.procurement.lead_time import Seeds, draw_arrivals, key_seeds
 from forecasting.procurement.packs import Integers
 from forecasting.procurement.stock import places_of
 
-SUPPLY_RULE_VERSION = 2
+SUPPLY_RULE_VERSION = 3
+OLD_ORDER_DAYS = 90
+OLD_ORDER_LEAD_TIMES = 4
+"""An order is old after so many days and so many mean lead times: its promised day is not relied on."""
+
 COLUMNS = ["facility_id", "product_id", "packs", "ordered_at", "expected_at", "kind", "id"]
 """`ordered_at` may be blank: then the order is as old as its expected day less the mean lead time."""
 
@@ -33,12 +37,13 @@ class SupplyRule(StrEnum):
     IN_TIME = "in_time"
     OVERDUE = "open_order_overdue"
     NO_DATE = "open_order_without_date"
+    OLD = "open_order_old"
     LATE = "open_order_late"
     LOST = "open_order_long_overdue"
     REPEATED = "open_order_repeated"
 
 
-COUNTED = (SupplyRule.IN_TIME.value, SupplyRule.OVERDUE.value, SupplyRule.NO_DATE.value)
+COUNTED = (SupplyRule.IN_TIME.value, SupplyRule.OVERDUE.value, SupplyRule.NO_DATE.value, SupplyRule.OLD.value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +90,9 @@ def read_open_orders(
     """Open orders of the items `keys`, judged: `COLUMNS` with `item`, `arrival_day`, `rule` and `counted` added.
 
     `new_order_day` and `protection_days` [item]: days from today until a new order would arrive, and until the next one
-    after it; `mean_days` [item] of the lead time. Also added are `elapsed_days` since the order and
-    `expected_lead_days` from the order to its expected day (NaN if unknown). Raises `InvalidInput` for packs that are
-    no whole number, or negative.
+    after it; `mean_days` [item] of the lead time. Also added are `elapsed_days` since the order, `expected_lead_days`
+    from the order to its expected day (NaN if unknown), and `age_days` (NaN if no day of ordering is known). Raises
+    `InvalidInput` for packs that are no whole number, or negative.
     """
     orders = open_orders.reindex(columns=COLUMNS).reset_index(drop=True)
     orders["item"] = keys.get_indexer(pd.MultiIndex.from_frame(orders[["facility_id", "product_id"]]))
@@ -97,22 +102,25 @@ def read_open_orders(
         raise InvalidInput("packs of an open order must be a whole number, 0 or more")
     item = orders["item"].to_numpy()
     day = _days_from(orders["expected_at"], as_of)
+    age = -_days_from(orders["ordered_at"], as_of)
     conditions = {
         SupplyRule.REPEATED: orders.duplicated(["item", "id"]).to_numpy() & orders["id"].notna().to_numpy(),
         SupplyRule.NO_DATE: np.isnan(day),
         SupplyRule.LOST: day < -overdue_order_days,
         SupplyRule.OVERDUE: day < 0,
         SupplyRule.LATE: day >= protection_days[item],
+        SupplyRule.OLD: age > np.maximum(OLD_ORDER_DAYS, OLD_ORDER_LEAD_TIMES * mean_days[item]),
     }
     rules = [rule.value for rule in conditions]
     orders["rule"] = np.select(list(conditions.values()), rules, SupplyRule.IN_TIME.value)
     orders["counted"] = orders["rule"].isin(COUNTED)
     orders["packs"] = packs.astype(np.int64)
     orders["arrival_day"] = np.where(orders["rule"].isin(COUNTED[1:]), new_order_day[item], day)
-    age = -_days_from(orders["ordered_at"], as_of)
     elapsed = np.where(np.isnan(age), np.maximum(mean_days[item] - day, 0.0), age)
     orders["elapsed_days"] = np.nan_to_num(elapsed)
-    orders["expected_lead_days"] = np.where(day + elapsed > 0, day + elapsed, np.nan)
+    dated = (day + elapsed > 0) & (orders["rule"] != SupplyRule.OLD.value).to_numpy()
+    orders["expected_lead_days"] = np.where(dated, day + elapsed, np.nan)
+    orders["age_days"] = age
     return orders.reset_index(drop=True)
 
 

@@ -1,10 +1,13 @@
 """What a line says of its genetics beside the numbers: thin evidence, and why a drug is planned without."""
 
+from decimal import Decimal
+
 import pytest
 import sqlalchemy as sa
 
 from tests.api.conftest import AS_OF
 from warehouse.engine import writing
+from warehouse.exports import export_frame, top_recommendations
 from warehouse.queries import table
 
 THIN = "CYP2C19: published frequencies stand in for counts of the site's own; worth about 20 people."
@@ -69,3 +72,23 @@ def test_the_line_shows_what_a_model_wrote_and_says_so_and_the_template_where_it
         assert (answer["paragraph_by"], answer["writer_problem"]) == (writer, problem)
         assert ("says the model" in answer["paragraph"]) is (name == "rec-01")
         assert (by in browser.get(f"/recommendations/{name}").text) is (name == "rec-01")
+
+
+def test_among_lines_of_equal_harm_the_dearer_one_comes_first_and_an_unknown_price_last(database, signed_in):
+    lines = table("recommendations")
+    costs = {"rec-03": "9.50", "rec-01": "120", "rec-05": None, "rec-07": "88", "rec-02": "1000"}
+    with writing(database) as connection:
+        for name, cost in costs.items():
+            urgency = 5.0 if name == "rec-02" else 900.0
+            values = {"urgency": urgency, "cost": None if cost is None else Decimal(cost)}
+            connection.execute(lines.update().where(lines.c.recommendation_id == name).values(**values))
+        others = lines.c.recommendation_id.not_in(list(costs))
+        connection.execute(lines.update().where(others).values(urgency=0.0))
+        shown = export_frame(connection, "recommendations")["recommendation_id"].tolist()
+        top = [one["recommendation_id"] for one in top_recommendations(connection, 5)[1]]
+    expected = ["rec-01", "rec-07", "rec-03", "rec-05", "rec-02"]
+    assert shown[:5] == top == expected
+    page = signed_in("ben").get("/").text
+    places = [page.index(f"/recommendations/{name}") for name in expected]
+    assert places == sorted(places)
+    assert "120.00" in page

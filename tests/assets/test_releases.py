@@ -131,6 +131,20 @@ def test_every_forecast_and_recommendation_is_traced_to_the_releases_of_its_site
         assert document["context"]["releases"] == now.loc[line.facility_id].dropna().to_dict()
 
 
+def test_lines_of_drugs_whose_advice_changed_say_so_and_no_others(activated: Any) -> None:
+    lines = activated.table("recommendations").query("status == 'proposed'")
+    lines = lines.merge(activated.table("products")[["product_id", "drug"]], on="product_id")
+    because = lines[["reason", "other_reasons"]].fillna("").agg(";".join, axis=1).str.contains("guideline_change")
+    touched = {"clopidogrel", "prasugrel", "ticagrelor"}
+    here = lines[(lines["facility_id"] == MOVED_SITE) & lines["drug"].isin(touched)]
+    assert len(here) > 0
+    assert set(here.index) == set(lines.index[because])
+    assert set(lines.loc[because, "facility_id"]) == {MOVED_SITE}
+    # a shortage, a launch and a withdrawal alone are told before it
+    first = lines.loc[because & (lines["reason"] != "guideline_change"), "reason"]
+    assert set(first) <= {"shortage", "launch", "withdrawal"}
+
+
 def test_the_history_is_un_mixed_with_the_guidance_of_its_day(planned: Any, activated: Any) -> None:
     """What followed the old guidance comes back to its old drug: there is more clopidogrel at the site from now on."""
     keys = ["facility_id", "product_id", "period_start"]

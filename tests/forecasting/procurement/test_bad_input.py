@@ -50,14 +50,36 @@ def test_a_pack_of_nothing_is_refused_with_its_item(network):
         recommend(**network(pack_size=Decimal(0)))
 
 
-def test_an_order_of_last_year_due_tomorrow_counts_and_is_named_with_its_day(network, orders):
+def test_an_order_of_last_year_due_tomorrow_is_flagged_by_its_age_and_not_relied_on_for_that_day(network, orders):
     case = network()
-    old = orders({"packs": 1, "ordered_at": AS_OF - dt.timedelta(364), "expected_at": AS_OF + dt.timedelta(1)})
-    found = recommend(**case | {"open_orders": old})
-    plain = recommend(**case)
-    assert found.lines["packs"].sum() < plain.lines["packs"].sum()
-    told = [one for one in found.explanations[0]["inputs"] if one["name"] == "open_order_1"]
-    assert told[0]["expected_at"] == str(AS_OF + dt.timedelta(1))
+    dated = {"packs": 1, "expected_at": AS_OF + dt.timedelta(1)}
+    old = recommend(**case | {"open_orders": orders(dated | {"ordered_at": AS_OF - dt.timedelta(364)})})
+    undated = recommend(**case | {"open_orders": orders({"packs": 1, "expected_at": None})})
+    told = said(old)["open_order_old"]
+    assert "ordered 364 days ago and is promised for 2026-11-24" in told
+    assert "counts as arriving like a new order; ask the supplier" in told
+    [line] = [one for one in old.explanations[0]["inputs"] if one["name"] == "open_order_1"]
+    assert (line["rule"], line["expected_at"]) == ("open_order_old", "2026-11-24")
+    assert old.lines["packs"].tolist() == undated.lines["packs"].tolist()
+    new = recommend(**case | {"open_orders": orders(dated | {"ordered_at": AS_OF - dt.timedelta(2)})})
+    assert "open_order_old" not in said(new)
+
+
+def test_an_order_expected_last_year_no_longer_counts_and_says_so(network, orders):
+    case = network()
+    lost = orders({"packs": 1, "ordered_at": AS_OF - dt.timedelta(380), "expected_at": AS_OF - dt.timedelta(364)})
+    found = recommend(**case | {"open_orders": lost})
+    assert found.lines["packs"].tolist() == recommend(**case).lines["packs"].tolist()
+    assert "too long ago to count; ask the supplier" in said(found)["open_order_long_overdue"]
+    [told] = found.explanations[0]["not_counted"]
+    assert (told["rule"], told["packs"]) == ("open_order_long_overdue", 1)
+
+
+def test_an_order_of_a_supplier_with_long_lead_times_is_not_old(network, orders):
+    case = network()
+    case["lead_times"] = case["lead_times"].assign(mean_days=60.0, sd_days=0.0)
+    dated = orders({"packs": 1, "ordered_at": AS_OF - dt.timedelta(100), "expected_at": AS_OF + dt.timedelta(1)})
+    assert "open_order_old" not in said(recommend(**case | {"open_orders": dated}))
 
 
 @pytest.mark.parametrize(("column", "word"), [("policy_kind", "guess"), ("criticality", "vital")])
