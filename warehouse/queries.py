@@ -14,7 +14,7 @@ import sqlalchemy.orm
 from forecasting.terms import ALL_GROUPS, JOINED_BY, Action, ResultType
 from warehouse.schema import Base
 from warehouse.schema.explanations import Explanation
-from warehouse.schema.inputs import Dispensing, Facility, Product, Stock, Supplier
+from warehouse.schema.inputs import Dispensing, Facility, Product, Supplier
 from warehouse.schema.ledger import Decision, Load, User
 from warehouse.schema.reference import Guidance
 from warehouse.schema.results import (
@@ -286,29 +286,6 @@ def last_run(connection: sa.Connection) -> sa.RowMapping | None:
     """The run that began last."""
     query = sa.select(Run.__table__).order_by(Run.started_at.desc(), Run.run_id).limit(1)
     return connection.execute(query).mappings().one_or_none()
-
-
-def freshness(connection: sa.Connection, scope: Scope) -> Rows:
-    """Per site: `stock_counted_at` and `dispensed_period_start` of its newest rows; None where it has none."""
-    counted = _newest(Stock.facility_id, Stock.counted_at)
-    dispensed = _newest(Dispensing.facility_id, Dispensing.period_start)
-    query = (
-        sa.select(
-            Facility.facility_id,
-            Facility.name,
-            counted.c.newest.label("stock_counted_at"),
-            dispensed.c.newest.label("dispensed_period_start"),
-        )
-        .outerjoin(counted, counted.c.facility_id == Facility.facility_id)
-        .outerjoin(dispensed, dispensed.c.facility_id == Facility.facility_id)
-        .where(within(Facility.facility_id, scope), Facility.closed_on.is_(None))
-        .order_by(Facility.name, Facility.facility_id)
-    )
-    return connection.execute(query).mappings().all()
-
-
-def _newest(site: Any, moment: Any) -> sa.Subquery:
-    return sa.select(site.label("facility_id"), sa.func.max(moment).label("newest")).group_by(site).subquery()
 
 
 def facilities(scope: Scope) -> sa.Select[Any]:

@@ -1,40 +1,116 @@
-"""How fresh the data is, what the last run could not do, and what was loaded."""
+"""How fresh the data is, what the last run could not do, how each of it stands, and what was loaded."""
 
-import datetime as dt
+from collections import defaultdict
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import HTMLResponse
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Form, Query
+from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
 
-from api.context import Db, Now, refuse_parameters
-from api.pages.visitor import Visitor
+from api import problem_words
+from api.auth import Principal, check_csrf
+from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.errors import NotAllowed
+from api.models import Note, Strict, Text
+from api.pages.visitor import Visitor, see_other
+from api.pages.worklist import OneName
 from api.templating import page
+from forecasting.errors import InvalidInput
 from warehouse import queries
+from warehouse.freshness import ages
+from warehouse.problem_reading import Told, problems, say
 
 router = APIRouter()
 
 LOADS_SHOWN = 20
-STALE_AFTER_DAYS = 2
-"""A stock count older than this is marked: the order rests on it."""
+MOST_TICKED = 1_000
+STATES = {"open": "Open", "addressed": "Being addressed", "resolved": "Resolved"}
 
 
-@router.get("/problems", dependencies=[Depends(refuse_parameters)])
-def show_problems(person: Visitor, db: Db, now: Now) -> HTMLResponse:
+class ProblemsParameters(Strict):
+    """Whether resolved ones are listed too, and how many were just changed."""
+
+    show: OneName = None
+    said: int | None = Field(None, ge=0, le=MOST_TICKED)
+
+
+class StateForm(Strict):
+    """How the ticked problems stand."""
+
+    csrf_token: Text
+    problem: Annotated[list[Text], Field(max_length=MOST_TICKED)] = []
+    state: Literal["open", "addressed", "resolved"]
+    note: Note = ""
+
+
+@router.get("/problems", dependencies=[Depends(refuse_repeated_parameters)])
+def show_problems(
+    parameters: Annotated[ProblemsParameters, Query()], person: Visitor, db: Db, now: Now
+) -> HTMLResponse:
     """Freshness per site, problems of the newest run, last loads. Loads are the network's: all sites must be seen."""
-    sites = [
-        {**row, "stock_age_days": _age_days(row["stock_counted_at"], now)}
-        for row in queries.freshness(db, person.sites)
-    ]
+    return _page(db, person, now, parameters)
+
+
+@router.post("/problems", dependencies=[Depends(refuse_parameters)])
+def say_how_it_stands(form: Annotated[StateForm, Form()], person: Visitor, db: Db, now: Now) -> Response:
+    """Write how the ticked problems stand; when a rule is broken, the page again with the reason."""
+    check_csrf(person, form.csrf_token)
+    if not person.may_decide() or person.user_id is None:
+        raise NotAllowed(f"the role {person.role} reads and does not say how problems stand")
+    try:
+        said = say(
+            db,
+            person.sites,
+            form.problem,
+            form.state,
+            form.note,
+            user_id=person.user_id,
+            now=now,
+            actor=person.actor,
+        )
+    except InvalidInput as error:
+        # nothing has been written at this point: every rule is checked before the first write
+        return _page(db, person, now, ProblemsParameters.model_validate({}), error=str(error))
+    return see_other(f"/problems?said={said}")
+
+
+def _page(
+    db: sa.Connection, person: Principal, now: Any, parameters: ProblemsParameters, error: str | None = None
+) -> HTMLResponse:
+    found = problems(db, person.sites)
+    shown = [one for one in found if parameters.show == "all" or one.state != "resolved"]
     return page(
         "problems.html",
+        status=422 if error else 200,
         person=person,
         here="problems",
         run=queries.last_run(db),
-        sites=sites,
-        stale_after_days=STALE_AFTER_DAYS,
-        problems=queries.latest_problems(db, person.sites),
+        groups=_groups(shown),
+        resolved=sum(one.state == "resolved" for one in found),
+        parameters=parameters,
+        states=STATES,
+        severities=problem_words.SEVERITIES,
+        ages=ages(db, person.sites, now.date()),
         loads=queries.last_loads(db, LOADS_SHOWN) if person.sites is None else None,
+        error=error,
     )
 
 
-def _age_days(moment: dt.datetime | None, now: dt.datetime) -> int | None:
-    return None if moment is None else max((now - moment).days, 0)
+def _groups(found: list[Told]) -> list[dict[str, Any]]:
+    """Problems by stage and rule, those that keep something from being planned first."""
+    groups: dict[tuple[str, str], list[Told]] = defaultdict(list)
+    for one in found:
+        groups[one.problem["stage"], one.problem["rule"]].append(one)
+    order = list(problem_words.SEVERITIES)
+    told = [
+        {
+            "stage": stage,
+            "rule": rule,
+            "severity": problem_words.severity(rule),
+            "suggestion": problem_words.suggestion(rule),
+            "problems": of,
+        }
+        for (stage, rule), of in groups.items()
+    ]
+    return sorted(told, key=lambda one: (order.index(str(one["severity"])), -len(one["problems"]), str(one["rule"])))

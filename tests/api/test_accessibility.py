@@ -36,7 +36,7 @@ PAGES = {
     "/genetics": ["/genetics", "/genetics?drug=clopidogrel&facility_id=north", "/genetics?drug=unknown"],
     "/overview": ["/overview", "/overview?facility_id=north&weeks=4"],
     "/overrides": ["/overrides", "/overrides?facility_id=north&product_id=ticagrelor-90", "/overrides?state=expired"],
-    "/problems": ["/problems"],
+    "/problems": ["/problems", "/problems?show=all"],
     "/sign-in": ["/sign-in"],
 }
 NOT_PAGES = {
