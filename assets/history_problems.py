@@ -8,6 +8,14 @@ from assets.run import PlanningRun
 from assets.staged import problems_frame
 
 MOST_NAMED = 3
+LEAST_PACK = 5
+"""Smaller packs are too near to what demand does by itself."""
+
+UNIT_TOLERANCE = 1.6
+LEAST_DOUBTFUL = 3
+FEW_BETWEEN = 4
+"""A quantity is like packs within `UNIT_TOLERANCE` of a pack size below the median. So many are told, unless more than
+one for each `FEW_BETWEEN` of them lies in between: then demand is merely uneven."""
 
 
 def history_problems(dispensing: pd.DataFrame, products: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
@@ -15,6 +23,7 @@ def history_problems(dispensing: pd.DataFrame, products: pd.DataFrame, run: Plan
 
     `future`: rows from the origin day on, which are not used. `never_dispensed`: products that can be dispensed on the
     origin day and never were, anywhere (one line each) or at single sites (one line a site); they get no forecast.
+    `unit_doubtful`: items some of whose quantities look like packs among dose units; nothing is changed.
     """
     as_of = pd.Timestamp(run.as_of)
     later = dispensing[dispensing["period_start"] >= as_of]
@@ -23,7 +32,30 @@ def history_problems(dispensing: pd.DataFrame, products: pd.DataFrame, run: Plan
         dates = f"{later['period_start'].min():%Y-%m-%d} to {later['period_start'].max():%Y-%m-%d}"
         told = f"{len(later)} history rows dated {dates} do not lie before the origin {run.as_of}: they are not used"
         lines.append((None, None, "future", told))
-    return problems_frame(lines + _never_dispensed(dispensing[dispensing["period_start"] < as_of], products, as_of))
+    past = dispensing[dispensing["period_start"] < as_of]
+    return problems_frame(lines + _never_dispensed(past, products, as_of) + _doubtful_units(past, products))
+
+
+def _doubtful_units(history: pd.DataFrame, products: pd.DataFrame) -> list[tuple[Any, Any, str, Any]]:
+    """Items with quantities about one pack size below what is usual, and next to none between the two."""
+    pack_size = history["product_id"].map(products.set_index("product_id")["pack_size"].astype(float))
+    rows = history.assign(quantity=history["quantity"].astype(float), pack_size=pack_size)
+    rows = rows[(rows["quantity"] > 0) & (rows["pack_size"] >= LEAST_PACK)]
+    keys = ["facility_id", "product_id"]
+    below = rows.groupby(keys)["quantity"].transform("median") / rows["quantity"]
+    like_packs = (below / rows["pack_size"]).between(1 / UNIT_TOLERANCE, UNIT_TOLERANCE)
+    between = below.between(UNIT_TOLERANCE, rows["pack_size"] / UNIT_TOLERANCE, inclusive="neither")
+    found = pd.DataFrame({"like": like_packs, "between": between}).groupby([rows[key] for key in keys]).sum()
+    found = found[(found["like"] >= LEAST_DOUBTFUL) & (found["between"] * FEW_BETWEEN <= found["like"])]
+    return [
+        (
+            site,
+            product,
+            "unit_doubtful",
+            f"{product}: {count} quantities look like packs among dose units; see its unit",
+        )
+        for (site, product), count in found["like"].items()
+    ]
 
 
 def _never_dispensed(

@@ -118,7 +118,7 @@ def test_an_850_passes_an_independent_reader_and_gives_the_lines_back(order):
     assert [one[1:] for one in segments if one[0] == "CTT"] == [[str(len(order.lines)), str(total)]]
 
 
-def test_an_850_names_the_drug_code_by_its_kind():
+def test_field_note_42__an_850_names_the_drug_code_by_its_kind():
     items = [one for one in x12_segments(write_850(ORDER)) if one[0] == "PO1"]
     assert items[0][6:] == ["N4", "00186077760", "BP", "ticagrelor-90"]
     assert items[1][6:] == ["UK", "05012345678900", "BP", "ticagrelor-90"]

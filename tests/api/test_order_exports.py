@@ -96,7 +96,7 @@ def test_approved_lines_become_one_order_a_supplier_and_the_same_key_gives_the_s
     assert shop.get(f"/v1/order-exports/{body['export_id']}").json() == body
 
 
-def test_nothing_is_left_for_a_second_key_and_the_key_stays_free(shop):
+def test_field_note_13__nothing_is_left_for_a_second_key_and_the_key_stays_free(shop):
     export(shop)
     late = export(shop, "second", recommendation_id=["rec-10", "rec-01", "rec-99"])
     assert late.status_code == 409
@@ -216,7 +216,7 @@ def test_an_order_that_comes_back_as_an_open_order_is_not_counted_twice(shop):
         ({"line_number": True, "status": "accepted"}, "whole number"),
     ],
 )
-def test_an_acknowledgement_that_breaks_a_rule_changes_nothing(database, clock, line, rule):
+def test_field_note_26__an_acknowledgement_that_breaks_a_rule_changes_nothing(database, clock, line, rule):
     shop = _caller(database, clock)
     export(shop)
     before = rows(database, "order_lines")
@@ -273,7 +273,7 @@ def test_an_answer_that_is_lost_after_the_commit_is_had_again(database, clock):
     assert len(rows(database, "order_lines")) == 2
 
 
-def test_fifty_callers_at_once_export_every_line_exactly_once(new_engine, served, clock):
+def test_field_note_13__fifty_callers_at_once_export_every_line_exactly_once(new_engine, served, clock):
     from tests.api.conftest import fill
 
     engine = new_engine("postgresql")

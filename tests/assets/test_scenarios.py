@@ -67,7 +67,7 @@ shortage:
 
 
 @pytest.mark.slow
-def test_the_command_touches_no_table_but_its_own_and_tells_the_table(
+def test_field_note_29__the_command_touches_no_table_but_its_own_and_tells_the_table(
     copied: Any, capfd: Any, monkeypatch: Any
 ) -> None:
     mine = copied()
