@@ -41,7 +41,9 @@ def withdraw_override(
     Raises `NotFound` for one of another site, `OverrideEnded` for one that was withdrawn or has expired.
     """
     _check_person(person)
-    row = override_row(connection, person.sites, override_id, for_update=True)
+    override_row(connection, person.sites, override_id, for_update=True)
+    # read again now that it is held: somebody may have withdrawn it while this one waited
+    row = override_row(connection, person.sites, override_id)
     if row is None:
         raise NotFound(f"there is no override {override_id}")
     state = state_of(row, now.date())

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -296,3 +298,18 @@ def test_of_two_overrides_the_newest_is_measured_from_the_first_plan_it_acted_in
         left = overridden_forecasts(connection, dt.date(2026, 12, 7))
     kept = left[["override_id", "period_start"]].astype({"period_start": str}).to_numpy().tolist()
     assert kept == [[1, "2026-11-30"], [2, "2026-11-23"]]
+
+
+def test_of_many_who_withdraw_at_once_one_does_and_the_others_are_told(each_database, clock):
+    app = create_app(each_database, clock=clock)
+    browsers = [signed_in_at(app, each_database, role, None) for role in ("buyer", "approver", "pharmacist", "admin")]
+    post(browsers[0])
+    gate = threading.Barrier(len(browsers))
+
+    def take(browser):
+        gate.wait()
+        return withdraw(browser).status_code
+
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        assert sorted(pool.map(take, browsers)) == [200, 409, 409, 409]
+    assert [one["action"] for one in trail(each_database)] == ["override.created", "override.withdrawn"]
