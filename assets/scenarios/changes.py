@@ -124,6 +124,8 @@ def _coverage(rows: pd.DataFrame, change: GoLive | Coverage, run: PlanningRun) -
 
 def _exposure(tables: RunTables, stored: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
     """Exposure of the changed coverage over the periods that are stored."""
+    if stored.empty:
+        raise InvalidInput("coverage: the plan knows of no testing; load testing_coverage and run it first")
     starts = pd.DatetimeIndex(sorted(stored["period_start"].unique()))
     sites = tables["facilities"]["facility_id"].tolist()
     found = exposure_table(tables["testing_coverage"], sites, starts, run.as_of)

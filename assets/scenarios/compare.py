@@ -12,7 +12,8 @@ from assets.resources import Warehouse
 from assets.run import PlanningRun
 from assets.scenarios.changes import Change, InForce, Scenario, changed_tables, sites_of
 from assets.scenarios.rebase import rebased
-from assets.site_orders import SiteOrders, orders_of_sites
+from assets.site_orders import SiteOrders, latest_count, orders_of_sites
+from forecasting.errors import MissingContent
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.risk import stockout_risk
 
@@ -47,8 +48,13 @@ class Compared:
 def compare(
     warehouse: Warehouse, scenario: Scenario, tables: RunTables, progress: Progress = lambda *_: None
 ) -> Compared:
-    """What the newest run's sites would need and order under the scenario. No table is written."""
+    """What the newest run's sites would need and order under the scenario. No table is written.
+
+    Without any stock count there are no orders to compare: `MissingContent`.
+    """
     run = tables.run
+    if latest_count(tables["stock"], run).empty:
+        raise MissingContent("stock is missing: the plan has no orders that a scenario could be compared with")
     alone = [(change,) for change in scenario.changes] if len(scenario.changes) > 1 else []
     total = (2 + len(alone)) * len(sites_of(tables))
     done = 0

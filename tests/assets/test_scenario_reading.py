@@ -1,5 +1,6 @@
 """A scenario's file is read strictly: everything wrong is told with file, line, field and reason."""
 
+import dataclasses
 import datetime as dt
 from pathlib import Path
 
@@ -122,3 +123,13 @@ def test_what_is_no_scenario_is_refused(tmp_path: Path, text: str | bytes, said:
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="larger than"):
         read(tmp_path, "#" * 100_001)
+
+
+def test_the_example_of_the_page_about_scenarios_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    kinds = {"guidance:curated:2": "guidance"}
+    known = dataclasses.replace(KNOWN, kind_of_release=kinds)
+    file = tmp_path / "s.yaml"
+    file.write_text(example, encoding="utf-8")
+    assert len(read_scenario(file, known).changes) == 5
