@@ -46,7 +46,7 @@ def _doubtful_units(history: pd.DataFrame, products: pd.DataFrame) -> list[tuple
     like_packs = (below / rows["pack_size"]).between(1 / UNIT_TOLERANCE, UNIT_TOLERANCE)
     between = below.between(UNIT_TOLERANCE, rows["pack_size"] / UNIT_TOLERANCE, inclusive="neither")
     found = pd.DataFrame({"like": like_packs, "between": between}).groupby([rows[key] for key in keys]).sum()
-    found = found[(found["like"] >= LEAST_DOUBTFUL) & (found["between"] * FEW_BETWEEN <= found["like"])]
+    found = found[(found["like"] >= LEAST_DOUBTFUL) & (found["between"] * FEW_BETWEEN <= found["like"])].reset_index()
     return [
         (
             site,
@@ -54,7 +54,7 @@ def _doubtful_units(history: pd.DataFrame, products: pd.DataFrame) -> list[tuple
             "unit_doubtful",
             f"{product}: {count} quantities look like packs among dose units; see its unit",
         )
-        for (site, product), count in found["like"].items()
+        for site, product, count in zip(found["facility_id"], found["product_id"], found["like"], strict=True)
     ]
 
 

@@ -25,6 +25,8 @@ SEASON_MONTHS = 48
 """Months from which each month of the year is known well enough to be taken off first."""
 
 OUTLYING = 4.0
+QUIETEST = 0.02
+"""No row counts for more than one whose months differ by so much."""
 
 
 def without_working_days(
@@ -83,17 +85,31 @@ def _strengths(panel: DemandPanel, speaks: np.ndarray, length: np.ndarray) -> np
     bends = _held(_bend(np.log1p(panel.values[:, -RECENT_MONTHS:])))
     bends, beside = _without_season(bends), _without_season(_bend(length[None, -RECENT_MONTHS:]))[0]
     product, names = pd.factorize(np.array(panel.product_ids, dtype=object))
-    shared = np.stack([_mean(bends[speaks & (product == number)]) for number in range(len(names))])
+    shared = np.stack([_shared(bends[speaks & (product == number)]) for number in range(len(names))])
     slope, variance = _slope(shared, beside)
     told = np.isfinite(variance)
-    everywhere, unsure = (one[0] for one in _slope(_mean(shared[told])[None], beside))
+    everywhere, unsure = (one[0] for one in _slope(_shared(shared[told])[None], beside))
     if not np.isfinite(unsure):
         return np.zeros(len(product))
     common = everywhere * PRIOR_SD**2 / (PRIOR_SD**2 + unsure)
-    apart = max(float(np.var(slope[told]) - np.mean(variance[told])), 0.0)
+    apart = _apart(slope[told], variance[told], common)
     own = np.where(told, apart / np.maximum(apart + variance, 1e-12), 0.0)
     strength = common + np.where(told, own * (slope - common), 0.0)
     return np.asarray(np.clip(strength, *STRENGTH_RANGE)[product])
+
+
+def _apart(slope: np.ndarray, variance: np.ndarray, common: float) -> float:
+    """Variance of the true slopes about the common one, by moments.
+
+    References
+    ----------
+    DerSimonian & Laird (1986), Controlled Clinical Trials 7:177-188, doi:10.1016/0197-2456(86)90046-2.
+    """
+    weight = 1 / np.maximum(variance, 1e-12)
+    beyond = (weight * (slope - common) ** 2).sum() - (len(slope) - 1)
+    return (
+        float(max(beyond / max(weight.sum() - (weight**2).sum() / weight.sum(), 1e-12), 0.0)) if len(slope) > 1 else 0.0
+    )
 
 
 def _bend(values: np.ndarray) -> np.ndarray:
@@ -116,11 +132,18 @@ def _without_season(bends: np.ndarray) -> np.ndarray:
     return flat
 
 
-def _mean(rows: np.ndarray) -> np.ndarray:
-    """Mean over the rows of what is known, NaN where nothing is."""
-    known = np.isfinite(rows)
+def _shared(rows: np.ndarray) -> np.ndarray:
+    """What the rows have in common in each period: their mean, quiet rows counting for more than noisy ones."""
+    noise = _mean(rows.T**2)
+    return _mean(rows, 1 / np.maximum(np.nan_to_num(noise, nan=np.inf), QUIETEST**2))
+
+
+def _mean(rows: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Mean over the rows of what is known, NaN where nothing is; `weight` [row] is 1 by default."""
+    known = np.isfinite(rows) * (1.0 if weight is None else weight[:, None])
     count = known.sum(axis=0)
-    return np.where(count > 0, np.where(known, rows, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+    total = (known * np.where(np.isfinite(rows), rows, 0.0)).sum(axis=0)
+    return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
 
 
 def _slope(bends: np.ndarray, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
