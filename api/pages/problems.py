@@ -36,10 +36,11 @@ class ProblemsParameters(Strict):
 
 
 class StateForm(Strict):
-    """How the ticked problems stand."""
+    """How the ticked problems stand; `every` names a rule of which all that are not resolved are meant."""
 
     csrf_token: Text
     problem: Annotated[list[Text], Field(max_length=MOST_TICKED)] = []
+    every: Text = ""
     state: Literal["open", "addressed", "resolved"]
     note: Note = ""
 
@@ -62,7 +63,7 @@ def say_how_it_stands(form: Annotated[StateForm, Form()], person: Visitor, db: D
         said = say(
             db,
             person.sites,
-            form.problem,
+            form.problem if not form.every else _of_rule(db, person, form.every),
             form.state,
             form.note,
             user_id=person.user_id,
@@ -95,6 +96,12 @@ def _page(
         loads=queries.last_loads(db, LOADS_SHOWN) if person.sites is None else None,
         error=error,
     )
+
+
+def _of_rule(db: sa.Connection, person: Principal, rule: str) -> list[str]:
+    """Names of the rule's problems that are not resolved; those of all sites only for who sees every site."""
+    found = [one for one in problems(db, person.sites) if one.problem["rule"] == rule and one.state != "resolved"]
+    return [one.name for one in found if person.sites is None or one.problem["facility_id"] is not None]
 
 
 def _groups(found: list[Told]) -> list[dict[str, Any]]:

@@ -54,6 +54,18 @@ def test_a_problem_is_addressed_resolved_and_open_again_with_the_next_run(signed
     assert "reported again" in ben.get("/problems").text
 
 
+def test_all_problems_of_a_rule_at_once(signed_in, database):
+    with writing(database) as connection:
+        row = dict(
+            connection.execute(sa.select(table("problems")).where(table("problems").c.number == 1)).mappings().one()
+        )
+        more = [row | {"number": 10 + n, "facility_id": site} for n, site in enumerate(("north", None))]
+        connection.execute(sa.insert(table("problems")), more)
+    assert say(signed_in("nora"), "addressed", every="stock_too_old").headers["location"] == "/problems?said=1"
+    assert say(signed_in("ben"), "resolved", every="stock_too_old").headers["location"] == "/problems?said=3"
+    assert states(database) == {"stock_too_old": ("resolved", False), "price_unknown": ("open", False)}
+
+
 def test_it_is_the_same_problem_when_only_its_numbers_change(signed_in, database):
     say(signed_in("ben"), "addressed", names(database)["stock_too_old"])
     with writing(database) as connection:
