@@ -4,6 +4,7 @@ import pytest
 
 from tests.api.conftest import signed_in_at
 from tests.api.test_accessibility import NOT_PAGES, PAGES, routes
+from tests.api.test_stored_scenarios import keep
 
 ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
 ADMINISTRATORS = {"/access", "/access/people/{user_id}"}
@@ -29,27 +30,34 @@ def ordered(app, signed_in):
     return app
 
 
+@pytest.fixture
+def address(database):
+    """A function: a page's address, about the south site where it is about one."""
+    names = SOUTH | RELEASE | {"scenario_id": keep(database)}
+    return lambda route: route.format(**names)
+
+
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_sees_what_is_documented(ordered, database, role):
+def test_a_role_sees_what_is_documented(ordered, database, address, role):
     browser = signed_in_at(ordered, database, role, None)
     for route in SHOWN:
-        status = browser.get(route.format(**SOUTH, **RELEASE)).status_code
+        status = browser.get(address(route)).status_code
         assert status == (403 if route in ADMINISTRATORS and role != "admin" else 200), (route, status)
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_who_is_bound_to_another_site_sees_nothing_of_this_one(ordered, database, role):
+def test_who_is_bound_to_another_site_sees_nothing_of_this_one(ordered, database, address, role):
     browser = signed_in_at(ordered, database, role, ["north"])
     for route in SHOWN:
-        answer = browser.get(route.format(**SOUTH, **RELEASE))
+        answer = browser.get(address(route))
         wanted = 403 if route in ADMINISTRATORS | WHOLE_NETWORK else 404 if route in OF_SOUTH else 200
         assert answer.status_code == wanted, (route, answer.status_code)
         assert "South Infirmary" not in answer.text, route
         assert "PGX00000001" not in answer.text or route in OF_SOUTH, route
 
 
-def test_nobody_sees_a_page_without_signing_in(ordered, client):
+def test_nobody_sees_a_page_without_signing_in(ordered, client, address):
     for route in SHOWN:
-        answer = client.get(route.format(**SOUTH, **RELEASE))
+        answer = client.get(address(route))
         assert (answer.status_code == 200) == (route == "/sign-in"), route
         assert route == "/sign-in" or answer.headers["location"].startswith("/sign-in"), route
