@@ -26,7 +26,7 @@ def told(document: dict[str, Any]) -> dict[str, Any]:
         "version": document.get("version"),
         "protection_days": f"{words.number(values['protection_days']['value'])} days"
         if "protection_days" in values
-        else "not stored",
+        else None,
         "settings": [
             {**one, "words": words.plain(one["name"], words.SETTINGS)} for one in document.get("settings", [])
         ],

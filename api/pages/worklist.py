@@ -31,8 +31,8 @@ from warehouse.schema.results import Recommendation
 router = APIRouter()
 
 LINES_A_PAGE = 200
-MOST_LINES = 1000
-"""Lines that one form decides at once."""
+MOST_LINES = 900
+"""Lines that one form decides at once; forms of more than 1,000 fields are not read."""
 
 Line = dict[str, Any]
 

@@ -2,11 +2,13 @@
 
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
+from api.pages import worklist
 from tests.api.conftest import NOW
 from warehouse.attention import covering_rule, first_approvals, item_states, routine_rules
 from warehouse.engine import writing
@@ -270,3 +272,27 @@ def test_on_both_databases_the_newest_action_counts(each_database):
         assert covering_rule({"reason": "shortage", "other_reasons": None, "thin_evidence": None}, []) is None
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), connection.begin_nested():
             connection.execute(sa.delete(WorklistAction.__table__))
+
+
+def test_one_form_takes_so_many_lines_and_no_more(signed_in):
+    ben = signed_in("ben")
+    many = [f"rec-{number:06d}@1" for number in range(worklist.MOST_LINES)]
+    answer = form(ben, "assign", many, assignee_id=2)
+    assert answer.status_code == 409
+    assert "there is no recommendation rec-000899" in answer.text
+    assert form(ben, "assign", [*many, "rec-01@1"], assignee_id=2).status_code == 422
+
+
+def test_every_line_of_the_list_is_ticked_by_a_link_also_those_on_other_pages(signed_in, database, monkeypatch):
+    monkeypatch.setattr(worklist, "LINES_A_PAGE", 4)
+    ben = signed_in("ben")
+    page = ben.get("/?ticked=all&page=2").text
+    drawn = re.findall(r'type="checkbox" form="bulk" name="line" value="([^"]+)" checked', page)
+    bulk = page[page.index('id="bulk"') : page.index("</form>", page.index('id="bulk"'))]
+    hidden = re.findall(r'type="hidden" name="line" value="([^"]+)"', bulk)
+    assert (len(drawn), len(hidden)) == (4, 5)
+    assert {name.split("@")[0] for name in drawn + hidden} == {f"rec-{n:02d}" for n in range(1, 10)}
+    assert "9 lines ticked" in re.sub(r"<[^>]+>", "", page)
+    for path in ("/?status=approved&show=mine", "/?show=mine&page=9", "/?acted=7"):
+        assert ben.get(path).status_code == 200
+    assert ben.get("/?show=nonsense").status_code == 422
