@@ -6,7 +6,8 @@ from tests.api.conftest import signed_in_at
 from tests.api.test_accessibility import NOT_PAGES, PAGES, routes
 from tests.api.test_stored_scenarios import keep
 
-ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
+ROLES = ("viewer", *(pytest.param(one, marks=pytest.mark.slow) for one in ("buyer", "approver", "pharmacist")), "admin")
+"""Pages differ between who reads and who administers; the roles between them are asked with the long tests."""
 ADMINISTRATORS = {"/access", "/access/people/{user_id}"}
 """Pages for administrators of every site alone."""
 WHOLE_NETWORK = {"/imports/{load_id}", "/imports/{load_id}/refused.csv"}
