@@ -160,6 +160,19 @@ def test_the_example_units_name_commands_that_exist():
         assert {one.split()[0] for one in asked} <= set(cli.commands)
 
 
+def test_the_example_container_serves_as_a_user_it_makes_and_never_as_root():
+    text = (DOCS / "operations" / "Containerfile").read_text(encoding="utf-8")
+    lines = [line.split(" ", 1) for line in text.splitlines() if line and not line.startswith("#")]
+    order = [name for name, _ in lines]
+    said = dict(lines)
+    assert order[0] == "FROM"
+    assert order.index("COPY") < order.index("RUN") < order.index("USER") < order.index("CMD")
+    assert order.count("USER") == 1
+    assert said["USER"] not in ("root", "0")
+    assert f"useradd --system --home-dir {said['VOLUME']} --create-home {said['USER']}" in said["RUN"]
+    assert not re.search(r"SECRET|PASSWORD|TOKEN", text)
+
+
 def test_the_example_unit_is_one_that_systemd_takes(tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here")
