@@ -64,6 +64,7 @@ def backtest(
     from rich.console import Console
 
     from warehouse.exports import export_frame
+    from warehouse.override_value import as_forecast_edits, measured, summed
 
     if drugs or product:
         _compare(settings_with(database), drugs, product, facility)
@@ -72,6 +73,7 @@ def backtest(
         raise click.UsageError("--facility goes with --drug or --product")
     with open_database(settings_with(database)).connect() as connection:
         scores = export_frame(connection, "backtest", as_of)
+        _, overrides, packs = measured(connection, None)
     if scores.empty:
         raise click.ClickException("the history is too short to hold any of it out: there is no backtest")
     console = Console()
@@ -80,6 +82,9 @@ def backtest(
         console.print()
     if "override" not in set(scores["stage"]):
         click.echo("Overrides: none had been set by these origins, so there is no step after genetic to measure.")
+    worth = [("forecast", summed(overrides)), ("packs", summed(as_forecast_edits(packs)))]
+    if len(overrides) or len(packs):
+        console.print(_edits(worth))
     if pictures:
         from assets.score_pictures import score_drawings
 
@@ -150,6 +155,20 @@ def _by_part(scores: "pd.DataFrame", part: str) -> "Table":
         numbers = [_number(cells.get((name, step, metric))) for metric in SHORT for step in steps]
         last = [_number(cells.get((name, steps[-1], metric))) for metric in ("coverage_80", "bias")]
         table.add_row(str(name), f"{series[name]:,}", *numbers, *last)
+    return table
+
+
+def _edits(worth: list[tuple[str, list[dict[str, Any]]]]) -> "Table":
+    """What edits of forecasts and of packs were worth once their periods were past: in total, by direction and size."""
+    heads = ["edits of", "which", "edits", "came nearer", "error without", "error with", "they add"]
+    table = _table("What people's edits were worth, dose units", heads, left=("edits of", "which"))
+    for what, groups in worth:
+        for one in groups:
+            if one["group_by"] in ("all", "direction", "size"):
+                sums = [f"{one[name]:,.0f}" for name in ("error_without", "error_with")]
+                table.add_row(
+                    what, one["group"], str(one["edits"]), str(one["improved"]), *sums, _gain(one["relative"])
+                )
     return table
 
 

@@ -1,12 +1,16 @@
 """The pages of overrides: the form asks first, the list tells who, why and until when, edits are judged afterwards."""
 
 import datetime as dt
+import itertools
 import json
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from api.app import create_app
+from api.cli.backtest import MEASURES
+from api.cli.main import cli
 from forecasting.procurement.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
 from tests.api.conftest import AS_OF, NOW, PASSWORD
@@ -224,3 +228,28 @@ def test_a_buyer_overrides_a_forecast_in_a_browser_without_scripts(
     follow(page, page.get_by_role("button", name="Withdraw override 1"))
     assert "withdrawn by Ben" in page.locator("main").inner_text()
     assert [one["action"] for one in trail(database)] == ["override.created", "override.withdrawn"]
+
+
+def test_the_backtest_command_tells_what_edits_were_worth_in_a_hundred_columns(database):
+    score = {"as_of": AS_OF, "segment": "all", "horizon": "all", "series": 8, "origins": 3}
+    with writing(database) as connection:
+        for stage, value in (("baseline", 0.4), ("genetic", 0.3), ("override", 0.33)):
+            for horizon, metric in itertools.product(("all", "1"), MEASURES):
+                row = score | {"stage": stage, "value": value, "value_added": -0.1}
+                row |= {"horizon": horizon, "metric": metric}
+                connection.execute(sa.insert(table("backtest_scores")), row)
+    arguments = ["backtest", "--database", str(database.url)]
+    before = CliRunner().invoke(cli, arguments, env={"COLUMNS": "100"})
+    assert before.exit_code == 0, before.output
+    assert "edits were worth" not in before.output
+    fill_value(database)
+    told = CliRunner().invoke(cli, arguments, env={"COLUMNS": "100"}).output
+    worth = told[told.index("What people's edits were worth") :]
+    assert "override adds" in told
+    assert all(len(line) <= 100 for line in worth.splitlines())
+    assert [line.split() for line in worth.splitlines() if "small up" in line] == [
+        ["forecast", "small", "up", "1", "0", "100", "180", "-80.0%"]
+    ]
+    assert [line.split() for line in worth.splitlines() if "large down" in line] == [
+        ["packs", "large", "down", "1", "1", "224", "56", "+75.0%"]
+    ]

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from api.cli.main import cli
 from forecasting.procurement.explanation import recompute
 from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
@@ -195,3 +197,16 @@ def test_the_backtest_scores_the_override_step_where_something_was_set_and_not_e
     same = ["stage", "segment", "horizon", "metric"]
     kept = after[(after["stage"] != "override") & (after["segment"] != "overridden")].set_index(same)["value"]
     pd.testing.assert_series_equal(kept.sort_index(), before.set_index(same)["value"].sort_index())
+
+
+def test_the_backtest_command_tells_the_override_step_and_what_edits_were_worth(both: tuple[Any, Any]) -> None:
+    told = CliRunner().invoke(cli, ["backtest", "--database", both[1].url], env={"COLUMNS": "100"})
+    assert told.exit_code == 0, told.output
+    assert "override adds" in told.output
+    assert "Overrides: none" not in told.output
+    worth = told.output[told.output.index("What people's edits were worth") :]
+    assert "large up" in worth
+    assert all(len(line) <= 100 for line in worth.splitlines())
+    without = CliRunner().invoke(cli, ["backtest", "--database", both[0].url])
+    assert "Overrides: none had been set by these origins" in without.output
+    assert "edits were worth" not in without.output
