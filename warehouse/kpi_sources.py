@@ -246,7 +246,8 @@ NUMBERS = {"quantity": "float64", "usable": "float64"}
 
 def _typed(rows: Sequence[Any], columns: list[str]) -> pd.DataFrame:
     # also without rows a number is a number, and a name a name
-    return pd.DataFrame(rows, columns=columns).astype(
+    # plain tuples: pandas asks every row of another type whether it is a dataclass, which takes longer than the query
+    return pd.DataFrame([tuple(row) for row in rows], columns=columns).astype(
         {one: NUMBERS.get(one, "object") for one in columns if one != MOMENT}
     )
 

@@ -8,6 +8,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
@@ -69,9 +70,9 @@ def _use(connection: sa.Connection, scope: Scope, window: Window, period: Period
 
 def _stock_out_rate(sites: list[str], counts: pd.DataFrame, window: Window) -> list[Figure]:
     """Share of counts of items in use that found nothing usable."""
-    found = _and_whole(counts.assign(out=counts["usable"] <= 0))
+    found = _and_whole(_weekly(counts.assign(out=counts["usable"] <= 0), window))
     by_site = found.groupby("facility_id")["out"].agg(["mean", "size"])
-    weekly = _weekly(found, window).groupby(["facility_id", "week"])["out"].mean()
+    weekly = found.groupby(["facility_id", "week"])["out"].mean()
     return [
         _figure("stockout_rate", site, by_site["mean"], by_site["size"], SHARE, NO_COUNT, _trend(weekly, site, window))
         for site in sites
@@ -80,9 +81,11 @@ def _stock_out_rate(sites: list[str], counts: pd.DataFrame, window: Window) -> l
 
 def _days_on_hand(sites: list[str], counts: pd.DataFrame, use: pd.DataFrame, window: Window) -> list[Figure]:
     """Median over items of usable stock at the last count over use a day."""
-    days = _weekly(_and_whole(counts.assign(days=counts["usable"].clip(lower=0) / counts["per_day"])), window)
-    last = days.sort_values(sources.MOMENT).groupby(["facility_id", "item"]).tail(1).groupby("facility_id")["days"]
-    weekly = days.sort_values(sources.MOMENT).groupby(["facility_id", "item", "week"]).tail(1)
+    in_days = counts.assign(days=counts["usable"].clip(lower=0) / counts["per_day"])
+    days = _weekly(in_days.sort_values(sources.MOMENT), window)
+    # the last count of an item, and of an item in a week
+    last = _and_whole(days.drop_duplicates(["facility_id", "product_id"], keep="last")).groupby("facility_id")["days"]
+    weekly = _and_whole(days.drop_duplicates(["facility_id", "product_id", "week"], keep="last"))
     medians = weekly.groupby(["facility_id", "week"])["days"].median()
     why = NO_COUNT if len(use) else NO_USE
     return [
@@ -197,16 +200,15 @@ def _at(values: pd.Series, key: Any) -> float | None:
 
 
 def _and_whole(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows, and again under the site `*`; `item` keeps the sites' items apart."""
-    marked = rows.assign(item=rows["facility_id"] + "\0" + rows["product_id"]) if "product_id" in rows else rows
-    return pd.concat([marked, marked.assign(facility_id=WHOLE)], ignore_index=True)
+    """The rows, and again under the site `*`."""
+    return pd.concat([rows, rows.assign(facility_id=WHOLE)], ignore_index=True)
 
 
 def _weekly(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
     """The rows with the first day of the week that each moment lies in."""
     moments = pd.to_datetime(rows[sources.MOMENT])
     whole = (moments.dt.normalize() - pd.Timestamp(window.start)).dt.days // 7
-    return rows.assign(week=[window.weeks[int(number)] for number in whole])
+    return rows.assign(week=np.array(window.weeks, dtype=object)[whole.to_numpy(dtype=int)])
 
 
 def _trend(values: pd.Series, site: str, window: Window) -> tuple[tuple[dt.date, float | None], ...]:
