@@ -197,7 +197,7 @@ def _table(title: str, columns: list[str], left: tuple[str, ...]) -> "Table":
 
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="left" if name in left else "right", no_wrap=name in left[:1])
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=name in left[:1], overflow="fold")
     return table
 
 
