@@ -4,7 +4,9 @@ A Gaussian copula: each series' score is an AR(1) over the future periods, its i
 a part per drug and site, and the score is turned into a quantity by the forecast's own quantiles.
 """
 
+import functools
 import hashlib
+import math
 
 import numpy as np
 from scipy import special
@@ -26,6 +28,10 @@ TAIL_SLOPE_RANGE = (0.25, 4.0)
 
 LOWER_REACH = 3.0
 """The lower tail reaches zero no earlier than so many scores below the first knot."""
+
+
+FEW_NUMBERS, MOST_KEPT = 256, 16_384
+"""Normal numbers of a series are kept if they are so few, for so many series: at most 32 MB."""
 
 
 def sample_paths(forecast: PanelForecast, *, draws: int, seed: int) -> np.ndarray:
@@ -72,10 +78,18 @@ def _shared_parts(forecast: PanelForecast, rows: np.ndarray) -> tuple[np.ndarray
 
 
 def _normals(seed: int, shape: tuple[int, int], *key: str) -> np.ndarray:
-    """Standard normal numbers that depend on seed and key alone, on every machine."""
+    """Standard normal numbers that depend on seed and key alone, on every machine; not to be written to."""
+    # a replay asks for the same few numbers week after week
+    return (_kept_normals if math.prod(shape) <= FEW_NUMBERS else _new_normals)(seed, shape, *key)
+
+
+def _new_normals(seed: int, shape: tuple[int, int], *key: str) -> np.ndarray:
     digest = hashlib.blake2b("\x1f".join(key).encode(), digest_size=16).digest()
     words = np.frombuffer(digest, dtype="<u4").tolist()
     return np.random.default_rng(np.random.SeedSequence([seed, *words])).standard_normal(shape)
+
+
+_kept_normals = functools.lru_cache(maxsize=MOST_KEPT)(_new_normals)
 
 
 def _autoregressive(innovations: np.ndarray, autocorrelation: np.ndarray) -> np.ndarray:
