@@ -2,13 +2,14 @@
 
     python benchmarks/replay.py cost --items 5000
     python benchmarks/replay.py networks --seeds 3 4 --work build/replay
-    python benchmarks/replay.py lead-times --database sqlite:///pgx-supply.db
+    python benchmarks/replay.py lead-times --database sqlite:///pgx-supply.db [--truth-of 3]
 
 `cost` makes the forecasts of every week, with and without a genetic step on a fifth of the items, and walks all rules.
 `networks` takes the hospitals of `simulated_hospitals`, gives them suppliers, prices and the testing plans of their
 past, plans them by the user's road and replays their last year. `lead-times` sets the plan (blind to genotype) of a
 database's newest run against par levels that know each item's own lead time and how its demand varies, which the usual
-practice does not. `docs/benchmarks.md` reads all three.
+practice does not; with `--truth-of SEED` (the seed of the database's network) also a plan that is told the expected
+demand itself, which no forecast can beat. `docs/benchmarks.md` reads all three.
 """
 
 import argparse
@@ -31,10 +32,13 @@ from benchmarks.simulated_hospitals import SimulatedHospitals, simulated_hospita
 from forecasting.demand.intervals import quantiles_of
 from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel
+from forecasting.procurement.interval import Floats
 from forecasting.procurement.packs import THOUSANDTHS
-from forecasting.procurement.replay import known_before, set_stage
-from forecasting.procurement.replay_scores import replay
-from forecasting.terms import Period
+from forecasting.procurement.replay import Stage, known_before, set_stage
+from forecasting.procurement.replay_rules import DRAWS, rule_of_draws
+from forecasting.procurement.replay_scores import at_fill_rate, measured, replay
+from forecasting.procurement.walk import Rule, walk
+from forecasting.terms import Period, ReplayRule
 from warehouse.engine import create_engine
 from warehouse.exports import export_frame
 from warehouse.schema import Base
@@ -134,7 +138,29 @@ def compared(scores: pd.DataFrame) -> pd.DataFrame:
 PAR_QUANTILE = 0.95
 
 
-def against_own_lead_times(database_url: str) -> None:
+def told_the_truth(stage: Stage, network: SimulatedHospitals, seed: int) -> Rule:
+    """The plan, from draws about the demand that was expected, spread as demand was about it in the last two years."""
+    keys = pd.MultiIndex.from_frame(stage.items[["facility_id", "product_id"]])
+    wide = network.expected.pivot_table(
+        index=["facility_id", "product_id"], columns="period_start", values="expected", observed=True
+    )
+    expected = wide.reindex(keys).to_numpy()
+    column = {pd.Timestamp(start).date(): place for place, start in enumerate(wide.columns)}
+    of_panel = [column[start] for start in stage.panel.period_starts()]
+    ratio = (stage.panel.values / expected[:, of_panel])[:, -2 * PLAN_WEEKS :]
+    ratio = np.where(np.isfinite(ratio), ratio, 1.0)
+
+    def drawn(cut: int) -> tuple[list[dt.date], Floats]:
+        first = stage.panel.period.step(stage.panel.first_start, cut)
+        starts = [stage.panel.period.step(first, ahead) for ahead in range(HORIZON)]
+        chosen = np.random.default_rng([seed, 23]).integers(0, ratio.shape[1], (len(keys), HORIZON, DRAWS))
+        noise = ratio[np.arange(len(keys))[:, None, None], chosen]
+        return starts, expected[:, [column[start] for start in starts]][:, :, None] * noise
+
+    return rule_of_draws(stage, drawn, seed=seed)
+
+
+def against_own_lead_times(database_url: str, truth_of: int | None) -> None:
     """Print stock and waste of the plan, and of par levels over each item's own days to bridge that serve as well."""
     warehouse = Warehouse(database_url=database_url)
     run = warehouse.latest_run()
@@ -153,8 +179,16 @@ def against_own_lead_times(database_url: str) -> None:
     use = quantiles_of(before, np.array([PAR_QUANTILE]))[:, 0] / panel.period.mean_days
     par = np.nan_to_num(use) * stage.bridged_days
     informed = dataclasses.replace(stage, par=np.rint(par * THOUSANDTHS).astype(np.int64))
-    scores = compared(replay(informed, forecasts, {}, np.array([], dtype=np.int64), seed=run.seed))
-    click.echo(scores.round(3).to_string())
+    scores = replay(informed, forecasts, {}, np.array([], dtype=np.int64), seed=run.seed)
+    click.echo(compared(scores).round(3).to_string())
+    if truth_of is not None:
+        rule = told_the_truth(stage, simulated_hospitals(truth_of), run.seed)
+        told = measured(stage, walk(stage.demand, stage.terms, stage.opening, rule))
+        burden = told["mean_stock_value"] + told["expired_value"]
+        pars = at_fill_rate(scores, "all", ReplayRule.PAR.value, told["fill_rate"])
+        click.echo(
+            f"told the truth: {told['fill_rate']:.4f} met with {burden:.0f}, pars {pars:.0f}: {burden / pars:.3f}"
+        )
 
 
 def main() -> None:
@@ -164,13 +198,14 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=5000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4])
     parser.add_argument("--database", default="sqlite:///pgx-supply.db")
+    parser.add_argument("--truth-of", type=int)
     parser.add_argument("--work", type=Path, default=Path("build/replay"))
     asked = parser.parse_args()
     if asked.what == "cost":
         cost(asked.items)
         return
     if asked.what == "lead-times":
-        against_own_lead_times(asked.database)
+        against_own_lead_times(asked.database, asked.truth_of)
         return
     for seed in asked.seeds:
         scores = replayed(seed, asked.work / f"{seed}-{dt.datetime.now(dt.UTC):%H%M%S}")

@@ -1,6 +1,7 @@
 """Rules of ordering that a replay compares: par levels, the recent peak, the plan from its forecasts of the time."""
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -54,19 +55,32 @@ def plan_rule(stage: Stage, forecasts: Mapping[int, PanelForecast], *, seed: int
     `forecasts` are by the number of periods that were over; a series that one of them leaves out has no demand in it.
     `factor` is on demand. Open orders are taken to arrive after their mean lead time, overdue ones like a new order.
     """
+
+    def drawn(cut: int) -> tuple[list[dt.date], Floats]:
+        return list(forecasts[cut].starts), _paths(stage, forecasts[cut], seed) * factor
+
+    return rule_of_draws(stage, drawn, seed=seed)
+
+
+def rule_of_draws(stage: Stage, drawn: Callable[[int], tuple[list[dt.date], Floats]], *, seed: int) -> Rule:
+    """What `plan.plan_orders` orders from draws of demand.
+
+    `drawn` gives, by the number of periods that were over, the starts of the periods to come and draws [item, period,
+    `DRAWS`] in dose units.
+    """
     keys = [f"{seed}|{one.facility_id}|{one.product_id}" for one in stage.items.itertuples()]
     settings = stage.settings
     arrival = draw_lead_times(settings.lead_time_mean_days, settings.lead_time_sd_days, DRAWS, keys)
     next_arrival, seeds = arrival + settings.review_days[:, None], key_seeds(keys)
-    made: dict[int, Floats] = {}
+    made: dict[int, tuple[list[dt.date], Floats]] = {}
 
     def rule(seen: Seen) -> Integers:
         cut = stage.cut(seen.week)
         if cut not in made:
             made.clear()
-            made[cut] = _paths(stage, forecasts[cut], seed) * factor
-        starts = list(forecasts[cut].starts)
-        demand = CumulativeDemand(made[cut], period_edges(stage.panel.period, starts, stage.day(seen.week)))
+            made[cut] = drawn(cut)
+        starts, draws = made[cut]
+        demand = CumulativeDemand(draws, period_edges(stage.panel.period, starts, stage.day(seen.week)))
         lots = lots_of(seen, stage.terms.keeps_days, float(next_arrival.max(initial=0.0)))
         supply = supply_of(seen, settings.lead_time_mean_days, seeds)
         return plan_orders(demand, Situation.plain(settings, lots, supply, arrival, next_arrival)).packs
