@@ -32,6 +32,7 @@ RULES: dict[str, tuple[str, str]] = {
     "lead_time_assumed": ("doubt", "Load the receipts file, or state the supplier's lead time in the suppliers file."),
     "minimum_order_value": ("doubt", "Order more from the supplier, wait, or ask to waive the minimum."),
     "max_on_hand_limits": ("doubt", "Raise max_on_hand_days in the policies file, or accept the risk."),
+    "allocation_limits": ("doubt", "Approve an alternative in the alternatives file, or look for another supplier."),
     "shortage": ("doubt", "Approve an alternative in the alternatives file, or look for another supplier."),
     "history_too_short": ("blocks", "Load more of the history, or order it by hand for now."),
     "no_history": ("blocks", "Load its dispensing, or order it by hand."),

@@ -70,6 +70,7 @@ def _item_findings(
 ) -> list[_Finding]:
     old = lots.count_age_days > defaults.stock_count_old_days
     assumed = (items["source"] == "assumed").to_numpy()
+    allocated = items["allocation_share"].notna().to_numpy()
     check = Severity.CHECK
     return [
         _Finding("stock_not_counted", Severity.BLOCKS, ~lots.counted, "stock not counted: no order is proposed"),
@@ -97,8 +98,15 @@ def _item_findings(
         _Finding(
             "max_on_hand_limits",
             check,
-            trimmed & lots.counted,
+            trimmed & lots.counted & ~allocated,
             "{packs_needed} packs are needed; the limit of {max_on_hand_days} days on hand leaves room for {packs}",
+        ),
+        _Finding(
+            "allocation_limits",
+            check,
+            trimmed & lots.counted & allocated,
+            "{packs_needed} packs are needed; in a shortage the supplier delivers a share of {allocation_share} of what"
+            " is asked for, which lets {packs} through",
         ),
     ]
 

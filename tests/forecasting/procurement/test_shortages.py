@@ -61,7 +61,11 @@ def test_a_capped_order_and_the_moved_demand_recompute_and_are_told_on_both_line
 
 
 def test_nothing_is_ordered_of_what_cannot_be_had(network):
-    assert recommend(**network(allocation_share=0.0)).lines.empty
+    none = recommend(**network(allocation_share=0.0))
+    assert none.lines.empty
+    told = none.problems.set_index("rule")["message"]
+    assert "max_on_hand_limits" not in told
+    assert "a share of 0.0 of what is asked for, which lets 0 through" in told["allocation_limits"]
 
 
 GUIDANCE = pd.DataFrame(
