@@ -72,7 +72,7 @@ def test_who_may_not_decides_nothing(signed_in, client, database):
     assert send(ben, ["rec-01@1"], csrf_token="of-somebody-else").status_code == 403
     assert client.post("/decisions", data={"kind": "approve", "line": "rec-01@1"}).status_code in (303, 422)
     assert client.get("/done").headers["location"].startswith("/sign-in")
-    assert 'type="checkbox"' not in vera.get("/").text
+    assert 'name="line"' not in vera.get("/").text
     assert "there is no recommendation rec-05" in send(nora, ["rec-05@1"]).text  # a line of the south site
     assert [line_of(database, number)["status"] for number in (1, 5)] == ["proposed", "proposed"]
     for broken in ("rec-01", "rec-01@x", "@1", "rec-01@-1"):
