@@ -22,7 +22,7 @@ ARGUMENTS = [
 ]
 ARTEFACTS = Path(__file__).resolve().parents[1] / "artefacts"
 STAGES = ["inputs", "pharmacogenomics", "regimens", "demand", "procurement"]
-READY_SECONDS = 90
+READY_SECONDS = 240
 ENDED_SECONDS = 20
 
 
