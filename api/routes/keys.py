@@ -4,21 +4,21 @@ import datetime as dt
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import Caller, Principal, check_csrf
+from api.auth import Principal
 from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.errors import InvalidRequest, NotAllowed, NotFound
+from api.errors import InvalidRequest, NotFound
 from api.keys import SCOPES, create_api_key, key_row, revoke_api_key, rotate_api_key
 from api.models import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole
 from api.paging import Key, page_of
+from api.routes.administrator import administrator, changing_administrator
 from api.routes.documented import refusals
 from warehouse.schema.ledger import ApiKey
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
-CSRF = Header(description="`csrf_token` of /v1/session.")
 KEYS: list[Key] = [("key_id", ApiKey.key_id, False)]
 LONGEST_DAYS, LONGEST_HOURS = 3650, 24 * 30
 TOLD = ("key_id", "name", "created_at", "expires_at", "revoked_at")
@@ -71,21 +71,8 @@ class KeyPage(PageOut):
     items: list[KeyOut]
 
 
-def _administrator(caller: Caller) -> Principal:
-    if caller.role != "admin" or caller.sites is not None:
-        raise NotAllowed("only a signed-in administrator of every site manages keys")
-    return caller
-
-
-def _changing(
-    person: Annotated[Principal, Depends(_administrator)], x_csrf_token: Annotated[str | None, CSRF] = None
-) -> Principal:
-    check_csrf(person, x_csrf_token)
-    return person
-
-
-Administrator = Annotated[Principal, Depends(_administrator)]
-Changing = Annotated[Principal, Depends(_changing)]
+Administrator = Annotated[Principal, Depends(administrator("keys"))]
+Changing = Annotated[Principal, Depends(changing_administrator("keys"))]
 
 
 @router.get("", dependencies=[Depends(refuse_repeated_parameters)], responses=refusals(401, 403))

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 
-from api.auth import Caller, Principal, check_csrf
+from api.auth import Principal
 from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.errors import NotAllowed
 from api.models import PageParameters, Text
 from api.paging import LARGEST_INTEGER, Key, page_of
+from api.routes.administrator import administrator, changing_administrator
 from api.routes.documented import refusals
 from api.webhooks.models import DeliveryFilters, DeliveryOut, DeliveryPage, ReplayIn, WebhookIn, WebhookOut, WebhookPage
 from api.webhooks.subscriptions import add_webhook, delivery_row, end_webhook, replay, told, webhook_row
@@ -19,26 +19,12 @@ from warehouse.schema.ledger import Webhook, WebhookDelivery
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
-CSRF = Header(description="`csrf_token` of /v1/session.")
 DELIVERY_KEYS: list[Key] = [("delivery_id", WebhookDelivery.delivery_id, True)]
 WEBHOOK_KEYS: list[Key] = [("webhook_id", Webhook.webhook_id, False)]
 
 
-def _administrator(caller: Caller) -> Principal:
-    if caller.role != "admin" or caller.sites is not None:
-        raise NotAllowed("only a signed-in administrator of every site manages webhooks")
-    return caller
-
-
-def _changing(
-    person: Annotated[Principal, Depends(_administrator)], x_csrf_token: Annotated[str | None, CSRF] = None
-) -> Principal:
-    check_csrf(person, x_csrf_token)
-    return person
-
-
-Administrator = Annotated[Principal, Depends(_administrator)]
-Changing = Annotated[Principal, Depends(_changing)]
+Administrator = Annotated[Principal, Depends(administrator("webhooks"))]
+Changing = Annotated[Principal, Depends(changing_administrator("webhooks"))]
 DeliveryId = Annotated[int, Path(ge=1, le=LARGEST_INTEGER)]
 
 

@@ -1,0 +1,33 @@
+"""Who manages keys and webhooks: an administrator of every site, with the session's token to change them."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from api.auth import Caller, Principal, check_csrf
+from api.errors import NotAllowed
+
+CSRF = Header(description="`csrf_token` of /v1/session.")
+
+
+def administrator(manages: str) -> Callable[..., Principal]:
+    """The dependency of reading what only administrators see."""
+
+    def allowed(caller: Caller) -> Principal:
+        if caller.role != "admin" or caller.sites is not None:
+            raise NotAllowed(f"only a signed-in administrator of every site manages {manages}")
+        return caller
+
+    return allowed
+
+
+def changing_administrator(manages: str) -> Callable[..., Principal]:
+    """The dependency of changing it."""
+    allowed = Depends(administrator(manages))
+
+    def changing(person: Annotated[Principal, allowed], x_csrf_token: Annotated[str | None, CSRF] = None) -> Principal:
+        check_csrf(person, x_csrf_token)
+        return person
+
+    return changing
