@@ -19,10 +19,6 @@ MINIMUM_CYCLES = 2
 """Fewer complete cycles than this and a season is not told from noise."""
 
 LEVEL_WEIGHTS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
-THETA_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
-THETA_STARTS_FROM = 4
-"""Periods whose mean smoothing on the raw scale starts at; no forecast from fewer."""
-
 INTERMITTENT_DECAY = 0.9
 SEASON_DECAY = 0.75
 """Weight of a cycle against the next younger one when the seasonal pattern is averaged."""
@@ -149,36 +145,25 @@ def _centred_trend(filled: np.ndarray, cycle: int) -> np.ndarray:
     return trend
 
 
-def smoothed_level(
-    filled: np.ndarray, weights: tuple[float, ...] = LEVEL_WEIGHTS, start: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def smoothed_level(filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Level after the last period and the smoothing weight with the least one-step error, both [series].
-
-    Smoothing begins at the first known period, or where given at the level `start` [series].
 
     >>> smoothed_level(np.array([[5.0, 5.0, 5.0]]))[0]
     array([5.])
     """
-    level, alpha = smoothed_levels(filled, [filled.shape[1]], weights, start)
+    level, alpha = smoothed_levels(filled, [filled.shape[1]])
     return level[0], alpha[0]
 
 
-def smoothed_levels(
-    filled: np.ndarray,
-    ends: Sequence[int],
-    weights: tuple[float, ...] = LEVEL_WEIGHTS,
-    start: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+def smoothed_levels(filled: np.ndarray, ends: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """`smoothed_level` of the first so many periods for each of `ends`, [end, series], from one pass over the periods.
 
     >>> smoothed_levels(np.array([[5.0, 5.0, 7.0, 7.0]]), [2, 4])[0]
     array([[5.   ],
            [6.875]])
     """
-    alpha = np.array(weights)[:, None]
-    level = np.full((len(weights), len(filled)), np.nan)
-    if start is not None:
-        level[:] = start
+    alpha = np.array(LEVEL_WEIGHTS)[:, None]
+    level = np.full((len(LEVEL_WEIGHTS), len(filled)), np.nan)
     squared = np.zeros(level.shape)
     found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for column, observed in enumerate(np.ascontiguousarray(filled[:, : max(ends)].T), start=1):
@@ -197,50 +182,6 @@ def smoothed_levels(
             found[column] = level[best, np.arange(len(filled))], alpha[best, 0]
     levels, alphas = zip(*(found[end] for end in ends), strict=True)
     return np.stack(levels), np.stack(alphas)
-
-
-def theta(values: np.ndarray, horizon: int) -> np.ndarray:
-    """The Theta method on the raw scale: a smoothed level and half the slope of the whole history.
-
-    It aims at the mean, where log models aim at the median, and may smooth slowly: weekly demand is mostly noise.
-    Fewer than `THETA_STARTS_FROM` known periods give NaN.
-
-    References
-    ----------
-    Hyndman & Billah (2003), International Journal of Forecasting 19:287-290, doi:10.1016/S0169-2070(01)00143-1.
-
-    >>> theta(np.tile([2.0, 4.0], (1, 40)), 2).round(1)
-    array([[3., 3.]])
-    """
-    return rolling_raw_theta(values, horizon, [values.shape[1]])[0]
-
-
-def rolling_raw_theta(values: np.ndarray, horizon: int, ends: Sequence[int]) -> np.ndarray:
-    """`theta` of the first so many periods for each of `ends`, [end, series, horizon], smoothed in one pass.
-
-    >>> rolling_raw_theta(np.full((1, 9), 4.0), 1, [3, 9])[:, 0, 0]
-    array([nan,  4.])
-    """
-    begun = first_known(values)
-    known = np.cumsum(np.isfinite(values), axis=1)
-    smoothed, weights = smoothed_levels(values, ends, THETA_WEIGHTS, _first_mean(values, begun))
-    forecasts = []
-    for end, level, alpha in zip(ends, smoothed, weights, strict=True):
-        started = (1 - (1 - alpha) ** np.maximum(end - begun, 1)) / alpha
-        slope = recent_slope(values[:, :end], end)
-        forecast = level[:, None] + 0.5 * slope[:, None] * (np.arange(horizon) + started[:, None])
-        enough = known[:, end - 1] >= THETA_STARTS_FROM
-        forecasts.append(np.where(enough[:, None], np.maximum(forecast, 0.0), np.nan))
-    return np.stack(forecasts)
-
-
-def _first_mean(values: np.ndarray, begun: np.ndarray, periods: int = THETA_STARTS_FROM) -> np.ndarray:
-    """Mean of the known among each series' first few periods; NaN without any."""
-    index = np.minimum(begun[:, None] + np.arange(periods), values.shape[1] - 1)
-    head = np.take_along_axis(values, index, axis=1)
-    known = np.isfinite(head)
-    mean = np.nan_to_num(head).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    return np.where(known.any(axis=1), mean, np.nan)
 
 
 def recent_slope(adjusted: np.ndarray, periods: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from forecasting.demand import models
 from forecasting.demand.holt_winters import rolling_holt_winters
+from forecasting.demand.local_trend import rolling_local_trend
 from forecasting.demand.yearly import split_yearly
 from forecasting.terms import Period
 
@@ -122,7 +123,7 @@ def _yearly(values: np.ndarray, horizon: int, period: Period) -> np.ndarray:
 def _pool(values: np.ndarray, horizon: int, cycle: int, period: Period, ends: Sequence[int]) -> np.ndarray:
     """Median of three models: Holt-Winters, Theta, and seasonal naive with growth (without season the level).
 
-    Weeks are forecast on the raw scale by Theta alone: see `models.theta`. Shape [end, series, horizon].
+    Weeks are forecast on the raw scale by `local_trend` alone. Shape [end, series, horizon].
     """
     if period is Period.WEEK:
         return _weeks(values, horizon, cycle, ends)
@@ -145,7 +146,7 @@ def _third(values: np.ndarray, horizon: int, cycle: int, ends: Sequence[int]) ->
 
 
 def _weeks(values: np.ndarray, horizon: int, cycle: int, ends: Sequence[int]) -> np.ndarray:
-    forecast = models.rolling_raw_theta(values, horizon, ends)
+    forecast = rolling_local_trend(values, horizon, ends)
     capped = np.stack([models.cap(forecast[at], values[:, :end], cycle) for at, end in enumerate(ends)])
     if np.isfinite(capped).all():
         return capped

@@ -1,0 +1,127 @@
+"""A level that wanders about a straight line, on the raw scale: the weighted mean of a few state-space models.
+
+    quantity[t] = level[t] + noise            noise of variance v
+    level[t + 1] = level[t] + growth + drift  drift of variance v * level ratio
+    growth is one unknown number a series     of mean 0 and variance v * growth ratio
+
+Each pair of ratios is one model, whose exact estimates (the Kalman filter's) are sums with gains that depend on the age
+of the series alone; v is estimated. Models are weighted by their likelihood, so that a series of mostly noise keeps the
+mean of its whole history and one that moves follows its last weeks, without choosing.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import reduce
+from itertools import product
+
+import numpy as np
+
+LEVEL_RATIOS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+GROWTH_RATIOS = (1e-4, 1e-1)
+"""Growth about none, as most series have, and growth that is only what the history says."""
+
+PRIOR_POWER = -0.5
+"""Prior weight of a ratio is this power of it: weekly demand mostly is noise about a steady level."""
+
+UNSCORED = 2
+"""First periods without a say in the weights: they tell where level and growth begin."""
+
+STARTS_FROM = 4
+"""No forecast from fewer known periods."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Gains:
+    """What the models do with a surprise, [model, age]; age is how many periods were known before.
+
+    `precision` is one over the surprise's variance (0 where it has no say), `log_variance` the sum up to this age of
+    the logarithms of those that have; variances in units of the noise's. `log_prior` is [model, 1].
+    """
+
+    level: np.ndarray
+    growth: np.ndarray
+    precision: np.ndarray
+    log_variance: np.ndarray
+    log_prior: np.ndarray
+
+    @classmethod
+    def of(cls, periods: int) -> "_Gains":
+        """The gains of ages 0 to `periods`: the filter's covariance, which no quantity enters."""
+        level_ratio, growth_ratio = np.array(list(product(LEVEL_RATIOS, GROWTH_RATIOS))).T
+        shape = (len(level_ratio), periods + 1)
+        gain, growth_gain, variance = np.ones(shape), np.zeros(shape), np.ones(shape)
+        of_level, of_both, of_growth = np.ones(shape[0]), np.zeros(shape[0]), growth_ratio
+        for age in range(1, periods + 1):
+            of_level, of_both = of_level + 2 * of_both + of_growth + level_ratio, of_both + of_growth
+            variance[:, age] = of_level + 1
+            gain[:, age], growth_gain[:, age] = of_level / variance[:, age], of_both / variance[:, age]
+            of_growth = of_growth - growth_gain[:, age] * of_both
+            of_both = of_both - growth_gain[:, age] * of_level
+            of_level = of_level - gain[:, age] * of_level
+        scored = np.arange(periods + 1) >= UNSCORED
+        log_prior = PRIOR_POWER * np.log(level_ratio * growth_ratio)
+        log_variance = np.cumsum(np.where(scored, np.log(variance), 0.0), axis=1)
+        return cls(gain, growth_gain, np.where(scored, 1 / variance, 0.0), log_variance, log_prior[:, None])
+
+
+def local_trend(values: np.ndarray, horizon: int) -> np.ndarray:
+    """Forecast [series, horizon] of the models' weighted mean, never negative, from values [series, period].
+
+    An unknown period (NaN) moves the level by its growth and says nothing else. Fewer than `STARTS_FROM` known periods
+    give NaN.
+
+    References
+    ----------
+    Durbin & Koopman (2012), Time Series Analysis by State Space Methods, 2nd edition, section 3.2.1,
+    doi:10.1093/acprof:oso/9780199641178.001.0001; weights as in Raftery, Karny & Ettler (2010), Technometrics 52:52-66,
+    doi:10.1198/TECH.2009.08104, without forgetting.
+
+    >>> local_trend(np.tile([2.0, 4.0], (1, 40)), 2).round(1)
+    array([[3., 3.]])
+    """
+    return rolling_local_trend(values, horizon, [values.shape[1]])[0]
+
+
+def rolling_local_trend(values: np.ndarray, horizon: int, ends: Sequence[int]) -> np.ndarray:
+    """`local_trend` of the first so many periods for each of `ends`, [end, series, horizon], from one pass.
+
+    >>> rolling_local_trend(np.full((1, 9), 4.0), 1, [3, 9])[:, 0, 0]
+    array([nan,  4.])
+    """
+    gains = _Gains.of(max(ends))
+    shape = (len(gains.log_prior), len(values))
+    level, growth, squared = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    age = np.zeros(len(values), dtype=int)
+    found: dict[int, np.ndarray] = {}
+    for column, observed in enumerate(np.ascontiguousarray(values[:, : max(ends)].T), start=1):
+        level += growth
+        surprise = observed - level
+        surprise[:, np.isnan(observed)] = 0.0
+        # one column serves series that are of one age
+        at = age[:1] if age.size and (age == age[0]).all() else age
+        level += gains.level[:, at] * surprise
+        growth += gains.growth[:, at] * surprise
+        squared += gains.precision[:, at] * np.square(surprise, out=surprise)
+        age += np.isfinite(observed)
+        if column in ends:
+            found[column] = _forecast(gains, level, growth, squared, age, horizon)
+    return np.stack([found[end] for end in ends])
+
+
+def _forecast(
+    gains: _Gains, level: np.ndarray, growth: np.ndarray, squared: np.ndarray, age: np.ndarray, horizon: int
+) -> np.ndarray:
+    """Weighted mean over the models of each series' line, [series, horizon]."""
+    scored = np.maximum(age - UNSCORED, 1)
+    log_noise = np.log(np.maximum(squared / scored, 1e-300))
+    score = gains.log_prior - (scored * log_noise + gains.log_variance[:, np.maximum(age - 1, 0)]) / 2
+    weight = np.exp(score - score.max(axis=0))
+    weight /= _total(weight)
+    start, slope = _total(weight * level), _total(weight * growth)
+    line = np.maximum(start[:, None] + slope[:, None] * np.arange(1, horizon + 1), 0.0)
+    return np.where(age[:, None] < STARTS_FROM, np.nan, line)
+
+
+def _total(of_models: np.ndarray) -> np.ndarray:
+    """Sum over the models in their order, [series]: numpy's own order depends on how many series there are."""
+    return reduce(np.add, of_models)
