@@ -164,7 +164,7 @@ def forecast_own(panel: DemandPanel, horizon: int, *, origins: int = 24) -> OwnF
     _refuse_unusable(panel, horizon, origins)
     values = panel.values
     future, backtest, actual, _ = rolling_candidates(values, horizon, origins, panel.period)
-    model = select_model(values, backtest, actual, panel.period)
+    model = select_model(values, backtest, actual, panel.period, panel.season_shared)
     point = future.chosen(model)
     predicted = backtest.chosen(model)
     factor = mean_over_median(np.log1p(actual) - np.log1p(predicted), model)

@@ -1,10 +1,11 @@
 """A level that wanders about a straight line, on the raw scale: the weighted mean of a few state-space models.
 
-    quantity[t] = level[t] + noise            noise of variance v
-    level[t + 1] = level[t] + growth + drift  drift of variance v * level ratio
-    growth is one unknown number a series     of mean 0 and variance v * growth ratio
+    quantity[t]   = level[t] + noise               noise of variance v
+    level[t + 1]  = level[t] + growth[t] + move    moves of variance v * level ratio
+    growth[t + 1] = growth[t] + change             changes of variance v * change ratio
+    growth[0]                                      about none, with variance v * growth ratio
 
-Each pair of ratios is one model, whose exact estimates (the Kalman filter's) are sums with gains that depend on the age
+Each set of ratios is one model, whose exact estimates (the Kalman filter's) are sums with gains that depend on the age
 of the series alone; v is estimated. Models are weighted by their likelihood, so that a series of mostly noise keeps the
 mean of its whole history and one that moves follows its last weeks, without choosing.
 """
@@ -16,12 +17,12 @@ from itertools import product
 
 import numpy as np
 
-LEVEL_RATIOS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-GROWTH_RATIOS = (1e-4, 1e-1)
-"""Growth about none, as most series have, and growth that is only what the history says."""
+LEVEL_RATIOS = (1e-5, 1e-3, 1e-1, 10.0)
+GROWTH_AND_CHANGE_RATIOS = ((1e-4, 0.0), (1e-2, 1e-2))
+"""One growth about none, as most series have, or one that changes, as of drugs being launched or on their way out."""
 
 PRIOR_POWER = -0.5
-"""Prior weight of a ratio is this power of it: weekly demand mostly is noise about a steady level."""
+"""Prior weight of a model is this power of its level and growth ratios: weeks mostly are noise about a steady level."""
 
 UNSCORED = 2
 """First periods without a say in the weights: they tell where level and growth begin."""
@@ -47,7 +48,8 @@ class _Gains:
     @classmethod
     def of(cls, periods: int) -> "_Gains":
         """The gains of ages 0 to `periods`: the filter's covariance, which no quantity enters."""
-        level_ratio, growth_ratio = np.array(list(product(LEVEL_RATIOS, GROWTH_RATIOS))).T
+        ratios = [(level, *growth) for level, growth in product(LEVEL_RATIOS, GROWTH_AND_CHANGE_RATIOS)]
+        level_ratio, growth_ratio, change_ratio = np.array(ratios).T
         shape = (len(level_ratio), periods + 1)
         gain, growth_gain, variance = np.ones(shape), np.zeros(shape), np.ones(shape)
         of_level, of_both, of_growth = np.ones(shape[0]), np.zeros(shape[0]), growth_ratio
@@ -55,7 +57,7 @@ class _Gains:
             of_level, of_both = of_level + 2 * of_both + of_growth + level_ratio, of_both + of_growth
             variance[:, age] = of_level + 1
             gain[:, age], growth_gain[:, age] = of_level / variance[:, age], of_both / variance[:, age]
-            of_growth = of_growth - growth_gain[:, age] * of_both
+            of_growth = of_growth + change_ratio - growth_gain[:, age] * of_both
             of_both = of_both - growth_gain[:, age] * of_level
             of_level = of_level - gain[:, age] * of_level
         scored = np.arange(periods + 1) >= UNSCORED

@@ -21,6 +21,10 @@ from forecasting.terms import Period
 LEVEL_WEIGHTS = (0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 0.7)
 """How fast a group's shares may follow what is seen, tried together."""
 
+TREND_PART = 0.5
+WEEKLY_TREND_PART = 0.25
+"""What the trend of the shares has to say beside the direct forecasts: those of weeks are steadier."""
+
 TREND_WEIGHT_A_MONTH = 0.15
 DAMPING_A_MONTH = 0.9
 DISCOUNT = 0.8
@@ -59,7 +63,8 @@ def forecast_shares(quantity: np.ndarray, group: np.ndarray, direct: np.ndarray,
     zeros = (filled[:, -RECENT_PERIODS:] == 0).mean(axis=1)
     share = _within(filled[:, -RECENT_PERIODS:].sum(axis=1, keepdims=True), group)[:, 0]
     sparse = (np.bincount(group, share * zeros) > SPARSE_ZERO_SHARE)[group]
-    return np.where(sparse[:, None], counted, (from_direct + trend) / 2)
+    part = WEEKLY_TREND_PART if period is Period.WEEK else TREND_PART
+    return np.where(sparse[:, None], counted, (1 - part) * from_direct + part * trend)
 
 
 def strength_factor(
@@ -86,7 +91,9 @@ def strength_factor(
     summed = _sum(own, group)
     totals = _sum(np.where(launched, history, np.nan), group)
     names = tuple(str(number) for number in range(len(totals)))
-    total = (forecast_totals(DemandPanel(names, names, totals, panel.first_start, panel.period)) + summed) / 2
+    shared = None if panel.season_shared is None else np.bincount(group, ~panel.season_shared[member]) == 0
+    whole = DemandPanel(names, names, totals, panel.first_start, panel.period, season_shared=shared)
+    total = (forecast_totals(whole) + summed) / 2
     share = forecast_shares(np.where(launched, history, at_launch), group, own, panel.period)
     factor[member] = np.clip(share * total[group] / own, *FACTOR_RANGE)
     return factor

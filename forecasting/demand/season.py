@@ -49,15 +49,20 @@ def share_season(
     usable = np.flatnonzero((years >= MINIMUM_YEARS) & changes)
     if len(usable) < LEAST_SITES:
         return panel, factor
-    pattern = _shared_pattern(seen, usable, horizon, per_year)
+    pattern, by_others = _shared_pattern(seen, usable, horizon, per_year)
     values = panel.values.copy()
     values[usable] *= np.exp(-pattern[:, :columns])
     factor[usable] = np.exp(pattern[:, columns:])
-    return dataclasses.replace(panel, values=values), factor
+    shared = np.zeros(len(values), dtype=bool)
+    shared[usable] = by_others
+    return dataclasses.replace(panel, values=values, season_shared=shared), factor
 
 
-def _shared_pattern(panel: DemandPanel, usable: np.ndarray, horizon: int, per_year: float) -> np.ndarray:
-    """Effect [usable series, period + horizon] on the log scale, the same for all sites of a product."""
+def _shared_pattern(
+    panel: DemandPanel, usable: np.ndarray, horizon: int, per_year: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Effect [usable series, period + horizon] on the log scale, the same for all sites of a product, and whether it
+    had enough sites to tell."""
     coefficients, variance, waves = yearly_fit(np.log1p(panel.values[usable]), horizon, per_year)
     product = pd.factorize(np.array(panel.product_ids, dtype=object)[usable])[0]
     speaks = sound(panel)[usable]
@@ -69,7 +74,7 @@ def _shared_pattern(panel: DemandPanel, usable: np.ndarray, horizon: int, per_ye
     signal = np.clip(1 - noise / np.maximum((mean**2).sum(axis=1), 1e-300), 0.0, 1.0)
     kept = np.where(sites >= LEAST_SITES, signal, 0.0)[:, None] * mean
     # one small product a series: a large one would round differently in another panel
-    return (kept[product][:, None, :] @ waves)[:, 0]
+    return (kept[product][:, None, :] @ waves)[:, 0], (sites >= LEAST_SITES)[product]
 
 
 def forecast_sites(

@@ -20,6 +20,9 @@ GATE_RATIO = 1.1
 """The seasonal pool is taken when its backtest error is below so many times the local pool's: a few windows that
 happen to favour the local pool do not outweigh two years of season."""
 
+SHARED_GATE_RATIO = 0.9
+"""The same where the season that sites share is off already: what a site has of its own must be plain to see."""
+
 GATE_WINDOWS = 6
 """Origins that both pools could forecast from, for the gate to open: two years of history are not enough."""
 
@@ -153,13 +156,19 @@ def _weeks(values: np.ndarray, horizon: int, cycle: int, ends: Sequence[int]) ->
     return np.where(np.isfinite(capped), capped, models.rolling_level(values, horizon, ends, cycle=cycle))
 
 
-def select_model(values: np.ndarray, backtest: Candidates, actual: np.ndarray, period: Period) -> np.ndarray:
+def select_model(
+    values: np.ndarray,
+    backtest: Candidates,
+    actual: np.ndarray,
+    period: Period,
+    season_shared: np.ndarray | None = None,
+) -> np.ndarray:
     """Name of each series' model, [series].
 
     `backtest` and `actual` are [series, origin, horizon]. More than `INTERMITTENT_ZERO_SHARE` zeros in the recent past:
     intermittent, unless the silence is a season (`SILENT_SEASON_RATIO`). Otherwise seasonal, if over the origins both
-    pools could forecast its absolute error is below `GATE_RATIO` times the local one's; else local, or noisy
-    where months change by more than `NOISY_CHANGE` of their mean.
+    pools could forecast its absolute error is below `GATE_RATIO` times the local one's (`SHARED_GATE_RATIO` where
+    `season_shared`, bool [series]); else local, or noisy where months change by more than `NOISY_CHANGE` of their mean.
     """
     both = np.isfinite(actual) & np.isfinite(backtest.seasonal) & np.isfinite(backtest.local)
     enough = both.any(axis=2).sum(axis=1) >= GATE_WINDOWS
@@ -169,7 +178,8 @@ def select_model(values: np.ndarray, backtest: Candidates, actual: np.ndarray, p
 
     recent = values[:, -max(24, period.per_year) :]
     sparse = (recent == 0).sum(axis=1) > INTERMITTENT_ZERO_SHARE * np.isfinite(recent).sum(axis=1)
-    beats_local = error(backtest.seasonal, 1) < GATE_RATIO * error(backtest.local, 1)
+    ratio = GATE_RATIO if season_shared is None else np.where(season_shared, SHARED_GATE_RATIO, GATE_RATIO)
+    beats_local = error(backtest.seasonal, 1) < ratio * error(backtest.local, 1)
     # squares, since the absolute error of a sparse series is least for a forecast of nothing
     beats_rate = error(backtest.seasonal, 2) < SILENT_SEASON_RATIO * error(backtest.intermittent, 2)
     seasonal = enough & np.where(sparse, beats_rate & (period is Period.MONTH), beats_local)

@@ -20,7 +20,8 @@ class DemandPanel:
     `facility_ids[i]` and `product_ids[i]` name row i of `values` (float64, [series, period], dose units). NaN is
     unknown, 0 is no demand. Column 0 starts on `first_start`. `drugs` [series] says which products are strengths of one
     drug, `amount_per_unit` [series] how much of it a dose unit holds, in one unit a drug (NaN: not known, or not
-    comparable); without them every product is a drug of its own.
+    comparable); without them every product is a drug of its own. `season_shared` (bool, [series]) tells from which a
+    season has been taken off that a product's sites share, be it none.
     """
 
     facility_ids: tuple[str, ...]
@@ -30,6 +31,7 @@ class DemandPanel:
     period: Period
     drugs: tuple[str, ...] | None = None
     amount_per_unit: np.ndarray | None = None
+    season_shared: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or not len(self.facility_ids) == len(self.product_ids) == len(self.values):
@@ -53,6 +55,7 @@ class DemandPanel:
         product_ids = tuple(self.product_ids[row] for row in rows)
         drugs = None if self.drugs is None else tuple(self.drugs[row] for row in rows)
         amount = None if self.amount_per_unit is None else self.amount_per_unit[rows]
+        shared = None if self.season_shared is None else self.season_shared[rows]
         return dataclasses.replace(
             self,
             facility_ids=facility_ids,
@@ -60,6 +63,7 @@ class DemandPanel:
             values=self.values[rows],
             drugs=drugs,
             amount_per_unit=amount,
+            season_shared=shared,
         )
 
     def until(self, columns: int) -> "DemandPanel":

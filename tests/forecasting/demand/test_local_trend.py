@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from forecasting.demand.local_trend import (
-    GROWTH_RATIOS,
+    GROWTH_AND_CHANGE_RATIOS,
     LEVEL_RATIOS,
     PRIOR_POWER,
     STARTS_FROM,
@@ -26,8 +26,10 @@ def by_regression(line, horizon):
     count = len(line)
     time = np.arange(count + horizon, dtype=float)
     forecasts, scores = [], []
-    for level_ratio, growth_ratio in product(LEVEL_RATIOS, GROWTH_RATIOS):
+    since_change = np.maximum(np.subtract.outer(time, time[1:]), 0.0)
+    for level_ratio, (growth_ratio, change_ratio) in product(LEVEL_RATIOS, GROWTH_AND_CHANGE_RATIOS):
         wandering = level_ratio * np.minimum.outer(time, time) + growth_ratio * np.outer(time, time)
+        wandering += change_ratio * since_change @ since_change.T
         difference = line[1:] - line[0]
         noise = np.eye(count - 1) + 1.0  # of each and of the first, which all share
         covariance = wandering[1:count, 1:count] + noise
@@ -105,3 +107,12 @@ def test_local_trend__is_nearer_a_steady_mean_than_recent_weeks_and_follows_a_ch
 def test_local_trend__a_few_weeks_of_noise_are_no_trend():
     noise = np.random.default_rng(12).normal(0, 10, (400, 8))
     assert np.abs(local_trend(100 + noise, 26) - 100).mean() < 8
+
+
+def test_local_trend__follows_a_growth_that_changed():
+    noise = np.random.default_rng(13).normal(0, 3, (400, 90))
+    launched = np.minimum(np.arange(96), 45) * 10.0
+    bias = (local_trend(launched[:90] + noise, 6) - launched[90:]).mean()
+    assert abs(bias) < 3
+    growing = np.maximum(np.arange(96) - 45, 0) * 10.0
+    assert np.abs(local_trend(100 + growing[:90] + noise, 6) / (100 + growing[90:]) - 1).mean() < 0.02

@@ -1,11 +1,13 @@
 """The season that sites share: found, put back, and not invented from noise."""
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
 import pytest
 
 from forecasting.demand.season import forecast_sites, share_season
+from forecasting.demand.selection import Model
 from forecasting.demand.series import DemandPanel
 from forecasting.terms import Period
 
@@ -42,3 +44,20 @@ def test_a_single_site_or_a_short_history_comes_back_to_the_bit(columns: int) ->
     flat, factor = share_season(one, 8)
     np.testing.assert_array_equal(flat.values, one.values)
     assert (factor == 1).all()
+
+
+def test_sites_that_share_a_season_are_given_one_of_their_own_only_where_it_is_plain() -> None:
+    shared = panel(100.0, 0.2)
+    assert share_season(shared, 26)[0].season_shared.all()
+    noisy = np.random.default_rng(5).negative_binomial(8, 8 / (8 + shared.values))
+    following = dataclasses.replace(shared, values=noisy.astype(float))
+    assert (forecast_sites(following, 26).model == Model.LOCAL).all()
+    other = np.exp(0.5 * np.sin(ANGLE[:WEEKS] + np.pi)) * np.random.default_rng(6).poisson(500, WEEKS)
+    own = dataclasses.replace(shared, values=np.concatenate([noisy[:3], other[None]]).astype(float))
+    assert forecast_sites(own, 26).model[3] == Model.SEASONAL
+
+
+def test_a_product_of_one_site_shares_no_season() -> None:
+    whole = panel(100.0, 0.2)
+    mixed = dataclasses.replace(whole, product_ids=("x", "x", "x", "y"))
+    assert share_season(mixed, 26)[0].season_shared.tolist() == [True, True, True, False]
