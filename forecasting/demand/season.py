@@ -1,4 +1,4 @@
-"""What a product's sites share, taken off and put back: the yearly pattern of weeks and days, months' working days.
+"""What a drug's sites share, taken off and put back: the yearly pattern of weeks and days, months' working days.
 
 Seen at eight sites a season is told from noise sooner than at one.
 """
@@ -22,13 +22,13 @@ DAYS_A_YEAR = 365.25
 def share_season(
     panel: DemandPanel, horizon: int, *, dispensed: DemandPanel | None = None
 ) -> tuple[DemandPanel, np.ndarray]:
-    """The panel without the season its products' sites share, and the factor [series, horizon] that brings it back.
+    """The panel without the season its drugs' sites share, and the factor [series, horizon] that brings it back.
 
-    For weeks and days; products with fewer than `LEAST_SITES` sites of two years or more come back as they are with
-    factor 1, and so do quarters; months come back without their working days (`working_days`). The pattern is the
-    precision-weighted mean of the sites' harmonics on the log scale, shrunk by the share of its power that noise would
-    show as well; what a site's season has of its own stays in. Sites whose history is not `sound` follow the pattern
-    and have no say in it; a history that never changes has no season.
+    For weeks and days; drugs with fewer than `LEAST_SITES` sites of two years or more come back as they are with factor
+    1, and so do quarters; months come back without their working days (`working_days`). The pattern is the
+    precision-weighted mean of the harmonics of all its strengths and sites on the log scale, shrunk by the share of its
+    power that noise would show as well; what a site's season has of its own stays in. Sites whose history is not
+    `sound` follow the pattern and have no say in it; a history that never changes has no season.
     `dispensed`: the same series as they were dispensed, to learn the pattern from; otherwise a site whose history was
     moved to another exposure would change the season of sites that nothing moved.
 
@@ -61,20 +61,27 @@ def share_season(
 def _shared_pattern(
     panel: DemandPanel, usable: np.ndarray, horizon: int, per_year: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Effect [usable series, period + horizon] on the log scale, the same for all sites of a product, and whether it
-    had enough sites to tell."""
+    """Effect [usable series, period + horizon] on the log scale, the same for all strengths and sites of a drug, and
+    whether it had enough sites to tell."""
     coefficients, variance, waves = yearly_fit(np.log1p(panel.values[usable]), horizon, per_year)
-    product = pd.factorize(np.array(panel.product_ids, dtype=object)[usable])[0]
+    drug = pd.factorize(np.array(panel.drugs or panel.product_ids, dtype=object)[usable])[0]
     speaks = sound(panel)[usable]
     weight = np.where(speaks, 1 / np.maximum(variance, 1e-9), 0.0)
-    sites, total = np.bincount(product, speaks), np.maximum(np.bincount(product, weight), 1e-300)
-    mean = np.stack([np.bincount(product, weight * one) for one in coefficients.T], axis=1) / total[:, None]
+    sites = _speaking_sites(drug, np.array(panel.facility_ids, dtype=object)[usable], speaks)
+    total = np.maximum(np.bincount(drug, weight), 1e-300)
+    mean = np.stack([np.bincount(drug, weight * one) for one in coefficients.T], axis=1) / total[:, None]
     # a mean of estimates with these variances would have this power without any season
     noise = 2 * HARMONICS / total
     signal = np.clip(1 - noise / np.maximum((mean**2).sum(axis=1), 1e-300), 0.0, 1.0)
     kept = np.where(sites >= LEAST_SITES, signal, 0.0)[:, None] * mean
     # one small product a series: a large one would round differently in another panel
-    return (kept[product][:, None, :] @ waves)[:, 0], (sites >= LEAST_SITES)[product]
+    return (kept[drug][:, None, :] @ waves)[:, 0], (sites >= LEAST_SITES)[drug]
+
+
+def _speaking_sites(drug: np.ndarray, facility: np.ndarray, speaks: np.ndarray) -> np.ndarray:
+    """How many sites have a say about each drug, [drug]."""
+    pairs = pd.DataFrame({"drug": drug, "facility": facility})[speaks].drop_duplicates()
+    return np.bincount(pairs["drug"], minlength=drug.max(initial=-1) + 1)
 
 
 def forecast_sites(

@@ -21,7 +21,7 @@ class DemandPanel:
     unknown, 0 is no demand. Column 0 starts on `first_start`. `drugs` [series] says which products are strengths of one
     drug, `amount_per_unit` [series] how much of it a dose unit holds, in one unit a drug (NaN: not known, or not
     comparable); without them every product is a drug of its own. `season_shared` (bool, [series]) tells from which a
-    season has been taken off that a product's sites share, be it none.
+    season has been taken off that a drug's sites share, be it none.
     """
 
     facility_ids: tuple[str, ...]

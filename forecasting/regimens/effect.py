@@ -17,7 +17,7 @@ import pandas as pd
 
 from forecasting.population import TherapyAtSite
 
-BLOCK_DAYS = 28.0
+BLOCK_DAYS = 14.0
 SMOOTH_DAYS = 182.0
 DAYS_A_YEAR = 365.25
 LEAST_BLOCKS = 13
@@ -26,9 +26,9 @@ WALK_RATIOS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Variance of a block's step of the random walk over that of the noise, tried together."""
 
 OWN_SD = 0.2
-DRUG_SD = 0.2
-CLASS_SD = {"Strong": 0.15, "Moderate": 0.2, "Optional": 0.6}
-OTHER_CLASS_SD = 0.25
+DRUG_SD = 0.15
+CLASS_SD = {"Strong": 0.25, "Moderate": 0.35, "Optional": 0.8}
+OTHER_CLASS_SD = 0.4
 SITE_SD = 0.12
 """How far one site departs from the network in a group's strength."""
 
@@ -188,7 +188,8 @@ def _evidence(history: SiteHistory, groups: tuple[str, ...], period_days: float)
     blocks = periods // length
     empty = _Evidence(np.zeros((0, blocks)), np.zeros((0, blocks, 2 * len(groups))), ())
     therapy = history.therapy
-    if blocks < LEAST_BLOCKS or not (therapy.exposure_history != therapy.exposure_history[-1]).any():
+    short = blocks < LEAST_BLOCKS or periods * period_days < DAYS_A_YEAR
+    if short or not (therapy.exposure_history != therapy.exposure_history[-1]).any():
         return empty
     number = np.array([groups.index(name) for name in history.therapy.groups])
     weight = therapy.exposure_history * therapy.mean_probability

@@ -61,3 +61,13 @@ def test_a_product_of_one_site_shares_no_season() -> None:
     whole = panel(100.0, 0.2)
     mixed = dataclasses.replace(whole, product_ids=("x", "x", "x", "y"))
     assert share_season(mixed, 26)[0].season_shared.tolist() == [True, True, True, False]
+
+
+def test_strengths_of_a_drug_share_its_season_and_two_strengths_of_one_site_do_not() -> None:
+    apart = dataclasses.replace(panel(30.0, 0.2), product_ids=("x", "x", "y", "y"))
+    together = dataclasses.replace(apart, drugs=("drug",) * 4)
+    truth = np.exp(0.2 * np.sin(ANGLE[WEEKS:]))
+    wrong = [np.abs(share_season(one, 52)[1] - truth).mean() for one in (apart, together)]
+    assert wrong[1] < wrong[0]
+    alone = dataclasses.replace(together, facility_ids=("a",) * 4, product_ids=("x", "y", "z", "w"))
+    assert (share_season(alone, 52)[1] == 1).all()
