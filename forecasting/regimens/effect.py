@@ -1,7 +1,7 @@
 """How strongly the guideline's moves are seen in history: learned from the mix shift, per drug's advice and per site.
 
 A therapy's demand at exposure e is z (I + sum over groups of beta_k e D_k): beta 1 is the guideline's move in full. On
-the log scale a product's usual-care demand is a level, a line, a season and a random walk, and what is left of
+the log scale a product's usual-care demand is a level, a growth, a season and a random walk, and what is left of
 history, un-mixed at beta 1, is regressed on what each group's move would add (generalised least squares). Groups of
 advice of one kind share a part of their prior; sites share a part of their strength.
 
@@ -24,6 +24,11 @@ LEAST_BLOCKS = 13
 LEAST_KNOWN_SHARE = 0.8
 WALK_RATIOS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Variance of a block's step of the random walk over that of the noise, tried together."""
+
+GROWTH_RATIO = 8e-4
+"""Variance of the growth from block to block, about none, over that of the noise: the weekly forecast's own prior."""
+
+ANNUAL_HARMONICS = 2
 
 OWN_SD = 0.2
 DRUG_SD = 0.15
@@ -269,13 +274,14 @@ def _weighed(evidence: list[_Evidence], period_days: float) -> list[tuple[np.nda
 
 
 def _residual_maker(blocks: int, ratio: float, period_days: float) -> tuple[np.ndarray, float]:
-    """(P [block, block], log-determinants): x'Px is the squared error about level, line and season, in noise units."""
+    """(P [block, block], log-determinants): x'Px is the squared error about level and season, in noise units."""
     time = np.arange(blocks)
-    covariance = np.eye(blocks) + ratio * np.minimum(time[:, None], time[None, :])
+    since = time - time.mean()
+    covariance = np.eye(blocks) + ratio * np.minimum.outer(time, time) + GROWTH_RATIO * np.outer(since, since)
     length = max(round(BLOCK_DAYS / period_days), 1) * period_days
     angle = 2 * np.pi * time * length / DAYS_A_YEAR
-    waves = [wave(order * angle) for order in (1, 2) for wave in (np.sin, np.cos)]
-    nuisance = np.stack([np.ones(blocks), time - time.mean(), *waves], axis=1)
+    waves = [wave(order * angle) for order in range(1, ANNUAL_HARMONICS + 1) for wave in (np.sin, np.cos)]
+    nuisance = np.stack([np.ones(blocks), *waves], axis=1)
     inverse = np.linalg.inv(covariance)
     inner = nuisance.T @ inverse @ nuisance
     made = inverse - inverse @ nuisance @ np.linalg.solve(inner, nuisance.T @ inverse)
@@ -286,7 +292,7 @@ def _noise(
     left: np.ndarray, product: np.ndarray, filters: list[tuple[np.ndarray, float]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random walk (number in WALK_RATIOS) that is likeliest for each series' product, and each series' variance."""
-    degrees = left.shape[1] - 6
+    degrees = left.shape[1] - (1 + 2 * ANNUAL_HARMONICS)
     squared = np.stack([np.einsum("sb,bc,sc->s", left, made, left) for made, _ in filters]) / degrees
     squared = np.maximum(squared, 1e-8)
     likelihood = np.stack(
