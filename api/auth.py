@@ -83,6 +83,10 @@ class Principal:
         """True for a person whose role puts releases of guidance in force; never for a key."""
         return self.role is not None and ACTIVATE in ROLE_MAY[self.role]
 
+    def keeps_access(self) -> bool:
+        """True for an administrator of every site, who keeps people, keys and webhooks; never for a key."""
+        return self.role == "admin" and self.sites is None
+
 
 def create_user(
     connection: sa.Connection,

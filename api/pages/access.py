@@ -74,7 +74,7 @@ class KeyForm(Strict):
 
 
 def _administrator(person: Visitor) -> Principal:
-    if person.role != "admin" or person.sites is not None:
+    if not person.keeps_access():
         raise NotAllowed("only an administrator of every site keeps users and keys")
     return person
 

@@ -15,7 +15,7 @@ def administrator(manages: str) -> Callable[..., Principal]:
     """The dependency of reading what only administrators see."""
 
     def allowed(caller: Caller) -> Principal:
-        if caller.role != "admin" or caller.sites is not None:
+        if not caller.keeps_access():
             raise NotAllowed(f"only a signed-in administrator of every site manages {manages}")
         return caller
 
