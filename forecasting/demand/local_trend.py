@@ -12,7 +12,7 @@ mean of its whole history and one that moves follows its last weeks, without cho
 
 import dataclasses
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 from itertools import product
 
 import numpy as np
@@ -46,6 +46,7 @@ class _Gains:
     log_prior: np.ndarray
 
     @classmethod
+    @cache
     def of(cls, periods: int) -> "_Gains":
         """The gains of ages 0 to `periods`: the filter's covariance, which no quantity enters."""
         ratios = [(level, *growth) for level, growth in product(LEVEL_RATIOS, GROWTH_AND_CHANGE_RATIOS)]
@@ -90,7 +91,8 @@ def rolling_local_trend(values: np.ndarray, horizon: int, ends: Sequence[int]) -
     >>> rolling_local_trend(np.full((1, 9), 4.0), 1, [3, 9])[:, 0, 0]
     array([nan,  4.])
     """
-    gains = _Gains.of(max(ends))
+    # an age's gains are the same in a longer table: few lengths, so that origins and panels find theirs made
+    gains = _Gains.of(1 << max(ends).bit_length())
     shape = (len(gains.log_prior), len(values))
     level, growth, squared = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     age = np.zeros(len(values), dtype=int)

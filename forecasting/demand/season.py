@@ -49,12 +49,12 @@ def share_season(
     usable = np.flatnonzero((years >= MINIMUM_YEARS) & changes)
     if len(usable) < LEAST_SITES:
         return panel, factor
-    pattern, by_others = _shared_pattern(seen, usable, horizon, per_year)
+    pattern, told = _shared_pattern(seen, usable, horizon, per_year)
     values = panel.values.copy()
     values[usable] *= np.exp(-pattern[:, :columns])
     factor[usable] = np.exp(pattern[:, columns:])
     shared = np.zeros(len(values), dtype=bool)
-    shared[usable] = by_others
+    shared[usable] = told
     return dataclasses.replace(panel, values=values, season_shared=shared), factor
 
 
