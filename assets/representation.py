@@ -88,8 +88,7 @@ def audit_rows(
 
 def _weekly_demand(baseline: pd.DataFrame, run: PlanningRun) -> pd.Series:
     """Mean demand a week over the horizon by site and product, in dose units."""
-    days = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "quarter": 365.25 / 4}[run.period.value]
-    return baseline.groupby(["facility_id", "product_id"])["mean"].mean() * DAYS_A_WEEK / days
+    return baseline.groupby(["facility_id", "product_id"])["mean"].mean() * DAYS_A_WEEK / run.period.mean_days
 
 
 def _thin(frame: pd.DataFrame) -> pd.DataFrame:

@@ -241,6 +241,10 @@ class OverrideReason(StrEnum):
     OTHER = "other"
 
 
+DAYS_A_YEAR = 365.25
+"""Mean length of a calendar year."""
+
+
 class Period(StrEnum):
     """Calendar bucket of a demand history."""
 
@@ -256,7 +260,7 @@ class Period(StrEnum):
         >>> Period.WEEK.mean_days
         7.0
         """
-        return {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "quarter": 365.25 / 4}[self.value]
+        return {"day": 1.0, "week": 7.0, "month": DAYS_A_YEAR / 12, "quarter": DAYS_A_YEAR / 4}[self.value]
 
     @property
     def per_year(self) -> int:

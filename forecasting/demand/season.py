@@ -13,10 +13,9 @@ from forecasting.demand.models import first_known
 from forecasting.demand.series import DemandPanel, sound
 from forecasting.demand.working_days import without_working_days
 from forecasting.demand.yearly import HARMONICS, MINIMUM_YEARS, yearly_fit
-from forecasting.terms import Period
+from forecasting.terms import DAYS_A_YEAR, Period
 
 LEAST_SITES = 2
-DAYS_A_YEAR = 365.25
 
 
 def share_season(

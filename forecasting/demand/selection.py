@@ -13,7 +13,7 @@ from forecasting.demand import models
 from forecasting.demand.holt_winters import rolling_holt_winters
 from forecasting.demand.local_trend import rolling_local_trend
 from forecasting.demand.yearly import split_yearly
-from forecasting.terms import Period
+from forecasting.terms import DAYS_A_YEAR, Period
 
 INTERMITTENT_ZERO_SHARE = 0.3
 GATE_RATIO = 1.1
@@ -36,8 +36,6 @@ MINIMUM_HISTORY = 4
 
 CHUNK_ROWS = 2048
 """Series smoothed together: small enough for the processor's cache. Rows do not influence each other."""
-
-DAYS_A_YEAR = 365.25
 
 
 class Model(StrEnum):

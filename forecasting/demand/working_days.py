@@ -12,9 +12,9 @@ import pandas as pd
 from forecasting.demand.intervals import quantiles_of
 from forecasting.demand.selection import INTERMITTENT_ZERO_SHARE
 from forecasting.demand.series import DemandPanel, sound
-from forecasting.terms import Period
+from forecasting.terms import DAYS_A_YEAR, Period
 
-MEAN_WEEKDAYS = 365.25 / 12 * 5 / 7
+MEAN_WEEKDAYS = DAYS_A_YEAR / 12 * 5 / 7
 PRIOR_SD = 0.5
 """How far from 0 (demand that does not care) the strength is expected; 1 is demand in proportion to weekdays."""
 

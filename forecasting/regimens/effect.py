@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from forecasting.population import TherapyAtSite
+from forecasting.terms import DAYS_A_YEAR
 
 BLOCK_DAYS = 14.0
 SMOOTH_DAYS = 182.0
-DAYS_A_YEAR = 365.25
 LEAST_BLOCKS = 13
 LEAST_KNOWN_SHARE = 0.8
 WALK_RATIOS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
