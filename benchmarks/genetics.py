@@ -119,11 +119,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6])
     parser.add_argument("--work", type=Path, default=Path("build/genetics"))
+    parser.add_argument("--split-doses", action="store_true", help="changed doses are made as the plan makes them")
     asked = parser.parse_args()
     parts = []
     for seed in asked.seeds:
         folder = asked.work / f"{seed}-{dt.datetime.now(dt.UTC):%H%M%S}"
-        network = simulated_hospitals(seed, horizon_weeks=HORIZON)
+        network = simulated_hospitals(seed, horizon_weeks=HORIZON, split_doses=asked.split_doses)
         parts.append(errors(network, planned(network, folder)).assign(seed=seed))
         click.echo(f"seed {seed}\n{ratios(parts[-1]).round(3).to_string()}")
     together = ratios(pd.concat(parts))

@@ -128,8 +128,12 @@ class SimulatedHospitals:
     as_of: dt.date
 
 
-def simulated_hospitals(seed: int, *, horizon_weeks: int = 26) -> SimulatedHospitals:
-    """One network of 8 sites and 50-odd products, its history 156 to 182 weeks long; the same seed, the same bytes."""
+def simulated_hospitals(seed: int, *, horizon_weeks: int = 26, split_doses: bool = False) -> SimulatedHospitals:
+    """One network of 8 sites and 50-odd products, its history 156 to 182 weeks long; the same seed, the same bytes.
+
+    A changed dose is made of the nearest strength, or with `split_doses` of the nearest below and above, as it is
+    planned.
+    """
     random = np.random.default_rng([seed, 91])
     history = int(random.integers(156, 183))
     as_of = dt.date(2026, 11, 23)
@@ -141,7 +145,7 @@ def simulated_hospitals(seed: int, *, horizon_weeks: int = 26) -> SimulatedHospi
     people = genotypes.site_genotypes(list(SITES), seed)
     shares = genotypes.prevalence(people).set_index(["gene", "lookup_key", "facility_id"])["share"]
     followed = random.uniform(0.6, 0.9, len(SITES))
-    change = _changes(products, shares, started * followed[:, None], usual, random)
+    change = _changes(products, shares, started * followed[:, None], usual, random, split_doses)
     expected = np.maximum(usual + change, 0.0)
     files = {
         "facilities": pd.DataFrame({"facility_id": SITES, "name": SITES, "population": POPULATION.astype(int)}),
@@ -231,7 +235,12 @@ def _genes_tested(site: int) -> set[str]:
 
 
 def _changes(
-    products: pd.DataFrame, shares: pd.Series, acted: np.ndarray, usual: np.ndarray, random: np.random.Generator
+    products: pd.DataFrame,
+    shares: pd.Series,
+    acted: np.ndarray,
+    usual: np.ndarray,
+    random: np.random.Generator,
+    split_doses: bool,
 ) -> np.ndarray:
     """Dose units [site, week, product] that advice adds or takes."""
     change = np.zeros_like(usual)
@@ -250,27 +259,33 @@ def _changes(
             for source in np.flatnonzero(products["drug"] == drug):
                 units = usual[site, :, source] * moved
                 change[site, :, source] -= units
-                change[site] += _instead(products, int(source), factor, mixes, units, usual[site])
+                if factor is None:
+                    change[site] += _alternatives(products, int(source), mixes, units, usual[site])
+                else:
+                    change[site] += np.outer(units, _changed_dose(products, int(source), factor, split_doses))
     return change
 
 
-def _instead(
-    products: pd.DataFrame,
-    source: int,
-    factor: float | None,
-    mixes: dict[str, np.ndarray],
-    units: np.ndarray,
-    usual: np.ndarray,
+def _changed_dose(products: pd.DataFrame, source: int, factor: float, split: bool) -> np.ndarray:
+    """Dose units [product] of the drug's own strengths in place of one of the source product."""
+    own = np.flatnonzero(products["drug"] == products["drug"].iloc[source])
+    strength = products["strength_value"].to_numpy()[own].astype(float)
+    wanted = products["strength_value"].iloc[source] * factor
+    if split:
+        share = np.array([np.interp(wanted, strength, one) for one in np.eye(len(own))])
+    else:
+        share = np.eye(len(own))[np.argmin(abs(np.log(strength / wanted)))]
+    units = np.zeros(len(products))
+    units[own] = share * wanted / (share @ strength)
+    return units
+
+
+def _alternatives(
+    products: pd.DataFrame, source: int, mixes: dict[str, np.ndarray], units: np.ndarray, usual: np.ndarray
 ) -> np.ndarray:
-    """Dose units [week, product] dispensed in place of `units` [week] of the source product."""
+    """Dose units [week, product] of other drugs in place of `units` [week] of the source product."""
     drug, strength = products["drug"].to_numpy(), products["strength_value"].to_numpy()
     instead = np.zeros_like(usual)
-    own = np.flatnonzero(drug == drug[source])
-    if factor is not None:
-        wanted = strength[source] * factor
-        nearest = own[np.argsort(abs(np.log(strength[own] / wanted)), kind="stable")[:1]]
-        instead[:, nearest[0]] = units * wanted / strength[nearest[0]]
-        return instead
     dose = products["usual_daily_dose"].to_numpy()
     for name, share in zip(ALTERNATIVES[drug[source]], mixes[drug[source]], strict=True):
         to = np.flatnonzero(drug == name)
