@@ -8,26 +8,24 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from api import errors
-from api.conditional import ConditionalGet
-from api.context import Clock, utc_now
-from api.language import Language
-from api.limits import RateLimit
-from api.middleware import Guard
-from api.observing import Metrics, Observed
-from api.pages import access, bulk, detail, genetics, imports, overview, problems, routine, sign_in, worklist
-from api.pages import handling as handling_pages
+from api.http import errors
+from api.http.context import Clock, utc_now
+from api.http.etag import ConditionalGet
+from api.http.language import Language
+from api.http.middleware import Guard
+from api.http.observability import Metrics, Observed
+from api.http.rate_limit import RateLimit
+from api.pages import access, bulk, detail, genetics, imports, overview, problems, routine_rules, sign_in, worklist
 from api.pages import orders as order_pages
 from api.pages import overrides as override_pages
 from api.pages import releases as release_pages
 from api.pages import scenarios as scenario_pages
-from api.reading import Readers
+from api.pages import triage as handling_pages
 from api.routes import (
+    audit,
     batches,
     forecasts,
-    handling,
     health,
-    history,
     inventory,
     keys,
     kpis,
@@ -37,13 +35,15 @@ from api.routes import (
     reference,
     releases,
     scenarios,
+    triage,
     webhooks,
 )
+from api.routes.pooled_reads import Readers
 from api.settings import ServerSettings
 from api.webhooks.delivery import Worker
+from warehouse.change_stamp import Stamps
 from warehouse.engine import create_engine
 from warehouse.settings import DEFAULT_X12_SENDER_ID, Settings
-from warehouse.stamp import Stamps
 
 MAX_BODY_BYTES = 2_000_000
 STATIC = Path(__file__).parent / "static"
@@ -97,9 +97,9 @@ def create_app(
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
     for module in (
         recommendations,
-        handling,
+        triage,
         orders,
-        history,
+        audit,
         forecasts,
         releases,
         overrides,
@@ -119,7 +119,7 @@ def create_app(
         detail,
         bulk,
         handling_pages,
-        routine,
+        routine_rules,
         order_pages,
         override_pages,
         release_pages,

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, Field
 
-from api.models import Names, PageOut, PageParameters, UtcOut
+from api.recommendations.models import Names, PageOut, PageParameters, UtcOut
 
 
 class ScenarioOut(BaseModel):

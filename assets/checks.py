@@ -9,11 +9,11 @@ import dagster as dg
 import pandas as pd
 import sqlalchemy as sa
 
-from assets.conservation import broken_moves
-from assets.content import knowledge
-from assets.metadata import markdown_table
-from assets.regimens import approved_alternatives, in_use
-from assets.resources import Warehouse
+from assets.dagster_io.metadata import markdown_table
+from assets.dagster_io.resources import Warehouse
+from assets.sites.content import knowledge
+from assets.stages.regimens import approved_alternatives, in_use
+from forecasting.regimens.conservation import broken_moves
 from forecasting.regimens.strengths import describe_products
 from forecasting.terms import ALL_FACILITIES
 from warehouse.frames import violations

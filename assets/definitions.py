@@ -4,23 +4,23 @@ from typing import Any
 
 import dagster as dg
 
-from assets.aggregates import aggregate_forecasts
-from assets.backtest import backtest_scores
-from assets.baseline import BETWEEN_STEPS, baseline_forecasts
 from assets.checks import all_checks
-from assets.demand import clean_demand, forecast_with_genetics, reference_demand
-from assets.effects import learned_effects
-from assets.override_value import edit_value, override_value
-from assets.overrides import acting_overrides
-from assets.pharmacogenomics import prevalence
-from assets.planning import content_releases, input_tables, runs, site_releases
-from assets.procurement import lead_times, recommendations
-from assets.regimens import exposure, regimen_moves
-from assets.release_previews import previews_of_releases
-from assets.replay import replay_scores
-from assets.representation import representation
-from assets.resources import Warehouse, WarehouseIOManager
-from assets.workers import executor_of
+from assets.dagster_io.executors import executor_of
+from assets.dagster_io.resources import Warehouse, WarehouseIOManager
+from assets.stages.aggregates import aggregate_forecasts
+from assets.stages.backtest import backtest_scores
+from assets.stages.baseline import BETWEEN_STEPS, baseline_forecasts
+from assets.stages.demand import clean_demand, forecast_with_genetics, reference_demand
+from assets.stages.effects import learned_effects
+from assets.stages.override_value import edit_value, override_value
+from assets.stages.overrides import acting_overrides
+from assets.stages.pharmacogenomics import prevalence
+from assets.stages.planning import content_releases, input_tables, runs, site_releases
+from assets.stages.procurement import lead_times, recommendations
+from assets.stages.regimens import exposure, regimen_moves
+from assets.stages.release_previews import previews_of_releases
+from assets.stages.replay import replay_scores
+from assets.stages.representation import representation
 from warehouse.settings import Settings
 
 computed_assets = [

@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
+from assets.dagster_io.resources import Warehouse
 from assets.definitions import computed_assets, definitions
-from assets.resources import Warehouse
 from forecasting import errors
 from warehouse.settings import DATABASE_VARIABLE, WORKERS_VARIABLE, Settings
 

@@ -31,12 +31,12 @@ from starlette.routing import Route
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from api import auth
+from api.access import callers
 from tests.api.conftest import LINES, NOW, _line, fill
 from tests.conftest import _postgresql_binaries, _Server
 from warehouse import migrations
 from warehouse.engine import create_engine, writing
-from warehouse.queries import recommendation_lines, table
+from warehouse.queries.lines import recommendation_lines, table
 from warehouse.schema.results import Recommendation
 
 PATH = "/v1/recommendations?status=proposed&limit=100"
@@ -74,7 +74,7 @@ def store(url: str, lines: int) -> str:
                 sa.insert(table("recommendations")),
                 [row | {"urgency": row["urgency"] + (n % 997) / 997} for n, row in enumerate(rows)],
             )
-        key = auth.create_api_key(
+        key = callers.create_api_key(
             connection, name="b", scopes=["recommendations:read"], facility_ids=None, expires_at=None, now=NOW
         )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -11,10 +11,10 @@ import time
 
 import pandas as pd
 
-from assets.content import knowledge
-from assets.demand import known_panel, site_genetics
-from assets.representation import audit_rows
-from assets.resources import Warehouse
+from assets.dagster_io.resources import Warehouse
+from assets.sites.content import knowledge
+from assets.stages.demand import known_panel, site_genetics
+from assets.stages.representation import audit_rows
 from warehouse.schema import Base
 
 NEEDED = (

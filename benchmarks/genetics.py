@@ -16,15 +16,15 @@ import numpy as np
 import pandas as pd
 
 from assets.execute import run_plan
-from assets.strengths import with_strengths
 from benchmarks.blind_peers import blind_forecasts
 from benchmarks.simulated_hospitals import GO_LIVE, GREW, STEADY, SimulatedHospitals, simulated_hospitals
 from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel
+from forecasting.demand.strengths import with_strengths
 from forecasting.terms import Period
 from warehouse import importers, migrations
 from warehouse.engine import create_engine
-from warehouse.exports import export_frame
+from warehouse.queries.exports import export_frame
 
 HORIZON = 26
 LISTED_DRUGS = 8

@@ -15,8 +15,8 @@ import click
 import numpy as np
 import pandas as pd
 
+from benchmarks.hierarchy import reconcile, summing_matrix
 from forecasting.demand.forecast import forecast_panel
-from forecasting.demand.hierarchy import reconcile, summing_matrix
 from forecasting.demand.mix import forecast_shares
 from forecasting.demand.series import DemandPanel
 from forecasting.terms import Period

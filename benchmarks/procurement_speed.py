@@ -15,9 +15,9 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, DemandDraws
+from forecasting.procurement.protection_demand import GENETIC_STEP_COLUMNS, DemandDraws
 from forecasting.procurement.recommend import recommend
-from forecasting.procurement.supply import COLUMNS
+from forecasting.procurement.supply.open_orders import COLUMNS
 from forecasting.terms import Period
 
 AS_OF = dt.date(2026, 11, 23)

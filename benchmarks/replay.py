@@ -23,24 +23,24 @@ import click
 import numpy as np
 import pandas as pd
 
-from assets.demand import known_panel
+from assets.dagster_io.resources import Warehouse
 from assets.execute import run_replay
-from assets.policies import with_policies
-from assets.resources import Warehouse
+from assets.stages.demand import known_panel
 from benchmarks.genetics import planned
 from benchmarks.simulated_hospitals import SimulatedHospitals, simulated_hospitals
 from forecasting.demand.intervals import quantiles_of
 from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel
-from forecasting.procurement.interval import Floats
 from forecasting.procurement.packs import THOUSANDTHS
-from forecasting.procurement.replay import Stage, known_before, set_stage
-from forecasting.procurement.replay_rules import DRAWS, rule_of_draws
-from forecasting.procurement.replay_scores import at_fill_rate, measured, replay
-from forecasting.procurement.walk import Rule, walk
+from forecasting.procurement.policy.policy_rows import with_policies
+from forecasting.procurement.protection_demand import Floats
+from forecasting.procurement.replay.rules import DRAWS, rule_of_draws
+from forecasting.procurement.replay.scores import at_fill_rate, measured, replay
+from forecasting.procurement.replay.setup import Stage, known_before, set_stage
+from forecasting.procurement.replay.simulation import Rule, walk
 from forecasting.terms import Period, ReplayRule
 from warehouse.engine import create_engine
-from warehouse.exports import export_frame
+from warehouse.queries.exports import export_frame
 from warehouse.schema import Base
 
 WEEKS, SITE_ITEMS, HORIZON = 156, 50, 4

@@ -17,7 +17,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from assets.baseline import forecast_groups
+from assets.stages.baseline import forecast_groups
 from forecasting.demand.forecast import OwnForecasts, calibrated, forecast_own
 from forecasting.demand.paths import sample_paths
 from forecasting.demand.series import DemandPanel

@@ -20,13 +20,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api import auth
+from api.access import callers
 from api.app import create_app
 from api.pages import worklist
 from tests.api.conftest import CHROMIUM, NOW, PASSWORD, PRODUCTS, _line, _product, _serving, hidden_token
 from warehouse import migrations
 from warehouse.engine import create_engine, writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 from warehouse.schema.worklist import RoutineRule, WorklistAction
 
 SITES = 20
@@ -45,7 +45,7 @@ def fill(engine: sa.Engine, lines: int) -> None:
         known = [_product("warfarin-1", facts[n % len(facts)]) | {"product_id": f"p{n}"} for n in range(products)]
         connection.execute(sa.insert(table("products")), known)
         for name, role in (("ada", "approver"), ("ben", "buyer")):
-            auth.create_user(
+            callers.create_user(
                 connection, name=name, display_name=name, role=role, password=PASSWORD, facility_ids=None, now=NOW
             )
         rows = [_row(number) for number in range(lines)]

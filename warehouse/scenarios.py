@@ -10,7 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from warehouse import store
-from warehouse.queries import Scope, within
+from warehouse.queries.lines import Scope, within
 from warehouse.schema.scenarios import ScenarioLine, StoredScenario
 
 SCENARIOS: Any = StoredScenario.__table__

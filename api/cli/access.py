@@ -29,7 +29,7 @@ def add_user(
     name: str, role: str, display_name: str | None, facilities: tuple[str, ...], password: str, database: str | None
 ) -> None:
     """Add a person."""
-    from api.auth import create_user
+    from api.access.callers import create_user
     from warehouse.engine import writing
 
     with writing(open_database(settings_with(database))) as connection:
@@ -57,7 +57,7 @@ def key() -> None:
 @database_option
 def add_key(name: str, scopes: tuple[str, ...], facilities: tuple[str, ...], days: int, database: str | None) -> None:
     """Add a key and print it, once: only its digest is kept."""
-    from api.keys import create_api_key
+    from api.access.keys import create_api_key
     from warehouse.engine import writing
 
     now = _now()
@@ -81,7 +81,7 @@ def add_key(name: str, scopes: tuple[str, ...], facilities: tuple[str, ...], day
 @database_option
 def rotate_key(key_id: str, hours: int, database: str | None) -> None:
     """Give a key a new secret and print it, once; scopes, sites and end stay."""
-    from api.keys import rotate_api_key
+    from api.access.keys import rotate_api_key
     from warehouse.engine import writing
 
     now = _now()
@@ -94,7 +94,7 @@ def rotate_key(key_id: str, hours: int, database: str | None) -> None:
 @database_option
 def revoke_key(key_id: str, database: str | None) -> None:
     """End a key at once."""
-    from api.keys import revoke_api_key
+    from api.access.keys import revoke_api_key
     from warehouse.engine import writing
 
     with writing(open_database(settings_with(database))) as connection:

@@ -63,8 +63,8 @@ def backtest(
     """
     from rich.console import Console
 
-    from warehouse.exports import export_frame
-    from warehouse.override_value import as_forecast_edits, measured, summed
+    from warehouse.queries.exports import export_frame
+    from warehouse.queries.override_value import as_forecast_edits, measured, summed
 
     if drugs or product:
         _compare(settings_with(database), drugs, product, facility)
@@ -86,7 +86,7 @@ def backtest(
     if len(overrides) or len(packs):
         console.print(_edits(worth))
     if pictures:
-        from assets.score_pictures import score_drawings
+        from assets.pictures.backtest import score_drawings
 
         write_pictures(pictures, score_drawings(scores))
 
@@ -96,7 +96,7 @@ def _compare(settings: "Settings", drugs: tuple[str, ...], product: str | None, 
     from rich.console import Console
 
     from assets.execute import run_aggregates
-    from warehouse.exports import aggregate_comparison
+    from warehouse.queries.exports import aggregate_comparison
 
     engine = open_database(settings)
     scope = {"facility_id": facility or ALL_FACILITIES, "product_id": product or "*"}

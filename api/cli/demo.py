@@ -63,7 +63,7 @@ def _refuse_other_data(engine: "sa.Engine") -> None:
 def _show(engine: "sa.Engine") -> None:
     from rich.console import Console
 
-    from warehouse.exports import genetic_moves, top_recommendations
+    from warehouse.queries.exports import genetic_moves, top_recommendations
 
     console = Console()
     if not console.is_terminal:

@@ -49,7 +49,7 @@ def load(paths: tuple[Path, ...], format_name: str, database: str | None) -> Non
 
 def _store_builtin_content(engine: "sa.Engine") -> None:
     """What a publisher leaves out is carried over from built-in content, and its rows are compared with it."""
-    from assets.content import store_builtin_content
+    from assets.sites.content import store_builtin_content
     from warehouse.engine import writing
 
     with writing(engine) as connection:
@@ -86,7 +86,7 @@ def export(what: str, out: Path, as_of: Any, database: str | None) -> None:
     """
     if out.suffix not in (".csv", ".parquet"):
         raise click.BadParameter(f"{out.name!r} must end in .csv or .parquet", param_hint="--out")
-    from warehouse.exports import export_frame
+    from warehouse.queries.exports import export_frame
 
     with open_database(settings_with(database)).connect() as connection:
         frame = export_frame(connection, what, as_of)

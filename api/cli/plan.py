@@ -34,7 +34,7 @@ def plan(
             with_genetics=with_genetics,
             progress=report,
         )
-    from warehouse.exports import skipped_stages
+    from warehouse.queries.exports import skipped_stages
 
     with engine.connect() as connection:
         for message in skipped_stages(connection):

@@ -8,7 +8,7 @@ import click
 from api.cli.common import database_option, open_database, parse_date, progress, settings_with
 
 if TYPE_CHECKING:
-    from assets.preview import Preview
+    from assets.sites.release_impact import Preview
 
 
 @click.group()
@@ -49,8 +49,8 @@ def diff_releases(releases: tuple[str, ...], facilities: tuple[str, ...], most: 
 
     Nothing is put in force and no table is written.
     """
-    from assets.preview import preview
-    from assets.resources import Warehouse
+    from assets.dagster_io.resources import Warehouse
+    from assets.sites.release_impact import preview
     from warehouse.importers.content_diff import counted
 
     settings = settings_with(database)
@@ -116,9 +116,9 @@ def activate_release(
     database: str | None,
 ) -> None:
     """Put releases in force at all sites, or at some, from a day on; the ledger keeps who decided and when."""
-    from api.activations import activate_releases
-    from api.auth import person_by_password
-    from api.errors import NotAllowed
+    from api.access.callers import person_by_password
+    from api.http.errors import NotAllowed
+    from api.releases.activation import activate_releases
     from forecasting.errors import InvalidInput
     from warehouse.engine import writing
 

@@ -44,7 +44,7 @@ def replay(pictures: Path | None, database: str | None) -> None:
     """
     from rich.console import Console
 
-    from warehouse.exports import export_frame, latest_origin
+    from warehouse.queries.exports import export_frame, latest_origin
 
     settings = settings_with(database)
     engine = open_database(settings)
@@ -68,14 +68,14 @@ def replay(pictures: Path | None, database: str | None) -> None:
     for note in notes:
         click.echo(note, err=True)
     if pictures:
-        from assets.replay_picture import replay_drawings
+        from assets.pictures.replay import replay_drawings
 
         write_pictures(pictures, replay_drawings(scores))
 
 
 def _notes(connection: "sa.Connection") -> list[str]:
     """What the replay did not know, in sentences."""
-    from warehouse.exports import problems_of
+    from warehouse.queries.exports import problems_of
 
     return problems_of(connection, "replay_scores")
 

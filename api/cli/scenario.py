@@ -34,10 +34,10 @@ def scenario(
 
     The plan itself, its lines and its inputs stay untouched; the result is kept beside them, for the API.
     """
-    from assets.preview import RunTables
-    from assets.resources import Warehouse
+    from assets.dagster_io.resources import Warehouse
     from assets.scenarios.compare import compare
     from assets.scenarios.reading import Known, read_scenario
+    from assets.sites.release_impact import RunTables
     from warehouse.engine import writing
     from warehouse.releases import RELEASES
     from warehouse.scenarios import store_scenario
@@ -67,7 +67,7 @@ def scenario(
     _tell(found.moved, most)
     _write(found.lines, found.moved, asked.name, csv, markdown)
     if pictures:
-        from assets.scenarios.pictures import scenario_drawings
+        from assets.pictures.scenarios import scenario_drawings
 
         write_pictures(pictures, scenario_drawings(found.moved))
 

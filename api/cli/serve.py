@@ -36,7 +36,7 @@ def serve(host: str, port: int, with_dagster: bool, dagster_port: int, database:
     import uvicorn
 
     from api.app import create_app
-    from api.observing import log_as_json
+    from api.http.observability import log_as_json
     from api.settings import ServerSettings
 
     settings = settings_with(database)
@@ -75,7 +75,7 @@ def deliver(once: bool, database: str | None) -> None:
     """Post waiting events to webhooks until stopped, apart from `serve`, which does so too."""
     import threading
 
-    from api.observing import log_as_json
+    from api.http.observability import log_as_json
     from api.settings import ServerSettings
     from api.webhooks.delivery import Worker, deliver_due
 

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from api.client.calls import Calls
-from api.handling_models import CommentOut, CommentPage
-from api.inventory import OpenOrderOut, OpenOrderPage, ReceiptOut, ReceiptPage, StockOut, StockPage
-from api.models import (
+from api.inventory.fhir_report import OpenOrderOut, OpenOrderPage, ReceiptOut, ReceiptPage, StockOut, StockPage
+from api.orders.models import AcknowledgedLine, AcknowledgedOrderOut, OrderExportOut, OrderPage, OrderSummaryOut
+from api.overrides.models import OverrideOut, OverridePage, ValuePage
+from api.recommendations.models import (
     BatchReport,
     ExplainedRecommendationOut,
     FacilityOut,
@@ -25,9 +26,8 @@ from api.models import (
     RecommendationOut,
     RecommendationPage,
 )
-from api.orders.models import AcknowledgedLine, AcknowledgedOrderOut, OrderExportOut, OrderPage, OrderSummaryOut
-from api.override_models import OverrideOut, OverridePage, ValuePage
-from api.routes.history import DecisionPage, EventOut, EventPage, PastDecisionOut
+from api.recommendations.triage_models import CommentOut, CommentPage
+from api.routes.audit import DecisionPage, EventOut, EventPage, PastDecisionOut
 from api.routes.kpis import KpisOut
 
 OPERATIONS = {

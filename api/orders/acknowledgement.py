@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.auth import Principal
-from api.errors import InvalidRequest
+from api.access.callers import Principal
+from api.http.errors import InvalidRequest
 from api.orders.models import AcknowledgedLine
-from api.orders.reading import order_lines, order_row
+from api.orders.queries import order_lines, order_row
 from forecasting.terms import AcknowledgementStatus, RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event

@@ -67,7 +67,7 @@ def kind_of(wanted: DocumentFormat) -> Kind:
 
         return Kind("text/csv; charset=utf-8", "csv", write_csv)
     if wanted is DocumentFormat.X12_850:
-        from api.orders.x12_order import write_850
+        from api.orders.x12_850 import write_850
 
         return Kind("application/edi-x12", "edi", write_850)
     from api.orders.fhir_order import write_r4b, write_r5

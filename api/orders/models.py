@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.models import (
+from api.recommendations.models import (
     MOST_BATCH_ROWS,
     MOST_PACKS,
     DayIn,

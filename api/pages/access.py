@@ -8,17 +8,17 @@ from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse
 from pydantic import BeforeValidator, Field
 
-from api import people
-from api.auth import Principal, check_csrf, create_user
-from api.context import Db, Now, refuse_parameters
-from api.errors import NotAllowed, NotFound
-from api.keys import SCOPES, create_api_key, revoke_api_key, rotate_api_key
-from api.models import Names, Strict, Text
-from api.pages.visitor import Visitor
+from api.access import accounts
+from api.access.callers import Principal, check_csrf, create_user
+from api.access.keys import SCOPES, create_api_key, revoke_api_key, rotate_api_key
+from api.display.templating import page
+from api.http.context import Db, Now, refuse_parameters
+from api.http.errors import NotAllowed, NotFound
+from api.pages.page_session import Visitor
 from api.pages.worklist import blank_is_none
-from api.templating import page
+from api.recommendations.models import Names, Strict, Text
 from forecasting.errors import InvalidInput
-from warehouse.queries import facilities
+from warehouse.queries.lines import facilities
 from warehouse.schema.inputs import Facility
 from warehouse.schema.ledger import ROLES
 
@@ -92,7 +92,7 @@ def show_access(person: Administrator, db: Db, now: Now) -> HTMLResponse:
 def add_person(form: Annotated[NewPersonForm, Form()], person: Administrator, db: Db, now: Now) -> HTMLResponse:
     """Let a person in, with a password that is shown this once."""
     check_csrf(person, form.csrf_token)
-    password = people.new_password()
+    password = accounts.new_password()
     try:
         create_user(
             db,
@@ -122,7 +122,7 @@ def keep_person(
 ) -> HTMLResponse:
     """Change, close, open or unlock an account, or give it a new password, shown this once."""
     check_csrf(person, form.csrf_token)
-    if user_id > 2**31 - 1 or people.person(db, user_id) is None:
+    if user_id > 2**31 - 1 or accounts.person(db, user_id) is None:
         raise NotFound(f"there is no person {user_id}")
     try:
         secret, done = _kept(db, person, user_id, form, now)
@@ -137,15 +137,15 @@ def _kept(
     """The secret to show once, if any, and what was done in words."""
     by: dict[str, Any] = {"now": now, "actor": person.actor}
     if form.act == "change":
-        people.change_person(db, user_id, role=form.role or "", facility_ids=form.sites(), **by)
+        accounts.change_person(db, user_id, role=form.role or "", facility_ids=form.sites(), **by)
         return None, "Role and sites are changed; they count from the next click."
     if form.act == "unlock":
-        people.unlock(db, user_id, **by)
+        accounts.unlock(db, user_id, **by)
         return None, "The account is unlocked."
     if form.act == "reset":
-        password = people.reset_password(db, user_id, **by)
+        password = accounts.reset_password(db, user_id, **by)
         return ("New password", password), "The old password no longer counts, and every session is ended."
-    people.set_active(db, user_id, form.act == "activate", **by)
+    accounts.set_active(db, user_id, form.act == "activate", **by)
     closed = "The account is closed, and every session is ended."
     return None, "The account is open again." if form.act == "activate" else closed
 
@@ -198,8 +198,8 @@ def _page(
         person=person,
         here="access",
         now=now,
-        people=people.people(db),
-        keys=people.keys(db),
+        people=accounts.people(db),
+        keys=accounts.keys(db),
         sites=_sites(db),
         roles=ROLES,
         scopes=SCOPES,
@@ -220,7 +220,7 @@ def _person_page(
     secret: tuple[str, str] | None = None,
     done: str | None = None,
 ) -> HTMLResponse:
-    account = people.person(db, user_id)
+    account = accounts.person(db, user_id)
     if account is None:
         raise NotFound(f"there is no person {user_id}")
     return page(

@@ -11,20 +11,20 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
-from api.auth import Principal, check_csrf
-from api.context import Db, Now, refuse_parameters
-from api.decisions import UNDONE, decide
-from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
-from api.models import DecisionIn, Note
-from api.pages.ticked import TickedForm
-from api.pages.visitor import Visitor, local_path, see_other
+from api.access.callers import Principal, check_csrf
+from api.display.templating import page
+from api.http.context import Db, Now, refuse_parameters
+from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.pages.page_session import Visitor, local_path, see_other
+from api.pages.selection import TickedForm
 from api.pages.worklist import blank_is_none
-from api.routine import rules_today
-from api.templating import page
+from api.recommendations.decisions import UNDONE, decide
+from api.recommendations.models import DecisionIn, Note
+from api.recommendations.routine_rules import rules_today
 from forecasting.terms import DecisionKind, DecisionReason
-from warehouse import queries
-from warehouse.attention import actions_by, covering_rule
-from warehouse.queries import Rows
+from warehouse.queries import lines
+from warehouse.queries.lines import Rows
+from warehouse.queries.worklist import actions_by, covering_rule
 
 router = APIRouter()
 
@@ -78,7 +78,7 @@ def done_page(
 ) -> HTMLResponse:
     """What the person did today, with what could not be done on top."""
     midnight = dt.datetime.combine(now.date(), dt.time.min)
-    rows = queries.decisions_by(db, person.user_id, midnight, person.sites) if person.user_id is not None else []
+    rows = lines.decisions_by(db, person.user_id, midnight, person.sites) if person.user_id is not None else []
     return page(
         "done.html",
         status=409 if left else 200,
@@ -111,7 +111,7 @@ def _batches(rows: Sequence[sa.RowMapping]) -> list[list[sa.RowMapping]]:
 
 def _routine_by(db: sa.Connection, person: Principal, recommendation_id: str, rules: Rows) -> int:
     """Number of the rule by which a line is routine now; a line that no rule covers any more is left for a look."""
-    line = queries.recommendation_line(db, person.sites, recommendation_id, for_update=True)
+    line = lines.recommendation_line(db, person.sites, recommendation_id, for_update=True)
     rule = None if line is None else covering_rule(line, rules)
     if rule is None:
         raise NotPending("it is no longer routine: no rule in force covers it", current=None)
@@ -120,6 +120,6 @@ def _routine_by(db: sa.Connection, person: Principal, recommendation_id: str, ru
 
 def left_line(db: sa.Connection, person: Principal, recommendation_id: str, error: Exception) -> str:
     """The line that was left, and why, in one sentence."""
-    line = queries.recommendation_line(db, person.sites, recommendation_id)
+    line = lines.recommendation_line(db, person.sites, recommendation_id)
     name = f"{line['drug']} for {line['facility_name']}" if line is not None else recommendation_id
     return f"{name}: {getattr(error, 'detail', error)}"

@@ -8,22 +8,22 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
-from api import calculation, pictures
-from api.auth import Principal, check_csrf
-from api.context import Db, Now, refuse_parameters
-from api.decisions import decide
-from api.errors import InvalidRequest, NotAllowed, NotFound, NotPending
-from api.handling import LONGEST_SNOOZE, may_take
-from api.handling_models import MOST_COMMENT
-from api.models import MOST_PACKS, DecisionIn, Note, Strict, Text
-from api.pages.visitor import Visitor, local_path, see_other
+from api.access.callers import Principal, check_csrf
+from api.display import calculation_table, line_pictures
+from api.display.templating import page
+from api.http.context import Db, Now, refuse_parameters
+from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.pages.page_session import Visitor, local_path, see_other
 from api.pages.worklist import NO_STATE, blank_is_none, lines_with_state
-from api.routes.history import MAY_AUDIT
-from api.templating import page
+from api.recommendations.decisions import decide
+from api.recommendations.models import MOST_PACKS, DecisionIn, Note, Strict, Text
+from api.recommendations.triage import LONGEST_SNOOZE, may_take
+from api.recommendations.triage_models import MOST_COMMENT
+from api.routes.audit import MAY_AUDIT
 from forecasting.terms import DecisionKind, DecisionReason, RecommendationStatus
-from warehouse import queries
-from warehouse.attention import comments_on
-from warehouse.line_facts import events_of
+from warehouse.queries import lines
+from warehouse.queries.line_page import events_of
+from warehouse.queries.worklist import comments_on
 
 router = APIRouter()
 
@@ -83,13 +83,13 @@ def _page(
     error: InvalidRequest | NotPending | None = None,
     form: DecisionForm | None = None,
 ) -> HTMLResponse:
-    line = queries.recommendation_line(db, person.sites, recommendation_id)
+    line = lines.recommendation_line(db, person.sites, recommendation_id)
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
     proposed = line["status"] == RecommendationStatus.PROPOSED.value
     state = lines_with_state(db, person, [dict(line) | NO_STATE], now)[0] if proposed else NO_STATE
-    told = queries.explanation(db, recommendation_id)
-    run = queries.run_of(db, told["run_id"]) if told else None
+    told = lines.explanation(db, recommendation_id)
+    run = lines.run_of(db, told["run_id"]) if told else None
     return page(
         "detail.html",
         status=error.status if error else 200,
@@ -99,14 +99,14 @@ def _page(
         line=line,
         paragraph=told["paragraph"] if told else None,
         paragraph_by=told["paragraph_by"] if told else None,
-        calculation=calculation.told(told["document"]) if told else None,
+        calculation=calculation_table.told(told["document"]) if told else None,
         run=run,
-        shown=pictures.pictures(
+        shown=line_pictures.pictures(
             db, line, told["document"] if told else None, now.date(), run["period"] if run else None
         ),
-        genetics=pictures.genetics(db, line),
-        drug_problems=queries.drug_problems(db, line["as_of"], line["facility_id"], line["drug"]),
-        decisions=queries.decisions_of(db, recommendation_id),
+        genetics=line_pictures.genetics(db, line),
+        drug_problems=lines.drug_problems(db, line["as_of"], line["facility_id"], line["drug"]),
+        decisions=lines.decisions_of(db, recommendation_id),
         first_approval=state["first"],
         state=state,
         assignees=may_take(db, line["facility_id"]) if person.may_decide() else [],

@@ -9,18 +9,18 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 
-from api import words
-from api.auth import Principal
-from api.columns import columns
-from api.context import Db, refuse_repeated_parameters
-from api.errors import NotFound
-from api.models import Strict
-from api.pages.visitor import Visitor
+from api.access.callers import Principal
+from api.display import labels
+from api.display.column_chart import columns
+from api.display.templating import page
+from api.http.context import Db, refuse_repeated_parameters
+from api.http.errors import NotFound
+from api.pages.page_session import Visitor
 from api.pages.worklist import OneName
-from api.templating import page
+from api.recommendations.models import Strict
 from forecasting.terms import JOINED_BY
-from warehouse import genetics
-from warehouse.queries import Rows, Scope, facilities, latest_as_of, table
+from warehouse.queries import genetics
+from warehouse.queries.lines import Rows, Scope, facilities, latest_as_of, table
 from warehouse.schema.inputs import Facility
 
 router = APIRouter()
@@ -86,7 +86,7 @@ def _products(rows: Rows) -> list[dict[str, Any]]:
         shift = sum(row["shift"] for row in of)
         months = _months(of)
         picture = columns(
-            months, f"Change of {words.product(of[0])} by month", lambda value: words.signed(round(value))
+            months, f"Change of {labels.product(of[0])} by month", lambda value: labels.signed(round(value))
         )
         told.append(
             {**of[0], "total": shift, "packs": shift / float(of[0]["pack_size"]), "months": months, "picture": picture}

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
-from api.auth import Principal
-from api.context import Db, refuse_parameters, refuse_repeated_parameters
-from api.errors import NotAllowed, NotFound
-from api.models import Strict
+from api.access.callers import Principal
+from api.display.templating import page
+from api.http.context import Db, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import NotAllowed, NotFound
 from api.orders.csv_order import as_text
-from api.pages.visitor import Visitor
+from api.pages.page_session import Visitor
 from api.pages.worklist import OneName
-from api.templating import page
-from warehouse import import_reports as reports
+from api.recommendations.models import Strict
+from warehouse.queries import imports as reports
 
 router = APIRouter()
 

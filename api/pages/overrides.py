@@ -8,26 +8,20 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field, ValidationError
 
-from api.auth import Principal, check_csrf
-from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.errors import ApiError, InvalidRequest, NotAllowed, NotFound, OverrideEnded
-from api.models import MOST_PACKS, Note, Strict, Text
-from api.override_models import (
-    OverrideFilters,
-    OverrideIn,
-    OverridePreviewOut,
-    OverrideState,
-    PacksIn,
-)
-from api.override_preview import preview_override, preview_packs
-from api.overrides import checked, conditions, create_override, state_of, withdraw_override
-from api.pages.visitor import Visitor, local_path, see_other
+from api.access.callers import Principal, check_csrf
+from api.display.templating import page
+from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import ApiError, InvalidRequest, NotAllowed, NotFound, OverrideEnded
+from api.overrides.commands import checked, conditions, create_override, state_of, withdraw_override
+from api.overrides.models import OverrideFilters, OverrideIn, OverridePreviewOut, OverrideState, PacksIn
+from api.overrides.preview import preview_override, preview_packs
+from api.pages.page_session import Visitor, local_path, see_other
 from api.pages.worklist import OneName, blank_is_none
-from api.templating import page
+from api.recommendations.models import MOST_PACKS, Note, Strict, Text
 from forecasting.terms import DecisionReason, OverrideKind, OverrideReason
-from warehouse.override_value import as_forecast_edits, measured, summed
-from warehouse.overrides import forecasts_of, override_rows
-from warehouse.queries import facilities, recommendation_line
+from warehouse.queries.lines import facilities, recommendation_line
+from warehouse.queries.override_value import as_forecast_edits, measured, summed
+from warehouse.queries.overrides import forecasts_of, override_rows
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.ledger import ForecastOverride
 

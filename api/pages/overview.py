@@ -8,18 +8,18 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from pydantic import BeforeValidator
 
-from api import words
-from api.auth import Principal
-from api.context import Db, Now, refuse_repeated_parameters
-from api.errors import NotFound
-from api.models import Strict
-from api.pages.visitor import Visitor
+from api.access.callers import Principal
+from api.display import labels
+from api.display.sparkline import sparkline
+from api.display.templating import page
+from api.http.context import Db, Now, refuse_repeated_parameters
+from api.http.errors import NotFound
+from api.pages.page_session import Visitor
 from api.pages.worklist import OneName
-from api.sparkline import sparkline
-from api.templating import page
-from warehouse.kpi_sources import WHOLE, Window, forecast_scores
-from warehouse.kpis import COUNT, DAYS, DEFINITIONS, PER_YEAR, SHARE, Figure, key_figures
-from warehouse.queries import facilities
+from api.recommendations.models import Strict
+from warehouse.queries.kpi_sources import WHOLE, Window, forecast_scores
+from warehouse.queries.kpis import COUNT, DAYS, DEFINITIONS, PER_YEAR, SHARE, Figure, key_figures
+from warehouse.queries.lines import facilities
 from warehouse.schema.inputs import Facility
 
 router = APIRouter()
@@ -95,12 +95,12 @@ def written(figure: Figure) -> str:
 
 def _written(value: float, unit: str) -> str:
     if unit == SHARE:
-        return words.percent(value)
+        return labels.percent(value)
     if unit == COUNT:
-        return words.number(value, 0)
+        return labels.number(value, 0)
     if unit == PER_YEAR:
-        return f"{words.number(value)} a year"
-    return f"{words.number(value)} days" if unit == DAYS else f"{value:,.2f} {unit}"
+        return f"{labels.number(value)} a year"
+    return f"{labels.number(value)} days" if unit == DAYS else f"{value:,.2f} {unit}"
 
 
 def _all(person: Principal) -> str:

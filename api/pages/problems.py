@@ -8,18 +8,18 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
-from api import problem_words
-from api.auth import Principal, check_csrf
-from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.errors import NotAllowed
-from api.models import Note, Strict, Text
-from api.pages.visitor import Visitor, see_other
+from api.access.callers import Principal, check_csrf
+from api.display import problem_labels
+from api.display.templating import page
+from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import NotAllowed
+from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName
-from api.templating import page
+from api.recommendations.models import Note, Strict, Text
 from forecasting.errors import InvalidInput
-from warehouse import queries
-from warehouse.freshness import ages
-from warehouse.problem_reading import Told, problems, say
+from warehouse.queries import lines
+from warehouse.queries.freshness import ages
+from warehouse.queries.problems import Told, problems, say
 
 router = APIRouter()
 
@@ -86,14 +86,14 @@ def _page(
         status=422 if error else 200,
         person=person,
         here="problems",
-        run=queries.last_run(db),
+        run=lines.last_run(db),
         groups=_groups(shown),
         resolved=sum(one.state == "resolved" for one in found),
         parameters=parameters,
         states=STATES,
-        severities=problem_words.SEVERITIES,
+        severities=problem_labels.SEVERITIES,
         ages=ages(db, person.sites, now.date()),
-        loads=queries.last_loads(db, LOADS_SHOWN) if person.sites is None else None,
+        loads=lines.last_loads(db, LOADS_SHOWN) if person.sites is None else None,
         error=error,
     )
 
@@ -109,13 +109,13 @@ def _groups(found: list[Told]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Told]] = defaultdict(list)
     for one in found:
         groups[one.problem["stage"], one.problem["rule"]].append(one)
-    order = list(problem_words.SEVERITIES)
+    order = list(problem_labels.SEVERITIES)
     told = [
         {
             "stage": stage,
             "rule": rule,
-            "severity": problem_words.severity(rule),
-            "suggestion": problem_words.suggestion(rule),
+            "severity": problem_labels.severity(rule),
+            "suggestion": problem_labels.suggestion(rule),
             "problems": of,
         }
         for (stage, rule), of in groups.items()

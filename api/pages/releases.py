@@ -10,18 +10,18 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
-from api.activations import activate_releases
-from api.auth import Principal, check_csrf
-from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.errors import ApiError, InvalidRequest, NotAllowed, NotFound
-from api.models import Names, Note, Strict, Text
-from api.pages.visitor import Visitor, see_other
+from api.access.callers import Principal, check_csrf
+from api.display.templating import page
+from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import ApiError, InvalidRequest, NotAllowed, NotFound
+from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName, blank_is_none
-from api.templating import page
+from api.recommendations.models import Names, Note, Strict, Text
+from api.releases.activation import activate_releases
 from forecasting.errors import InvalidInput
-from warehouse import release_reading as reading
 from warehouse.importers.content_diff import counted
-from warehouse.queries import last_run
+from warehouse.queries import releases as reading
+from warehouse.queries.lines import last_run
 from warehouse.releases import activations
 from warehouse.schema.inputs import NOT_STATED
 

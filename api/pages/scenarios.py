@@ -6,12 +6,12 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
-from api.context import Db, refuse_parameters
-from api.errors import NotFound
-from api.models import Text
-from api.pages.visitor import Visitor
-from api.templating import page
-from warehouse.queries import table
+from api.display.templating import page
+from api.http.context import Db, refuse_parameters
+from api.http.errors import NotFound
+from api.pages.page_session import Visitor
+from api.recommendations.models import Text
+from warehouse.queries.lines import table
 from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines, stored_scenarios
 
 router = APIRouter()

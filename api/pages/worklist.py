@@ -13,18 +13,18 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BeforeValidator, Field
 
-from api.approvals import SECOND_ROLES
-from api.auth import Principal
-from api.context import Db, Now, refuse_repeated_parameters
-from api.figures import money
-from api.handling import DECIDERS, LONGEST_SNOOZE
-from api.models import Strict, Text
-from api.pages.visitor import Visitor
-from api.routine import rules_today
-from api.templating import page
+from api.access.callers import Principal
+from api.display.formatting import money
+from api.display.templating import page
+from api.http.context import Db, Now, refuse_repeated_parameters
+from api.pages.page_session import Visitor
+from api.recommendations.models import Strict, Text
+from api.recommendations.routine_rules import rules_today
+from api.recommendations.second_approval import SECOND_ROLES
+from api.recommendations.triage import DECIDERS, LONGEST_SNOOZE
 from forecasting.terms import DecisionReason, Reason, RecommendationStatus
-from warehouse.attention import ItemState, action, covering_rule, first_approvals, item_states, people, sees
-from warehouse.queries import Rows, decisions_of, facilities, recommendation_line, recommendation_lines, suppliers
+from warehouse.queries.lines import Rows, decisions_of, facilities, recommendation_line, recommendation_lines, suppliers
+from warehouse.queries.worklist import ItemState, action, covering_rule, first_approvals, item_states, people, sees
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.results import Recommendation
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
-from api.auth import Caller, Principal, check_csrf
-from api.errors import NotAllowed
+from api.access.callers import Caller, Principal, check_csrf
+from api.http.errors import NotAllowed
 
 CSRF = Header(description="`csrf_token` of /v1/session.")
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from api import batches
-from api.auth import Principal, writer_key
-from api.context import Db, Now, refuse_parameters
-from api.models import BatchReport, DispensingIn, OpenOrdersIn, ReceiptsIn, StockIn
-from api.routes.documented import refusals
+from api.access.callers import Principal, writer_key
+from api.http.context import Db, Now, refuse_parameters
+from api.http.openapi import refusals
+from api.inventory import batches
+from api.recommendations.models import BatchReport, DispensingIn, OpenOrdersIn, ReceiptsIn, StockIn
 from warehouse.receiving import settle
 
 router = APIRouter(prefix="/v1", tags=["batches"], dependencies=[Depends(refuse_parameters)])

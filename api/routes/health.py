@@ -4,10 +4,10 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.context import Db, refuse_parameters
-from api.errors import Unavailable
-from api.observing import Metrics
-from api.routes.documented import documents, refusals
+from api.http.context import Db, refuse_parameters
+from api.http.errors import Unavailable
+from api.http.observability import Metrics
+from api.http.openapi import documents, refusals
 from warehouse import migrations
 
 TEXT_FORMAT = CONTENT_TYPE_LATEST.split(";")[0]

@@ -5,10 +5,13 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.auth import Principal, reader
-from api.context import Db, Now, refuse_repeated_parameters
-from api.errors import NotFound
-from api.inventory import (
+from api.access.callers import Principal, reader
+from api.http.context import Db, Now, refuse_repeated_parameters
+from api.http.errors import NotFound
+from api.http.openapi import documents, refusals
+from api.http.paging import Key, page_of
+from api.http.units import units_of
+from api.inventory.fhir_report import (
     InventoryFilters,
     OpenOrderFilters,
     OpenOrderPage,
@@ -18,11 +21,8 @@ from api.inventory import (
     StockPage,
     write_inventory_report,
 )
-from api.models import PageParameters
-from api.paging import Key, page_of
-from api.routes.documented import documents, refusals
-from api.routes.units import units_of
-from warehouse.queries import Scope, table, within
+from api.recommendations.models import PageParameters
+from warehouse.queries.lines import Scope, table, within
 from warehouse.schema.inputs import Facility, OpenOrder, Product, Receipt, Stock
 
 router = APIRouter(prefix="/v1", tags=["inventory"], dependencies=[Depends(refuse_repeated_parameters)])

@@ -7,14 +7,14 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import Principal
-from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.errors import InvalidRequest, NotFound
-from api.keys import SCOPES, create_api_key, key_row, revoke_api_key, rotate_api_key
-from api.models import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole
-from api.paging import Key, page_of
+from api.access.callers import Principal
+from api.access.keys import SCOPES, create_api_key, key_row, revoke_api_key, rotate_api_key
+from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import InvalidRequest, NotFound
+from api.http.openapi import refusals
+from api.http.paging import Key, page_of
+from api.recommendations.models import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole
 from api.routes.administrator import administrator, changing_administrator
-from api.routes.documented import refusals
 from warehouse.schema.ledger import ApiKey
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])

@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from api.auth import Principal, reader
-from api.context import Db, Now, refuse_repeated_parameters
-from api.models import Strict
-from api.routes.documented import refusals
-from warehouse.kpi_sources import WHOLE
-from warehouse.kpis import DEFINITIONS, Figure, key_figures
+from api.access.callers import Principal, reader
+from api.http.context import Db, Now, refuse_repeated_parameters
+from api.http.openapi import refusals
+from api.recommendations.models import Strict
+from warehouse.queries.kpi_sources import WHOLE
+from warehouse.queries.kpis import DEFINITIONS, Figure, key_figures
 
 router = APIRouter(prefix="/v1", tags=["key figures"], dependencies=[Depends(refuse_repeated_parameters)])
 

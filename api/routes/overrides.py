@@ -6,11 +6,13 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Path, Query
 
-from api.auth import Decider, Principal, check_csrf, reader
-from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.errors import NotFound
-from api.models import Text
-from api.override_models import (
+from api.access.callers import Decider, Principal, check_csrf, reader
+from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import NotFound
+from api.http.openapi import refusals
+from api.http.paging import Key, page_of
+from api.overrides.commands import checked, conditions, create_override, state_of, withdraw_override
+from api.overrides.models import (
     OverrideFilters,
     OverrideIn,
     OverrideOut,
@@ -21,12 +23,10 @@ from api.override_models import (
     ValuePage,
     WithdrawalIn,
 )
-from api.override_preview import preview_override, preview_packs
-from api.overrides import checked, conditions, create_override, state_of, withdraw_override
-from api.paging import Key, page_of
-from api.routes.documented import refusals
-from warehouse.override_value import SUMS, as_forecast_edits, measured, summed
-from warehouse.overrides import override_row, override_rows
+from api.overrides.preview import preview_override, preview_packs
+from api.recommendations.models import Text
+from warehouse.queries.override_value import SUMS, as_forecast_edits, measured, summed
+from warehouse.queries.overrides import override_row, override_rows
 from warehouse.schema.ledger import ForecastOverride
 
 router = APIRouter(prefix="/v1/overrides", tags=["overrides"])

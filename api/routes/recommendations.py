@@ -5,13 +5,15 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from api.approvals import first_approval
-from api.auth import Decider, Principal, check_csrf, reader
-from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.decisions import decide
-from api.encoding import Lines
-from api.errors import NotFound
-from api.models import (
+from api.access.callers import Decider, Principal, check_csrf, reader
+from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import NotFound
+from api.http.openapi import refusals
+from api.http.page_json import Lines
+from api.http.paging import Key, rows_of
+from api.http.units import RECOMMENDATION_UNITS
+from api.recommendations.decisions import decide
+from api.recommendations.models import (
     DecisionIn,
     DecisionOut,
     ExplainedRecommendationOut,
@@ -19,11 +21,9 @@ from api.models import (
     RecommendationPage,
     Text,
 )
-from api.paging import Key, rows_of
-from api.reading import Read, reads
-from api.routes.documented import refusals
-from api.routes.units import RECOMMENDATION_UNITS
-from warehouse.queries import drug_problems, explanation, recommendation_line, recommendation_lines, within
+from api.recommendations.second_approval import first_approval
+from api.routes.pooled_reads import Read, reads
+from warehouse.queries.lines import drug_problems, explanation, recommendation_line, recommendation_lines, within
 from warehouse.schema.results import Recommendation
 
 router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])

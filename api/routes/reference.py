@@ -5,15 +5,15 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 
-from api.auth import Caller, Principal, reader
-from api.context import Db, refuse_parameters, refuse_repeated_parameters
-from api.errors import NotAllowed
-from api.keys import SCOPES
-from api.models import FacilityPage, PageParameters, ProductPage, SessionOut
-from api.paging import page_of
-from api.routes.documented import refusals
-from api.routes.units import PRODUCT_UNITS
-from warehouse.queries import facilities
+from api.access.callers import Caller, Principal, reader
+from api.access.keys import SCOPES
+from api.http.context import Db, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import NotAllowed
+from api.http.openapi import refusals
+from api.http.paging import page_of
+from api.http.units import PRODUCT_UNITS
+from api.recommendations.models import FacilityPage, PageParameters, ProductPage, SessionOut
+from warehouse.queries.lines import facilities
 from warehouse.schema.inputs import Facility, Product
 
 router = APIRouter(prefix="/v1", tags=["reference"])

@@ -6,13 +6,15 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query
 
-from api.activations import activate_releases
-from api.auth import Activator, Principal, check_csrf, reader
-from api.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.errors import InvalidRequest, NotFound
-from api.models import PageParameters, Text
-from api.paging import Key, page_of, slice_of
-from api.release_models import (
+from api.access.callers import Activator, Principal, check_csrf, reader
+from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import InvalidRequest, NotFound
+from api.http.openapi import refusals
+from api.http.paging import Key, page_of, slice_of
+from api.http.units import units_of
+from api.recommendations.models import PageParameters, Text
+from api.releases.activation import activate_releases
+from api.releases.models import (
     ActivatedOut,
     ActivationIn,
     DiffFilters,
@@ -22,10 +24,8 @@ from api.release_models import (
     ReleaseFilters,
     ReleasePage,
 )
-from api.routes.documented import refusals
-from api.routes.units import units_of
-from warehouse import release_reading as reading
 from warehouse.importers.content_diff import counted
+from warehouse.queries import releases as reading
 from warehouse.releases import RELEASES, activations
 from warehouse.schema.previews import ReleaseMove
 

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 
-from api.auth import Principal, reader
-from api.context import Db, refuse_parameters, refuse_repeated_parameters
-from api.errors import NotFound
-from api.models import PageParameters, Text
-from api.paging import Key, page_of
-from api.routes.documented import refusals
-from api.routes.units import units_of
+from api.access.callers import Principal, reader
+from api.http.context import Db, refuse_parameters, refuse_repeated_parameters
+from api.http.errors import NotFound
+from api.http.openapi import refusals
+from api.http.paging import Key, page_of
+from api.http.units import units_of
+from api.recommendations.models import PageParameters, Text
 from api.scenario_models import ScenarioLineFilters, ScenarioLinePage, ScenarioOut, ScenarioPage
 from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines, stored_scenarios
 

@@ -18,7 +18,7 @@ import httpx
 import sqlalchemy as sa
 from standardwebhooks.webhooks import Webhook as Signer
 
-from api.context import Clock, utc_now
+from api.http.context import Clock, utc_now
 from api.settings import ServerSettings
 from api.webhooks.targets import ForbiddenTarget, checked_url, permitted_address, port_of
 from warehouse.engine import writing

@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.auth import Principal
-from api.errors import InvalidRequest, NotFound
-from api.keys import stored_sites
+from api.access.callers import Principal
+from api.access.keys import stored_sites
+from api.http.errors import InvalidRequest, NotFound
 from api.settings import ServerSettings
 from api.webhooks.models import WebhookIn
 from api.webhooks.targets import ForbiddenTarget, checked_url

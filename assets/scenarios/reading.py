@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from assets.preview import RunTables
 from assets.scenarios.changes import Budget, Change, Coverage, GoLive, InForce, Scenario, Short, sites_of
+from assets.sites.release_impact import RunTables
 from forecasting.errors import InvalidInput
 
 LARGEST_FILE = 100_000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from assets.preview import taken_back
+from assets.sites.release_impact import taken_back
 from forecasting.population import TherapyAtSite, planned_mean
 
 LEVELS = ["mean", "p025", "p05", "p10", "p25", "p50", "p75", "p90", "p95", "p975"]

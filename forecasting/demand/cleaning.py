@@ -6,7 +6,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from forecasting.demand.doubtful import isolated, on_grid, provisional
+from forecasting.demand.data_quality import isolated, on_grid, provisional
 from forecasting.demand.series import KEY, period_offsets
 from forecasting.demand.stock_outs import stock_outs
 from forecasting.errors import InvalidInput

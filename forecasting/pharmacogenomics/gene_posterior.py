@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.pharmacogenomics.genes import GeneModel, sum_pairs
-from forecasting.pharmacogenomics.links import summed
+from forecasting.pharmacogenomics.incidence import summed
 from forecasting.pharmacogenomics.update import Update
 
 Floats = NDArray[np.float64]

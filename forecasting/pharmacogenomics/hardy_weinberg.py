@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from forecasting.pharmacogenomics.evidence import Evidence
 from forecasting.pharmacogenomics.genes import GeneModel
-from forecasting.pharmacogenomics.links import links, outcome_weights, summed
+from forecasting.pharmacogenomics.incidence import links, outcome_weights, summed
 from forecasting.pharmacogenomics.prior import Prior
 from forecasting.pharmacogenomics.update import Update
 from forecasting.terms import ResultType

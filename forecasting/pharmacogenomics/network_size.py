@@ -11,7 +11,7 @@ from scipy.special import gammaln
 
 from forecasting.pharmacogenomics.ancestry import GROUPS, WHOLE_SITE
 from forecasting.pharmacogenomics.evidence import SINGLE, Evidence
-from forecasting.pharmacogenomics.links import summed
+from forecasting.pharmacogenomics.incidence import summed
 from forecasting.terms import ResultType
 
 LEAST_SITES = 8

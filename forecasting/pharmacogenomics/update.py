@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from forecasting.pharmacogenomics.censoring import fill_suppressed
 from forecasting.pharmacogenomics.evidence import SINGLE, Evidence, Floats, Ints
 from forecasting.pharmacogenomics.genes import GeneModel, sum_pairs
-from forecasting.pharmacogenomics.links import Links, links, outcome_weights, summed
+from forecasting.pharmacogenomics.incidence import Links, links, outcome_weights, summed
+from forecasting.pharmacogenomics.information import share_that_counts
 from forecasting.pharmacogenomics.prior import Prior
-from forecasting.pharmacogenomics.worth import share_that_counts
 from forecasting.terms import ResultType
 
 ROUNDS, LEAPS, LONGEST, TOLERANCE = 10, 5, 30.0, 1e-7

@@ -9,22 +9,22 @@ import numpy as np
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.case import Case, Ordered, read_case
-from forecasting.procurement.explanation import Document, recommendation_id
-from forecasting.procurement.interval import CumulativeDemand, DemandDraws, Floats, shares_of_periods
-from forecasting.procurement.limits import Limit
-from forecasting.procurement.lines import LINE_COLUMNS, line_row, lines_of
-from forecasting.procurement.outlook import outlook
+from forecasting.procurement.explanation.calculation import Document, recommendation_id
+from forecasting.procurement.explanation.line_calculation import tell
+from forecasting.procurement.explanation.lines import LINE_COLUMNS, line_row, lines_of
+from forecasting.procurement.findings import find_problems
+from forecasting.procurement.items import joined, take
+from forecasting.procurement.order.outlook import outlook
+from forecasting.procurement.order.par_level import par_is_wrong, par_problems
+from forecasting.procurement.order.plan import NO_LIMIT, Plan, Situation, plan_orders
+from forecasting.procurement.order.planning_case import Case, Ordered, read_case
+from forecasting.procurement.order.reasons import RISK_THAT_MATTERS, Findings, changed_lately, reasons_of
+from forecasting.procurement.order.shadow_prices import Limit
+from forecasting.procurement.order.shared_limits import Together, settle_together
 from forecasting.procurement.packs import Integers, packs_for_thousandths
-from forecasting.procurement.par import par_is_wrong, par_problems
-from forecasting.procurement.plan import NO_LIMIT, Plan, Situation, plan_orders
-from forecasting.procurement.policy import PolicyDefaults
-from forecasting.procurement.problems import find_problems
-from forecasting.procurement.reasons import RISK_THAT_MATTERS, Findings, changed_lately, reasons_of
-from forecasting.procurement.settings import joined, take
-from forecasting.procurement.shortages import moved_by_shortage
-from forecasting.procurement.story import tell
-from forecasting.procurement.together import Together, settle_together
+from forecasting.procurement.policy.service_level import PolicyDefaults
+from forecasting.procurement.protection_demand import CumulativeDemand, DemandDraws, Floats, shares_of_periods
+from forecasting.procurement.supply.shortages import moved_by_shortage
 from forecasting.terms import Period
 
 BLOCK = 256

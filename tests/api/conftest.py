@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import uvicorn
 from starlette.testclient import TestClient
 
-from api import auth
+from api.access import callers
 from api.app import create_app
 from warehouse.engine import create_engine, writing
 from warehouse.schema import Base
@@ -90,8 +90,8 @@ class Clock:
 @pytest.fixture(autouse=True)
 def _quick_hashes(monkeypatch):
     # the real cost is tested on its own; here every sign-in would wait for it
-    monkeypatch.setattr(auth, "_HASHER", ARGON2_FOR_TESTS)
-    monkeypatch.setattr(auth, "_NOBODY", ARGON2_FOR_TESTS.hash("nobody"))
+    monkeypatch.setattr(callers, "_HASHER", ARGON2_FOR_TESTS)
+    monkeypatch.setattr(callers, "_NOBODY", ARGON2_FOR_TESTS.hash("nobody"))
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +101,7 @@ def filled(sqlite_template, tmp_path_factory):
     shutil.copy(sqlite_template, file)
     engine = create_engine(f"sqlite:///{file}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auth, "_HASHER", ARGON2_FOR_TESTS)
+        patch.setattr(callers, "_HASHER", ARGON2_FOR_TESTS)
         fill(engine)
     engine.dispose()
     return file
@@ -160,7 +160,7 @@ def key(database):
 
     def make(*scopes, sites=None, expires_at=None):
         with writing(database) as connection:
-            text = auth.create_api_key(
+            text = callers.create_api_key(
                 connection, name="robot", scopes=scopes, facility_ids=sites, expires_at=expires_at, now=NOW
             )
         return {"Authorization": f"Bearer {text}"}
@@ -212,7 +212,7 @@ def signed_in_at(app, engine, role, sites):
     """A browser of a new person of that role and those sites (None = all)."""
     name = f"{role}-{'all' if sites is None else '-'.join(sites)}"
     with writing(engine) as connection:
-        auth.create_user(
+        callers.create_user(
             connection, name=name, display_name=name, role=role, password=PASSWORD, facility_ids=sites, now=NOW
         )
     browser = TestClient(app, base_url="http://localhost", follow_redirects=False)
@@ -234,7 +234,7 @@ def fill(engine):
         for name, rows in network().items():
             connection.execute(sa.insert(tables[name]), rows)
         for name, (role, sites) in USERS.items():
-            auth.create_user(
+            callers.create_user(
                 connection,
                 name=name,
                 display_name=name.capitalize(),

@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from api import auth
+from api.access import callers as auth
 from tests.api.conftest import signed_in_at
 
 ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")

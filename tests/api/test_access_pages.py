@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from tests.api.conftest import NOW, PASSWORD, hidden_token, signed_in_at
 from warehouse.audit import verify
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import sqlalchemy as sa
 
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 
 def send(browser, lines, kind="approve", **changes):

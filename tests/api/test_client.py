@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api import auth
+from api.access import callers
 from api.app import create_app
 from api.client import Client, Refused, calls
 from api.client.client import OPERATIONS
@@ -33,8 +33,8 @@ RECEIPT |= {"ordered_at": "2026-11-10", "received_at": "2026-11-12"}
 @pytest.fixture
 def secret(database):
     with writing(database) as connection:
-        return auth.create_api_key(
-            connection, name="stores", scopes=auth.SCOPES, facility_ids=None, expires_at=None, now=NOW
+        return callers.create_api_key(
+            connection, name="stores", scopes=callers.SCOPES, facility_ids=None, expires_at=None, now=NOW
         )
 
 

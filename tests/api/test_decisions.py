@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
-from api.decisions import STATUS_AFTER, TRANSITIONS, UNDONE, broken_pack_rule
+from api.recommendations.decisions import STATUS_AFTER, TRANSITIONS, UNDONE, broken_pack_rule
 from forecasting.terms import DecisionKind, RecommendationStatus
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 APPROVE = {"kind": "approve", "version": 1}
 PASSWORD = "correct horse battery"

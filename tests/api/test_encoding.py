@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.models import RecommendationPage
+from api.http.units import RECOMMENDATION_UNITS
+from api.recommendations.models import RecommendationPage
 from api.routes.recommendations import LINES, PAGE
-from api.routes.units import RECOMMENDATION_UNITS
 from tests.api.conftest import NOW
-from warehouse.queries import recommendation_lines
+from warehouse.queries.lines import recommendation_lines
 from warehouse.schema.results import Recommendation
 
 AMOUNTS = st.decimals(0, 10**12, places=6) | st.integers(0, 10**12).map(Decimal)

@@ -8,25 +8,25 @@ from babel.numbers import format_decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import figures
+from api.display import formatting
 from tests.api.test_worklist_actions import call
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 LOCALES = ("en", "de", "fr", "sv", "pl", "pt_BR")
 
 
 @given(st.decimals(-(10**9), 10**9, places=2), st.sampled_from(LOCALES))
 def test_money_is_written_as_the_language_does(amount, locale):
-    with figures.in_locale(locale):
-        told = figures.money(amount, "EUR")
+    with formatting.in_locale(locale):
+        told = formatting.money(amount, "EUR")
     assert told == f"{format_decimal(amount, '#,##0.00', locale)} EUR"
 
 
 def test_money_has_swiss_apostrophes():
     # by hand: format_decimal of babel 2.19 takes the text between two apostrophes for quoted and drops them
-    with figures.in_locale("de_CH"):
-        told = figures.money(Decimal(1234567), "CHF")
+    with formatting.in_locale("de_CH"):
+        told = formatting.money(Decimal(1234567), "CHF")
     assert told.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") == "1'234'567.00 CHF"
 
 

@@ -7,11 +7,11 @@ from collections import defaultdict
 import pytest
 import sqlalchemy as sa
 
-from api.columns import HEIGHT, WIDTH, columns
+from api.display.column_chart import HEIGHT, WIDTH, columns
 from tests.api.conftest import AS_OF, network
-from warehouse import genetics
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries import genetics
+from warehouse.queries.lines import table
 
 PLANNED = AS_OF + dt.timedelta(weeks=15)
 

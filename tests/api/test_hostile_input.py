@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from api.settings import ServerSettings
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 STOCK = "/v1/stock-snapshots"
 APPROVE = {"kind": "approve", "version": 1}

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from api.app import create_app
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 EVERYTHING = ("recommendations:read", "forecasts:read", "stock:write")
 

@@ -15,7 +15,7 @@ from api.settings import ServerSettings
 from forecasting.errors import InvalidInput
 from tests.api.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 ROLES = {"pgx-pharmacists": "pharmacist", "pgx-viewers": "viewer", "pgx-admins": "admin"}
 HERE = "http://localhost"

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from warehouse.importers import load
 from warehouse.importers.patient_values import looks_personal
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 LINES = [
     "facility_id,product_id,period_start,quantity,patients",

@@ -9,7 +9,7 @@ from fhir.resources.inventoryreport import InventoryReport
 
 from tests.api.conftest import NOW
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 EVERYTHING = ("stock:read", "open_orders:read", "receipts:read")
 DAY = dt.date(2026, 11, 20)

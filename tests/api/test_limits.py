@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.limits import ADDRESS_FACTOR, SIGN_INS_PER_MINUTE
+from api.http.rate_limit import ADDRESS_FACTOR, SIGN_INS_PER_MINUTE
 from api.settings import ServerSettings
 from forecasting.errors import InvalidInput
 

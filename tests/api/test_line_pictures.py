@@ -11,15 +11,15 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.charts import Fan, fan_chart
-from api.gene_chart import phenotype_chart
-from api.projection import Lot, counted_lots, daily_demand, project
-from api.stock_chart import description, stock_chart
-from api.waterfall import waterfall, waterfall_chart
+from api.display.fan_chart import Fan, fan_chart
+from api.display.phenotype_chart import phenotype_chart
+from api.display.stock_chart import description, stock_chart
+from api.display.stock_projection import Lot, counted_lots, daily_demand, project
+from api.display.waterfall import waterfall, waterfall_chart
 from tests.api.conftest import AS_OF
 from tests.api.test_charts import fan
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 START = dt.date(2026, 11, 23)
 

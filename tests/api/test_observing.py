@@ -22,13 +22,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api import settings as server_settings
 from api.cli.main import cli
-from api.observing import log_as_json
+from api.http.observability import log_as_json
 from api.settings import OIDC_NAMES, ServerSettings
 from forecasting.errors import InvalidInput
 from tests.api.conftest import NOW, fill
 from warehouse import settings, writer_settings
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -187,12 +187,12 @@ def test_the_example_unit_is_one_that_systemd_takes(tmp_path):
 
 @pytest.mark.slow
 def test_a_request_that_is_being_answered_is_finished_before_the_server_stops(new_engine, tmp_path):
-    from api import auth
+    from api.access import callers
 
     engine = new_engine("sqlite")
     fill(engine)
     with writing(engine) as connection:
-        secret = auth.create_api_key(
+        secret = callers.create_api_key(
             connection, name="robot", scopes=["orders:write"], facility_ids=None, expires_at=None, now=NOW
         )
     headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "one"}

@@ -9,7 +9,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import negative_data_rejection, positive_data_acceptance
 
-from api import auth
+from api.access import callers
 from api.app import create_app
 from tests.api.conftest import NOW, fill
 from warehouse.engine import writing
@@ -36,8 +36,8 @@ def schema(new_engine, request, clock):
     fill(engine)
     found = schemathesis.openapi.from_asgi("/openapi.json", create_app(engine, clock=clock))
     with writing(engine) as connection:
-        text = auth.create_api_key(
-            connection, name="robot", scopes=auth.SCOPES, facility_ids=None, expires_at=None, now=NOW
+        text = callers.create_api_key(
+            connection, name="robot", scopes=callers.SCOPES, facility_ids=None, expires_at=None, now=NOW
         )
     found.headers = {"Authorization": f"Bearer {text}"}
     return found

@@ -16,13 +16,13 @@ from pyx12.x12file import X12Reader
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.errors import InvalidRequest
+from api.http.errors import InvalidRequest
 from api.orders.csv_order import write_csv
 from api.orders.documents import Line, OrderDocument
 from api.orders.fhir_order import write_r4b, write_r5
 from api.orders.models import DocumentFormat
-from api.orders.x12_order import write_850
-from api.orders.x12_reading import read_855
+from api.orders.x12_850 import write_850
+from api.orders.x12_855 import read_855
 
 STATUS_CODES = {
     # http://hl7.org/fhir/R4B/valueset-supplyrequest-status.html and the same in R5

@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api import auth
+from api.access import callers
 from api.app import create_app
 from forecasting.errors import InvalidInput
 from warehouse import audit
 from warehouse.audit import COMMAND
 from warehouse.engine import writing
 from warehouse.publication import ordered_lines
-from warehouse.queries import table
+from warehouse.queries.lines import table
 from warehouse.receiving import settle
 
 AS_OF = dt.date(2026, 11, 23)
@@ -40,7 +40,7 @@ def _caller(engine, clock, sites=None, scopes=("orders:write", "recommendations:
 
 def _key(engine, sites=None, scopes=("orders:write",)):
     with writing(engine) as connection:
-        return auth.create_api_key(
+        return callers.create_api_key(
             connection, name="robot", scopes=scopes, facility_ids=sites, expires_at=None, now=NOW
         )
 

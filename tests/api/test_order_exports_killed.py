@@ -13,12 +13,12 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from api import auth
+from api.access import callers
 from tests.api.conftest import NOW, fill
 from warehouse import audit
 from warehouse.audit import CHAIN_LOCK
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 WAITING = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
@@ -29,7 +29,7 @@ def shop(new_engine):
     engine = new_engine("postgresql")
     fill(engine)
     with writing(engine) as connection:
-        text = auth.create_api_key(
+        text = callers.create_api_key(
             connection, name="robot", scopes=["orders:write"], facility_ids=None, expires_at=None, now=NOW
         )
     return engine, {"Authorization": f"Bearer {text}"}

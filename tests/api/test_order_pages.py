@@ -4,7 +4,7 @@ import re
 
 import sqlalchemy as sa
 
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 
 def form_of(browser, **changes):

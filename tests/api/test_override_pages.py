@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from api.app import create_app
 from api.cli.backtest import MEASURES
 from api.cli.main import cli
-from forecasting.procurement.paragraph import render_paragraph
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
 from tests.api.conftest import AS_OF, NOW, PASSWORD
 from tests.api.test_overrides import post, recommended, trail  # noqa: F401 (a fixture)
@@ -19,7 +19,7 @@ from tests.api.test_pages_in_browser import _follow as follow
 from tests.forecasting.procurement.conftest import make_network
 from tests.forecasting.procurement.test_overrides import with_overrides
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 FORM = {"facility_id": "north", "product_id": "ticagrelor-90", "drug": "", "kind": "factor", "value": "2"}
 FORM |= {"starts_on": "2026-11-23", "ends_on": "2026-12-20", "expires_on": "2026-12-31"}

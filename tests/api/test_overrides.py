@@ -14,9 +14,9 @@ from tests.api.conftest import AS_OF, NOW, signed_in_at
 from tests.forecasting.procurement.conftest import make_network
 from warehouse import audit
 from warehouse.engine import writing
-from warehouse.override_value import edited_lines, overridden_forecasts
-from warehouse.overrides import known_overrides
-from warehouse.queries import table
+from warehouse.queries.lines import table
+from warehouse.queries.override_value import edited_lines, overridden_forecasts
+from warehouse.queries.overrides import known_overrides
 
 ASKED = {"facility_id": "north", "product_id": "ticagrelor-90", "kind": "factor", "value": 1.5}
 ASKED |= {"starts_on": "2026-11-23", "ends_on": "2026-12-20", "expires_on": "2026-12-31"}

@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ET
 import pytest
 import sqlalchemy as sa
 
-from api.sparkline import EDGE, HEIGHT, WIDTH, sparkline
-from api.words import percent
+from api.display.labels import percent
+from api.display.sparkline import EDGE, HEIGHT, WIDTH, sparkline
 from tests.api.conftest import NOW, signed_in_at
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 
 @pytest.fixture

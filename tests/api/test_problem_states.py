@@ -7,13 +7,13 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from api.problem_words import RULES, SEVERITIES
+from api.display.problem_labels import RULES, SEVERITIES
 from tests.api.conftest import AS_OF, NOW, signed_in_at
 from warehouse.audit import verify
 from warehouse.engine import writing
-from warehouse.freshness import INPUTS, ages
-from warehouse.problem_reading import problems
-from warehouse.queries import table
+from warehouse.queries.freshness import INPUTS, ages
+from warehouse.queries.lines import table
+from warehouse.queries.problems import problems
 
 
 def names(database, scope=None):

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from tests.api.conftest import AS_OF, signed_in_at
 from tests.api.test_releases import ASIDE, fill_releases
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 TOMORROW = "2026-11-24"
 

@@ -11,7 +11,7 @@ from forecasting.pharmacogenomics.content import builtin_content
 from tests.api.conftest import AS_OF, NOW, signed_in_at
 from warehouse.engine import writing
 from warehouse.importers import reference
-from warehouse.queries import table
+from warehouse.queries.lines import table
 from warehouse.releases import activate
 
 TOMORROW = dt.date(2026, 11, 24)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from api.app import create_app
 from api.settings import ApprovalLimits, ServerSettings
 from tests.api.test_worklist_actions import audited, call, listed
-from warehouse.attention import covering_rule
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
+from warehouse.queries.worklist import covering_rule
 from warehouse.schema.worklist import RoutineRule
 
 # of the lines that run low: rec-02 costs 144 (urgency 3.1), rec-03 50.40 (2.2), rec-05 90 (2.7), all due today

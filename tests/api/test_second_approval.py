@@ -12,7 +12,7 @@ from forecasting.errors import InvalidInput
 from warehouse import audit
 from warehouse.audit import Actor, Event
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 # rec-01: 12 packs of 54.60 = 655.20; rec-02: 40 packs of 3.60 = 144; rec-08 has no price
 LIMITS = ApprovalLimits(second_above=Decimal(600), own_change_above=Decimal(100))

@@ -4,10 +4,10 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api import auth
+from api.access import callers
 from api.app import create_app
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 GOOD = {"facility_id": "north", "product_id": "warfarin-1", "counted_at": "2026-11-23T06:00:00Z", "quantity": 280}
 
@@ -24,7 +24,7 @@ def count(engine, name):
 def test_the_same_rows_twice_change_nothing_on_either_database(each_database, clock):
     client = TestClient(create_app(each_database, clock=clock), base_url="http://localhost")
     with writing(each_database) as connection:
-        text = auth.create_api_key(
+        text = callers.create_api_key(
             connection, name="robot", scopes=["stock:write"], facility_ids=None, expires_at=None, now=clock.now
         )
     headers = {"Authorization": f"Bearer {text}"}

@@ -5,7 +5,7 @@ import pytest
 
 from tests.api.conftest import AS_OF, NOW, signed_in_at
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 from warehouse.scenarios import store_scenario
 
 PATH = "/v1/scenarios"

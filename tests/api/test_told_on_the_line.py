@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from tests.api.conftest import AS_OF
 from warehouse.engine import writing
-from warehouse.exports import export_frame, top_recommendations
-from warehouse.queries import table
+from warehouse.queries.exports import export_frame, top_recommendations
+from warehouse.queries.lines import table
 
 THIN = "CYP2C19: published frequencies stand in for counts of the site's own; worth about 20 people."
 BLOCKED = "clopidogrel: guidance g does not cover what p recommends (1 unmapped); planned without genetics"

@@ -29,7 +29,7 @@ from forecasting.errors import InvalidInput
 from tests.api.conftest import NOW
 from tests.api.receiver import Receiver, answer
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
 
 SECRET, NEXT_SECRET = (f"whsec_{base64.b64encode(os.urandom(32)).decode()}" for _ in range(2))
 SERVER = ServerSettings(webhook_hosts=frozenset({"127.0.0.1", "stores.example"}), webhook_secrets={"stores": (SECRET,)})

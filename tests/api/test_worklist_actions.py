@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from api.pages import worklist
 from tests.api.conftest import NOW
-from warehouse.attention import covering_rule, first_approvals, item_states, routine_rules
 from warehouse.engine import writing
-from warehouse.queries import table
+from warehouse.queries.lines import table
+from warehouse.queries.worklist import covering_rule, first_approvals, item_states, routine_rules
 from warehouse.schema.worklist import Comment, RoutineRule, WorklistAction
 
 LATE = {"past_order_by": True}

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from assets.dagster_io.resources import Warehouse
 from assets.execute import run_plan
-from assets.resources import Warehouse
 from forecasting.demo import DemoNetwork, small_network
 from warehouse import importers, migrations
 from warehouse.engine import create_engine

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.conservation import broken_moves
+from forecasting.regimens.conservation import broken_moves
 from forecasting.regimens.moves import build_moves
 from forecasting.regimens.strengths import describe_products
 

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from api.cli.main import cli
-from forecasting.procurement.explanation import recompute
-from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.calculation import recompute
+from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
-from warehouse.exports import export_frame, genetic_moves
+from warehouse.queries.exports import export_frame, genetic_moves
 from warehouse.schema import Base
 
 AS_OF = dt.date(2026, 11, 23)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from assets.pharmacogenomics import _grouped
+from assets.stages.pharmacogenomics import _grouped
 
 
 def test_the_same_problem_of_many_sites_and_genes_is_one_line():

@@ -12,9 +12,9 @@ from assets.checks import mix_is_conserved
 from assets.definitions import computed_assets, defs, weekly_schedule
 from assets.execute import instance_folder
 from forecasting.demo import DemoNetwork
-from forecasting.procurement.explanation import recompute
+from forecasting.procurement.explanation.calculation import recompute
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
-from warehouse.queries import genetic_shifts
+from warehouse.queries.lines import genetic_shifts
 
 KEYS = ["facility_id", "product_id", "period_start"]
 NOT_MOVED = ["metformin-500", "metformin-850"]

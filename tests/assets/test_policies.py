@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.policies import limits_at, with_policies
+from forecasting.procurement.policy.policy_rows import limits_at, with_policies
 
 ITEMS = pd.DataFrame({"facility_id": ["A", "A", "B"], "product_id": ["p", "q", "p"], "drug": ["d", "e", "d"]})
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.content import knowledge
-from assets.preview import Preview, preview
-from assets.regimens import MOVE_COLUMNS, group_moves, recent_quantity
-from assets.release_previews import previews_of_releases
+from assets.sites.content import knowledge
+from assets.sites.release_impact import Preview, preview
+from assets.stages.regimens import MOVE_COLUMNS, group_moves, recent_quantity
+from assets.stages.release_previews import previews_of_releases
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import create_engine, writing

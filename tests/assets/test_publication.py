@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from assets.resources import WarehouseIOManager
-from assets.staged import Staged
+from assets.dagster_io.asset_result import Staged
+from assets.dagster_io.resources import WarehouseIOManager
 from forecasting.errors import InvalidInput
 from warehouse.engine import writing
 from warehouse.publication import LINES, ordered_lines, publish

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from assets.content import PUBLISHED, blocked_drugs
+from assets.sites.content import PUBLISHED, blocked_drugs
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.importers.mapping import normal_lookup_key
 

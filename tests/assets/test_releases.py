@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from api import auth
+from api.access import callers
 from assets.checks import mix_is_conserved
-from assets.preview import preview
+from assets.sites.release_impact import preview
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import create_engine, writing
 from warehouse.importers import load, reference
@@ -42,7 +42,7 @@ def put_in_force(
     with writing(engine) as connection:
         person = connection.scalar(sa.select(Base.metadata.tables["users"].c.user_id))
         if person is None:
-            person = auth.create_user(
+            person = callers.create_user(
                 connection,
                 name="pia",
                 display_name="Pia",

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets import hindsight
-from assets.demand import known_panel
 from assets.execute import run_replay
-from assets.genetics import with_exposure
-from assets.hindsight import Tables, forecasts_then
-from assets.replay_picture import replay_drawings
+from assets.pictures.replay import replay_drawings
+from assets.sites import forecasts_then as past_forecasts
+from assets.sites.forecasts_then import Tables, forecasts_then
+from assets.sites.genetics import with_exposure
+from assets.stages.demand import known_panel
 from warehouse.schema import Base
 from warehouse.schema.replay import ReplayScore
 
@@ -85,13 +85,13 @@ def test_a_later_look_at_exposure_gives_what_putting_all_together_anew_would_giv
     warehouse = planned.warehouse
     run = warehouse.latest_run()
     tables, panel = tables_of(warehouse, run)
-    first, later = (hindsight._run_then(run, panel, cut, HORIZON) for cut in (60, 64))
-    known = hindsight._knowledge_then(warehouse, first, tables)
+    first, later = (past_forecasts._run_then(run, panel, cut, HORIZON) for cut in (60, 64))
+    known = past_forecasts._knowledge_then(warehouse, first, tables)
     warehouse.engine.dispose()
-    kept = hindsight._genetics(known, first, panel.until(60), tables)
+    kept = past_forecasts._genetics(known, first, panel.until(60), tables)
     past = panel.until(64)
-    looked = with_exposure(kept, hindsight._exposure(later, past, tables), hindsight._starts(past), HORIZON)
-    anew = hindsight._genetics(known, later, past, tables)
+    looked = with_exposure(kept, past_forecasts._exposure(later, past, tables), past_forecasts._starts(past), HORIZON)
+    anew = past_forecasts._genetics(known, later, past, tables)
     exposures = ("exposure_history", "exposure_at_origin", "exposure_planned")
     compared = 0
     for site, therapies in anew.by_site.items():

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.preview import RunTables
-from assets.run import PlanningRun
+from assets.dagster_io.planning_run import PlanningRun
 from assets.scenarios.changes import Budget, Change, Coverage, GoLive, Short, changed_tables
+from assets.sites.release_impact import RunTables
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from api.cli.main import main
-from assets.preview import RunTables, preview
 from assets.scenarios.changes import Budget, Coverage, GoLive, InForce, Scenario, Short, changed_tables
 from assets.scenarios.compare import COMPARED, KEYS, MEASURES, compare
+from assets.sites.release_impact import RunTables, preview
 from tests.assets.conftest import AS_OF, HORIZON
 from tests.assets.test_preview import changed_guidance, contents
 from warehouse.engine import create_engine, writing

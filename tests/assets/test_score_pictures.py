@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.score_pictures import LEFT, RIGHT, WIDTH, score_drawings, score_pictures
+from assets.pictures.backtest import LEFT, RIGHT, WIDTH, score_drawings, score_pictures
 
 STAGES = ("seasonal_naive", "baseline", "genetic")
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.baseline import forecast_groups
+from assets.dagster_io.resources import Warehouse
 from assets.definitions import definitions
 from assets.execute import assets_job, instance_folder
-from assets.resources import Warehouse
+from assets.stages.baseline import forecast_groups
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period

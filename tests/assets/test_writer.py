@@ -7,9 +7,9 @@ import time
 import pandas as pd
 import pytest
 
-from assets.writer import MOST_BYTES, NOT_ASKED, told_of_run, write
+from assets.sites.paragraph_writer import MOST_BYTES, NOT_ASKED, told_of_run, write
 from forecasting.errors import InvalidInput
-from forecasting.procurement.paragraph import render_paragraph
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from tests.api.receiver import Receiver, answer
 from warehouse.writer_settings import WriterSettings, redacted
 

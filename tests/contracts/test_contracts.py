@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "assets": {"assets", "forecasting", "warehouse"},
     "api": {"api", "warehouse", "forecasting.terms", "forecasting.errors"},
 }
-EXEMPT = {"api/cli": {"assets"}, "api/override_preview.py": {"forecasting.procurement.what_if"}}
+EXEMPT = {"api/cli": {"assets"}, "api/overrides/preview.py": {"forecasting.procurement.explanation.what_if"}}
 """The command line starts runs; the preview of an edit redoes a stored calculation."""
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from assets.dagster_io.resources import Warehouse
 from assets.execute import run_plan
-from assets.resources import Warehouse
 from warehouse import importers, migrations
 from warehouse.engine import create_engine
 from warehouse.schema import Base

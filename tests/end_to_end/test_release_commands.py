@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from api.cli.main import main
-from assets.preview import preview
+from assets.sites.release_impact import preview
 from forecasting.demo import small_network
 from forecasting.pharmacogenomics.content import builtin_content
 from tests.assets.conftest import Planned

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse.engine import writing
-from warehouse.kpi_sources import Window, forecast_scores
-from warehouse.kpis import key_figures
-from warehouse.queries import table
+from warehouse.queries.kpi_sources import Window, forecast_scores
+from warehouse.queries.kpis import key_figures
+from warehouse.queries.lines import table
 
 TODAY = dt.date(2026, 11, 23)
 WEEKS = 4

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from warehouse.engine import writing
-from warehouse.overrides import known_overrides, override_row
+from warehouse.queries.overrides import known_overrides, override_row
 from warehouse.schema import Base
 
 NOW = dt.datetime.fromisoformat("2026-11-24T09:00")

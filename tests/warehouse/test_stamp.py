@@ -3,9 +3,9 @@
 import pytest
 import sqlalchemy as sa
 
+from warehouse.change_stamp import Stamps
 from warehouse.engine import create_engine, writing
-from warehouse.queries import table
-from warehouse.stamp import Stamps
+from warehouse.queries.lines import table
 
 
 @pytest.fixture

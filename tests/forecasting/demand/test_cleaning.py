@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.demand.cleaning import clean, net_returns, outliers
-from forecasting.demand.doubtful import history_start, isolated
+from forecasting.demand.data_quality import history_start, isolated
 from forecasting.demand.series import panel_from_frame
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period

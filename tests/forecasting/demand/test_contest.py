@@ -3,8 +3,8 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from forecasting.demand.contest import contest, total_of
 from forecasting.demand.forecast import forecast_panel
+from forecasting.demand.model_comparison import contest, total_of
 from forecasting.demand.series import DemandPanel
 from forecasting.terms import Contestant, Period
 

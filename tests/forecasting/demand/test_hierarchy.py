@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.demand.hierarchy import reconcile, summing_matrix
+from benchmarks.hierarchy import reconcile, summing_matrix
 from forecasting.demand.mix import forecast_shares
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period

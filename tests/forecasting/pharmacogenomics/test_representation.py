@@ -8,7 +8,7 @@ from forecasting.pharmacogenomics.prevalence import posterior
 from forecasting.pharmacogenomics.representation import representation, varied_keys
 from forecasting.population import TherapyAtSite
 from forecasting.regimens.mixing import mixing_matrices, move_exposure
-from forecasting.stake import packs_at_stake, quantiles
+from forecasting.regimens.sensitivity import packs_at_stake, quantiles
 
 
 def served(**shares):

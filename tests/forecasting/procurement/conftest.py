@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.procurement.interval import GENETIC_STEP_COLUMNS, DemandDraws
+from forecasting.procurement.protection_demand import GENETIC_STEP_COLUMNS, DemandDraws
 from forecasting.terms import Period
 
 AS_OF = dt.date(2026, 11, 23)  # a Monday

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement import lead_time
-from forecasting.procurement.calendar import WEEKDAYS, days_to_open, order_days, parse_weekdays
-from forecasting.procurement.explanation import recompute
-from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.calculation import recompute
+from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
 from forecasting.procurement.recommend import recommend
+from forecasting.procurement.supply import lead_time
+from forecasting.procurement.supply.calendar import WEEKDAYS, days_to_open, order_days, parse_weekdays
 
 days = st.dates(dt.date(2024, 1, 1), dt.date(2030, 1, 1))
 weekdays = st.sets(st.sampled_from(WEEKDAYS), min_size=1).map(";".join)

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from api.words import NAMES
+from api.display.labels import NAMES
 from forecasting.demand import cleaning
 from forecasting.errors import InvalidInput
-from forecasting.procurement.explanation import OPERATIONS, recommendation_id, recompute
-from forecasting.procurement.paragraph import CLEANING_WORDS, render_paragraph, shown, unsupported_numbers
+from forecasting.procurement.explanation.calculation import OPERATIONS, recommendation_id, recompute
+from forecasting.procurement.explanation.paragraph import CLEANING_WORDS, render_paragraph, shown, unsupported_numbers
 from forecasting.procurement.recommend import recommend
 
 

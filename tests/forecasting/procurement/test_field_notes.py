@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from api.words import NAMES
-from assets.history_problems import history_problems
-from forecasting.procurement.explanation import OPERATIONS, recompute
+from api.display.labels import NAMES
+from assets.sites.history_problems import history_problems
+from forecasting.procurement.explanation.calculation import OPERATIONS, recompute
 from forecasting.procurement.recommend import recommend
 
 AS_OF = dt.date(2026, 11, 23)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement import policy
-from forecasting.procurement.interval import CumulativeDemand, period_edges, shares_of_periods
-from forecasting.procurement.lead_time import draw_lead_times
+from forecasting.procurement.policy import service_level
+from forecasting.procurement.protection_demand import CumulativeDemand, period_edges, shares_of_periods
+from forecasting.procurement.supply.lead_time import draw_lead_times
 from forecasting.terms import Period
 
 small = st.integers(0, 40)
@@ -35,7 +35,7 @@ def fill_rate_oracle(pairs, target):
 def test_fill_rate_level_is_the_first_that_works_counted_upwards(pairs, target):
     first = np.array([[a for a, _ in pairs]])
     second = first + np.array([[b for _, b in pairs]])
-    found = policy.order_up_to_fill_rate(first, second, np.array([target]))
+    found = service_level.order_up_to_fill_rate(first, second, np.array([target]))
     assert found.tolist() == [fill_rate_oracle(pairs, target)]
 
 
@@ -43,7 +43,7 @@ def test_fill_rate_level_is_the_first_that_works_counted_upwards(pairs, target):
 def test_cycle_service_level_is_the_first_sorted_draw_that_covers_enough_draws(sample, target):
     ranked = sorted(sample)
     expected = next(d for i, d in enumerate(ranked, 1) if Fraction(i, len(ranked)) >= Fraction(target, 10**6))
-    assert policy.order_up_to_cycle_service(np.array([sample]), np.array([target])).tolist() == [expected]
+    assert service_level.order_up_to_cycle_service(np.array([sample]), np.array([target])).tolist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_cycle_service_level_is_the_first_sorted_draw_that_covers_enough_draws(s
 )
 def test_cycle_service_level_is_the_newsvendor_level_of_the_textbook(mean, sd, holding, stockout, level):
     draws = stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000, mean, sd)
-    target = policy.target_in_millionths(round(stockout / (stockout + holding), 6))
-    found = policy.order_up_to_cycle_service(np.rint(draws[None, :] * 1000).astype(int), np.array([target]))
+    target = service_level.target_in_millionths(round(stockout / (stockout + holding), 6))
+    found = service_level.order_up_to_cycle_service(np.rint(draws[None, :] * 1000).astype(int), np.array([target]))
     assert found[0] / 1000 == pytest.approx(level, abs=0.005)
 
 
@@ -69,8 +69,8 @@ def test_fill_rate_level_solves_the_normal_loss_function(target):
     level = mean + sd * optimize.brentq(gap, -5, 5)
     draws = stats.norm.ppf((np.arange(50_000) + 0.5) / 50_000, mean, sd)
     second = np.rint(draws[None, :] * 1000).astype(int)
-    millionths = np.array([policy.target_in_millionths(target)])
-    found = policy.order_up_to_fill_rate(np.zeros_like(second), second, millionths)[0] / 1000
+    millionths = np.array([service_level.target_in_millionths(target)])
+    found = service_level.order_up_to_fill_rate(np.zeros_like(second), second, millionths)[0] / 1000
     assert found == pytest.approx(level, abs=0.05)
 
 
@@ -78,7 +78,7 @@ def test_fill_rate_level_reaches_the_target_for_poisson_demand_by_its_own_sums()
     rng = np.random.default_rng(5)
     first = rng.poisson(12, (1, 200_000))
     second = first + rng.poisson(28, first.shape)
-    level = policy.order_up_to_fill_rate(first * 1000, second * 1000, np.array([970_000]))[0] / 1000
+    level = service_level.order_up_to_fill_rate(first * 1000, second * 1000, np.array([970_000]))[0] / 1000
     counts = np.arange(200)
 
     def short(mean):
@@ -90,7 +90,7 @@ def test_fill_rate_level_reaches_the_target_for_poisson_demand_by_its_own_sums()
 @pytest.mark.parametrize("target", [0, 1, 1.2, "often", 0.98765432])
 def test_a_target_outside_zero_to_one_or_with_too_many_decimals_is_refused(target):
     with pytest.raises(InvalidInput):
-        policy.target_in_millionths(target)
+        service_level.target_in_millionths(target)
 
 
 def demand_oracle(per_period, edges, days):

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from forecasting.procurement.least_cost import (
+from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS
+from forecasting.procurement.policy.least_cost import (
     expected_cost,
     least_cost_levels,
     newsvendor_level,
@@ -19,7 +20,6 @@ from forecasting.procurement.least_cost import (
     reorder_levels,
     steps_of_demand,
 )
-from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS
 
 DRAWS = 4000
 WITHIN = 1.005

@@ -7,9 +7,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from forecasting.procurement.explanation import recompute
-from forecasting.procurement.limits import NANO, Limit, LimitKind, Wanted, packs_worth, trim
-from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.calculation import recompute
+from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.order.shadow_prices import NANO, Limit, LimitKind, Wanted, packs_worth, trim
 from forecasting.procurement.recommend import recommend
 
 

@@ -5,9 +5,9 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from forecasting.procurement.explanation import recompute
-from forecasting.procurement.lead_time import draw_arrivals, draw_lead_times, key_seeds
+from forecasting.procurement.explanation.calculation import recompute
 from forecasting.procurement.recommend import recommend
+from forecasting.procurement.supply.lead_time import draw_arrivals, draw_lead_times, key_seeds
 
 AS_OF = dt.date(2026, 11, 23)
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.explanation import recompute
-from forecasting.procurement.interval import OVERRIDE_COLUMNS
-from forecasting.procurement.paragraph import OVERRIDE_WORDS, render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.calculation import recompute
+from forecasting.procurement.explanation.paragraph import OVERRIDE_WORDS, render_paragraph, unsupported_numbers
+from forecasting.procurement.protection_demand import OVERRIDE_COLUMNS
 from forecasting.procurement.recommend import recommend
-from forecasting.procurement.shortages import ShortageMove, move_demand
+from forecasting.procurement.supply.shortages import ShortageMove, move_demand
 from forecasting.terms import OverrideReason
 
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.explanation import recompute
-from forecasting.procurement.interval import DemandDraws
-from forecasting.procurement.limits import Limit, LimitKind
-from forecasting.procurement.lines import LINE_COLUMNS
+from forecasting.procurement.explanation.calculation import recompute
+from forecasting.procurement.explanation.lines import LINE_COLUMNS
+from forecasting.procurement.order.shadow_prices import Limit, LimitKind
+from forecasting.procurement.protection_demand import DemandDraws
 from forecasting.procurement.recommend import BLOCK, recommend
 
 AS_OF = dt.date(2026, 11, 23)

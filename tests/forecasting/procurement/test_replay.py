@@ -10,10 +10,10 @@ import pytest
 from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
-from forecasting.procurement.replay import daily_demand, guessed, set_stage, walk_start, weeks_to_walk
-from forecasting.procurement.replay_rules import lots_of, par_rule, peak_rule, plan_rule
-from forecasting.procurement.replay_scores import FACTORS, at_fill_rate, measured, replay
-from forecasting.procurement.walk import ORDER_DAYS, Seen, walk
+from forecasting.procurement.replay.rules import lots_of, par_rule, peak_rule, plan_rule
+from forecasting.procurement.replay.scores import FACTORS, at_fill_rate, measured, replay
+from forecasting.procurement.replay.setup import daily_demand, guessed, set_stage, walk_start, weeks_to_walk
+from forecasting.procurement.replay.simulation import ORDER_DAYS, Seen, walk
 from forecasting.terms import Period, ReplayRule
 
 FIRST = dt.date(2025, 1, 6)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.procurement.interval import CumulativeDemand
-from forecasting.procurement.lead_time import draw_lead_times
-from forecasting.procurement.policy import order_up_to
+from forecasting.procurement.policy.service_level import order_up_to
+from forecasting.procurement.protection_demand import CumulativeDemand
 from forecasting.procurement.recommend import recommend
+from forecasting.procurement.supply.lead_time import draw_lead_times
 
 AS_OF = dt.date(2026, 11, 23)
 REVIEW, STEPS = 7, 8  # days between orders, simulated steps in a day

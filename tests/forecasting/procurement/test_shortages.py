@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.explanation import recompute
-from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.calculation import recompute
+from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
 from forecasting.procurement.recommend import recommend
-from forecasting.procurement.shortages import (
+from forecasting.procurement.supply.shortages import (
     ShortageMove,
     blocked_share,
     move_demand,

@@ -10,13 +10,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from forecasting.procurement.interval import CumulativeDemand
-from forecasting.procurement.lead_time import draw_lead_times, key_seeds
-from forecasting.procurement.plan import Situation, plan_orders
-from forecasting.procurement.policy import target_in_millionths
-from forecasting.procurement.replay_rules import lots_of, supply_of
-from forecasting.procurement.settings import Settings
-from forecasting.procurement.walk import FOREVER, ORDER_DAYS, Seen, lead_time_of_orders
+from forecasting.procurement.items import Settings
+from forecasting.procurement.order.plan import Situation, plan_orders
+from forecasting.procurement.policy.service_level import target_in_millionths
+from forecasting.procurement.protection_demand import CumulativeDemand
+from forecasting.procurement.replay.rules import lots_of, supply_of
+from forecasting.procurement.replay.simulation import FOREVER, ORDER_DAYS, Seen, lead_time_of_orders
+from forecasting.procurement.supply.lead_time import draw_lead_times, key_seeds
 
 ITEMS, WEEKS, RUN_IN, DRAWS = 300, 110, 20, 200
 

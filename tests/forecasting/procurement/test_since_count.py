@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.explanation import recompute
-from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.calculation import recompute
+from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
 from forecasting.procurement.recommend import recommend
-from forecasting.procurement.since_count import since_count
-from forecasting.procurement.stock import read_lots
+from forecasting.procurement.supply.stock import read_lots
+from forecasting.procurement.supply.stock_since_count import since_count
 from forecasting.terms import Period
 
 AS_OF = dt.date(2026, 11, 23)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.interval import CumulativeDemand
-from forecasting.procurement.stock import read_lots, usable_stock
+from forecasting.procurement.protection_demand import CumulativeDemand
+from forecasting.procurement.supply.stock import read_lots, usable_stock
 
 AS_OF = dt.date(2026, 11, 23)
 KEYS = pd.MultiIndex.from_tuples([("north", "a"), ("north", "b")], names=["facility_id", "product_id"])

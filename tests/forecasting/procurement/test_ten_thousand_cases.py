@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.procurement.case import read_case
-from forecasting.procurement.interval import CumulativeDemand
+from forecasting.procurement.order.plan import NO_LIMIT, plan_orders
+from forecasting.procurement.order.planning_case import read_case
 from forecasting.procurement.packs import acceptable
-from forecasting.procurement.plan import NO_LIMIT, plan_orders
-from forecasting.procurement.policy import PolicyDefaults
+from forecasting.procurement.policy.service_level import PolicyDefaults
+from forecasting.procurement.protection_demand import CumulativeDemand
 
 AS_OF = dt.date(2026, 11, 23)
 pytestmark = pytest.mark.slow

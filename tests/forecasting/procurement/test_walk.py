@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.procurement.packs import packs_for_thousandths
-from forecasting.procurement.walk import FOREVER, ORDER_DAYS, Terms, walk
+from forecasting.procurement.replay.simulation import FOREVER, ORDER_DAYS, Terms, walk
 
 TEST = settings(max_examples=60, deadline=None)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from forecasting.procurement.explanation.what_if import Demand, days_of_use, needed_in_hindsight, packs_of, reorder
 from forecasting.procurement.recommend import recommend
-from forecasting.procurement.what_if import Demand, days_of_use, needed_in_hindsight, packs_of, reorder
 from forecasting.terms import Period
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from forecasting.procurement.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.model_paragraph import MOST_CHARACTERS, material, objections
+from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
 from forecasting.procurement.recommend import recommend
-from forecasting.procurement.written import MOST_CHARACTERS, material, objections
 
 OTHERS = ("north", "product-0000", "wholesaler", "cpic-2026-10", "Dr Miller")
 
@@ -107,7 +107,7 @@ def test_any_changed_digit_is_found_or_gives_another_number_of_the_calculation(d
 @settings(deadline=None, max_examples=200)
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=6, max_size=12))
 def test_an_invented_name_never_passes(document, honest, name):
-    from forecasting.procurement.plain_words import PLAIN_WORDS
+    from forecasting.procurement.explanation.allowed_words import PLAIN_WORDS
 
     assume(name not in PLAIN_WORDS)
     for written in (name, name.capitalize(), name.upper(), f"tablet-{name}"):

@@ -1,0 +1,1 @@
+"""Who asks: roles, sign-in, people, API keys, and the dependency that finds the caller."""

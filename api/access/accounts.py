@@ -1,0 +1,137 @@
+"""People's accounts as an administrator keeps them: changed, closed, opened, unlocked and given a new password.
+
+Nobody keeps their own account: it takes a second administrator, so that one always remains and no role is self-given.
+"""
+
+import datetime as dt
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from api.access.callers import hash_password
+from api.access.keys import stored_sites
+from forecasting.errors import InvalidInput
+from warehouse import audit
+from warehouse.audit import Actor, Event
+from warehouse.queries.lines import Rows
+from warehouse.schema.ledger import ROLES, ApiKey, AuditEvent, SignInSession, User
+
+SHOWN = ("user_id", "name", "display_name", "subject", "role", "facility_ids", "active", "locked_until", "created_at")
+PASSWORD_BYTES = 15
+"""Of randomness in a password that is made here: 20 characters."""
+
+
+def people(connection: sa.Connection) -> Rows:
+    """Everybody by name, with `signed_in_at` (the last time), without anything secret."""
+    last = (
+        sa.select(AuditEvent.subject, sa.func.max(AuditEvent.at).label("signed_in_at"))
+        .where(AuditEvent.action == "user.sign_in")
+        .group_by(AuditEvent.subject)
+        .subquery()
+    )
+    whom = sa.literal("user:").concat(sa.cast(User.user_id, sa.String))
+    columns = [User.__table__.columns[name] for name in SHOWN]
+    query = sa.select(*columns, last.c.signed_in_at).outerjoin(last, last.c.subject == whom)
+    return connection.execute(query.order_by(User.name)).mappings().all()
+
+
+def keys(connection: sa.Connection) -> Rows:
+    """Every key, the newest first, with `changed_at`: when it last changed something. Reads are not recorded."""
+    last = (
+        sa.select(AuditEvent.actor, sa.func.max(AuditEvent.at).label("changed_at"))
+        .where(AuditEvent.actor.startswith("key:"))
+        .group_by(AuditEvent.actor)
+        .subquery()
+    )
+    names = ("key_id", "name", "scopes", "facility_ids", "created_at", "expires_at", "revoked_at", "previous_until")
+    columns = [ApiKey.__table__.columns[name] for name in names]
+    whom = sa.literal("key:").concat(ApiKey.key_id)
+    query = sa.select(*columns, last.c.changed_at).outerjoin(last, last.c.actor == whom)
+    return connection.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.key_id)).mappings().all()
+
+
+def new_password() -> str:
+    """A random password, to be shown once."""
+    return secrets.token_urlsafe(PASSWORD_BYTES)
+
+
+def change_person(
+    connection: sa.Connection,
+    user_id: int,
+    *,
+    role: str,
+    facility_ids: Sequence[str] | None,
+    now: dt.datetime,
+    actor: Actor,
+) -> None:
+    """Give a person another role or other sites (None = all); it counts from the next click."""
+    if role not in ROLES:
+        raise InvalidInput(f"role {role!r}: must be one of {', '.join(ROLES)}")
+    user = _of_somebody_else(connection, user_id, actor)
+    if user["subject"] is not None:
+        raise InvalidInput(f"{user['name']} gets role and sites from the identity provider at each sign-in")
+    _set(
+        connection,
+        user,
+        "user.change",
+        actor,
+        now,
+        role=role,
+        facility_ids=stored_sites(connection, facility_ids),
+    )
+
+
+def set_active(connection: sa.Connection, user_id: int, active: bool, *, now: dt.datetime, actor: Actor) -> None:
+    """Close an account, which ends its sessions at once, or open it again."""
+    user = _of_somebody_else(connection, user_id, actor)
+    _set(connection, user, "user.activate" if active else "user.deactivate", actor, now, active=active)
+    if not active:
+        _end_sessions(connection, user_id)
+
+
+def unlock(connection: sa.Connection, user_id: int, *, now: dt.datetime, actor: Actor) -> None:
+    """Let a person sign in again who mistyped a password too often."""
+    user = _of_somebody_else(connection, user_id, actor)
+    _set(connection, user, "user.unlock", actor, now, locked_until=None, failed_sign_ins=0)
+
+
+def reset_password(connection: sa.Connection, user_id: int, *, now: dt.datetime, actor: Actor) -> str:
+    """A new password, shown this once; it ends the person's sessions and a lock."""
+    user = _of_somebody_else(connection, user_id, actor)
+    if user["subject"] is not None:
+        raise InvalidInput(f"{user['name']} signs in through the identity provider and has no password here")
+    password = new_password()
+    change = {"password_hash": hash_password(password), "failed_sign_ins": 0, "locked_until": None}
+    connection.execute(sa.update(User).where(User.user_id == user_id).values(change))
+    _end_sessions(connection, user_id)
+    audit.append(connection, actor, now, [Event("user.reset_password", f"user:{user_id}")])
+    return password
+
+
+def person(connection: sa.Connection, user_id: int) -> sa.RowMapping | None:
+    """One person as `people` tells of them."""
+    return next((one for one in people(connection) if one["user_id"] == user_id), None)
+
+
+def _of_somebody_else(connection: sa.Connection, user_id: int, actor: Actor) -> sa.RowMapping:
+    query = sa.select(User.__table__).where(User.user_id == user_id).with_for_update()
+    user = connection.execute(query).mappings().one_or_none()
+    if user is None:
+        raise InvalidInput(f"there is no person {user_id}")
+    if actor.actor == f"user:{user_id}":
+        raise InvalidInput("your own account is kept by another administrator")
+    return user
+
+
+def _set(
+    connection: sa.Connection, user: sa.RowMapping, action: str, actor: Actor, now: dt.datetime, **values: Any
+) -> None:
+    before = {name: user[name] for name in values}
+    connection.execute(sa.update(User).where(User.user_id == user["user_id"]).values(values))
+    audit.append(connection, actor, now, [Event(action, f"user:{user['user_id']}", before=before, after=values)])
+
+
+def _end_sessions(connection: sa.Connection, user_id: int) -> None:
+    connection.execute(sa.delete(SignInSession).where(SignInSession.user_id == user_id))

@@ -1,0 +1,1 @@
+"""How a thing is shown: labels, formatted numbers, charts without scripts."""

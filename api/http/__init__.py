@@ -1,0 +1,1 @@
+"""How the API is asked: fields, errors, paging, ETags, rate limits, OpenAPI."""

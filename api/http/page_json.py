@@ -1,0 +1,45 @@
+"""A page of rows written straight to JSON, as its model would write it: most of the time of a large page.
+
+The model stays what the OpenAPI document says and what tests hold these bytes against.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import msgspec
+import sqlalchemy as sa
+
+from api.recommendations.models import PageOut
+from warehouse.schema.base import ExactDecimal, exact_text
+
+
+class Lines:
+    """How rows of a page's model are selected and written.
+
+    >>> from api.models import FacilityPage
+    >>> Lines(FacilityPage).names
+    ('facility_id', 'name', 'network', 'closed_on', 'successor_id')
+    """
+
+    def __init__(self, page: type[PageOut]) -> None:
+        item = get_args(page.model_fields["items"].annotation)[0]
+        self.names = tuple(item.model_fields)
+        self._line = msgspec.defstruct(item.__name__, self.names)
+        self._moments = [name for name, field in item.model_fields.items() if field.annotation is dt.datetime]
+
+    def of(self, query: sa.Select[Any], *more: str) -> sa.Select[Any]:
+        """The query with the model's columns alone, ready to write, in its order, and `more` after them."""
+        found = {column.key: column for column in query.selected_columns}
+        columns = (found[name] for name in (*self.names, *more))
+        ready = (exact_text(one).label(one.key) if isinstance(one.type, ExactDecimal) else one for one in columns)
+        return query.with_only_columns(*ready, maintain_column_froms=True)
+
+    def written(self, rows: Sequence[sa.Row[Any]], next_cursor: str | None, units: Mapping[str, str]) -> bytes:
+        """JSON of the page; each row begins with the columns that `of` selects."""
+        count = len(self.names)
+        items = [self._line(*row[:count]) for row in rows]
+        for name in self._moments:
+            for one in items:
+                setattr(one, name, getattr(one, name).replace(tzinfo=dt.UTC))
+        return msgspec.json.encode({"next_cursor": next_cursor, "units": units, "items": items})

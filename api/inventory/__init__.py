@@ -1,0 +1,1 @@
+"""What inventory systems report: stock, dispensing, open orders, receipts."""

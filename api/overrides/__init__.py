@@ -1,0 +1,1 @@
+"""Forecast overrides that people make: rules, preview, resources."""

@@ -1,0 +1,1 @@
+"""What people do with recommendations: decisions, second approval, triage, routine rules."""

@@ -1,0 +1,1 @@
+"""Guideline releases: resources and activation."""

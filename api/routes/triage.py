@@ -1,0 +1,75 @@
+"""Put an item off, give it to somebody, comment on it: what people do on the worklist beside deciding."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header
+
+from api.access.callers import Decider, Principal, check_csrf, reader
+from api.http.context import Db, Now, refuse_parameters
+from api.http.errors import NotFound
+from api.http.openapi import refusals
+from api.recommendations.models import Text
+from api.recommendations.triage import act, say
+from api.recommendations.triage_models import CommentIn, CommentOut, CommentPage, WorklistActionIn, WorklistActionOut
+from warehouse.queries.lines import recommendation_line
+from warehouse.queries.worklist import comments_on, item_state
+
+router = APIRouter(
+    prefix="/v1/recommendations/{recommendation_id}",
+    tags=["recommendations"],
+    dependencies=[Depends(refuse_parameters)],
+)
+
+CsrfToken = Annotated[str | None, Header(description="`csrf_token` of /v1/session.")]
+
+
+@router.post("/worklist-action", responses=refusals(401, 403, 404, 409, 413, 415))
+def act_on_recommendation(
+    recommendation_id: Text,
+    action: WorklistActionIn,
+    person: Decider,
+    db: Db,
+    now: Now,
+    x_csrf_token: CsrfToken = None,
+) -> WorklistActionOut:
+    """Put the line's item off until a day, bring it back, give it to a person who decides for its site, or take that
+    back. A signed-in person only. The action stays with the site and product when a run proposes a new line.
+    """
+    check_csrf(person, x_csrf_token)
+    number = act(db, person, recommendation_id, action, now)
+    line = recommendation_line(db, person.sites, recommendation_id)
+    assert line is not None
+    state = item_state(db, line["facility_id"], line["product_id"], now.date())
+    return WorklistActionOut.model_validate(
+        {
+            "action_id": number,
+            "snoozed_until": state.snooze["snoozed_until"] if state.snooze else None,
+            "assignee": state.assign["assignee_name"] if state.assign else None,
+            "recommendation": line,
+        }
+    )
+
+
+@router.get("/comments", responses=refusals(401, 403, 404))
+def list_comments(
+    recommendation_id: Text, caller: Annotated[Principal, reader("recommendations:read")], db: Db
+) -> CommentPage:
+    """What people said about the line's item, on this line and earlier ones, oldest first."""
+    line = recommendation_line(db, caller.sites, recommendation_id)
+    if line is None:
+        raise NotFound(f"there is no recommendation {recommendation_id}")
+    rows = comments_on(db, line["facility_id"], line["product_id"])
+    return CommentPage.model_validate({"items": rows, "next_cursor": None, "units": {}})
+
+
+@router.post("/comments", responses=refusals(401, 403, 404, 413, 415))
+def comment_on_recommendation(
+    recommendation_id: Text, comment: CommentIn, person: Decider, db: Db, now: Now, x_csrf_token: CsrfToken = None
+) -> CommentOut:
+    """Say something about the line's item, as plain text: a signed-in person only. Comments are never changed."""
+    check_csrf(person, x_csrf_token)
+    number = say(db, person, recommendation_id, comment.text, now)
+    return CommentOut.model_validate(
+        {"comment_id": number, "recommendation_id": recommendation_id, "by": person.name, "written_at": now}
+        | {"text": comment.text}
+    )

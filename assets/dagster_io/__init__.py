@@ -1,0 +1,1 @@
+"""Where Dagster meets the warehouse: the run, resources, table assets, metadata, executors."""

@@ -1,0 +1,1 @@
+"""Plots for the Dagster UI and the command line."""

@@ -1,0 +1,313 @@
+"""The genetic side of every site, put together from the stored prevalence, exposure and moves."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from assets.dagster_io.planning_run import PlanningRun
+from assets.sites.content import Era, Knowledge
+from forecasting.errors import MissingContent
+from forecasting.pharmacogenomics.content import ReferenceContent
+from forecasting.pharmacogenomics.genes import gene_model
+from forecasting.pharmacogenomics.guidance import joint_lookup_keys, linked_genes
+from forecasting.pharmacogenomics.prevalence import PrevalencePosterior, draw_lookup_keys
+from forecasting.population import TherapyAtSite, stable_seed
+from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, by_target, with_effect
+from forecasting.regimens.exposure import row_exposure
+from forecasting.regimens.strengths import describe_products
+from forecasting.terms import NO_RESULT
+
+INTERVAL_SCORE = 1.645
+"""A learned effect's interval is 90 %."""
+
+LEAST_LEARNED = 0.1
+Keys = dict[str, tuple[np.ndarray, tuple[str, ...]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Genetics:
+    """Therapies of every site, its guidance rows by recommendation_id (`rows_at`), and why some drugs stand aside.
+
+    The rows of a therapy are split by the drug that patients go to; `drug_of` has the drug of each product.
+
+    A site whose guidance changed has the therapies of past guidance first: they move its history alone.
+    """
+
+    by_site: dict[str, list[TherapyAtSite]]
+    rows: dict[str, pd.DataFrame]
+    problems: list[tuple[str, str, str, str]]
+    drug_of: dict[str, str]
+
+    def at(self, facility_id: str) -> list[TherapyAtSite]:
+        """The therapies of a site that testing moves, in the past or in the plan."""
+        return [one for one in self.by_site.get(facility_id, []) if one.changes]
+
+    def rows_at(self, facility_id: str) -> pd.DataFrame:
+        """The guidance rows in force at a site."""
+        return self.rows[facility_id]
+
+
+def assemble(
+    run: PlanningRun,
+    known: Knowledge,
+    prevalence: pd.DataFrame,
+    exposure: pd.DataFrame,
+    moves: pd.DataFrame,
+    products: pd.DataFrame,
+    facilities: pd.DataFrame,
+    starts: pd.DatetimeIndex,
+) -> Genetics:
+    """The genetics of all sites of a run; `starts` are the periods of the history, the horizon follows them."""
+    by_site: dict[str, list[TherapyAtSite]] = {}
+    rows: dict[str, pd.DataFrame] = {}
+    problems: list[tuple[str, str, str, str]] = []
+    nothing = not run.with_genetics or prevalence.empty or exposure.empty or moves.empty
+    paths = {} if nothing else _exposure_paths(exposure, starts, run.horizon)
+    for group in known.groups:
+        rows |= dict.fromkeys(group.facility_ids, group.content.guidance.set_index("recommendation_id"))
+        if nothing:
+            continue
+        own = prevalence[prevalence["facility_id"].isin(group.facility_ids)]
+        posterior = PrevalencePosterior.from_frame(own, group.content, share_male(facilities))
+        described = describe_products(products, group.content.usual_daily_dose).set_index("product_id")
+        drawn = {gene: _mean_and_draws(posterior, gene, run) for gene in posterior.by_gene}
+        place = {facility: number for number, facility in enumerate(posterior.facility_ids)}
+        here = moves[moves["facility_id"].isin(group.facility_ids) & moves["facility_id"].isin(list(paths))]
+        for facility_id, of_site in here.groupby("facility_id"):
+            site = str(facility_id)
+            keys = _keys_of_site(drawn, place[site]) if site in place else {}
+            by_site[site] = []
+            for era in group.eras:
+                followed = of_site[of_site["followed_from"] == pd.Timestamp(era.since)]
+                path = _in_era(paths[site], starts, era)
+                therapies, unknown = _therapies(
+                    site, followed, era.content, keys, _linkage(site, run), path, described, len(starts)
+                )
+                by_site[site] += therapies
+                problems += unknown if era is group.eras[-1] else []
+    return Genetics(by_site, rows, problems, dict(zip(products["product_id"], products["drug"], strict=True)))
+
+
+def with_exposure(genetics: Genetics, exposure: pd.DataFrame, starts: pd.DatetimeIndex, horizon: int) -> Genetics:
+    """What `assemble` gave where guidance never changed, with other exposures over other `starts`; nothing learned.
+
+    The expensive part, who has which result, is kept.
+    """
+    paths = _exposure_paths(exposure, starts, horizon)
+    by_site = {
+        site: [_exposed(one, genetics.rows_at(site), paths[site], len(starts)) for one in therapies if site in paths]
+        for site, therapies in genetics.by_site.items()
+    }
+    return dataclasses.replace(genetics, by_site=by_site)
+
+
+def _exposed(
+    therapy: TherapyAtSite, guidance: pd.DataFrame, paths: dict[str, np.ndarray], history: int
+) -> TherapyAtSite:
+    path = row_exposure(guidance.loc[list(therapy.row_ids)], paths)
+    return dataclasses.replace(
+        therapy, exposure_history=path[:history], exposure_at_origin=path[history - 1], exposure_planned=path[history:]
+    )
+
+
+def with_learned(genetics: Genetics, effects: pd.DataFrame, run: PlanningRun) -> Genetics:
+    """The genetics with each advice's exposure as it acts, and its doubt in the draws."""
+    keys = ["facility_id", "drug", "action", "recommendation", "to_drug"]
+    spread = (effects["high"] - effects["low"]) / (2 * INTERVAL_SCORE * effects["learned"].clip(lower=LEAST_LEARNED))
+    known = effects.assign(spread=spread).set_index(keys)[["strength", "delay_days", "spread"]]
+    by_site = {
+        site: [_acting(one, site, known, run) for one in therapies] for site, therapies in genetics.by_site.items()
+    }
+    return dataclasses.replace(genetics, by_site=by_site)
+
+
+def _acting(therapy: TherapyAtSite, site: str, known: pd.DataFrame, run: PlanningRun) -> TherapyAtSite:
+    labels = [label.split(GROUP_SEPARATOR) for label in therapy.groups]
+    index = pd.MultiIndex.from_tuples([(site, *first, to or first[0]) for *first, to in labels])
+    found = known.reindex(index).fillna({"strength": 1.0, "delay_days": 0.0, "spread": 0.0})
+    # guidance that ended has no tail in what is to come, and what takes its place at the origin acts at once
+    ended = (therapy.exposure_planned == 0).all(axis=0) & (therapy.exposure_at_origin == 0)
+    begins = therapy.exposure_at_origin != therapy.exposure_history[-1]
+    delay = np.where(ended | begins, 0.0, found["delay_days"].to_numpy() / DELAY_DAYS)
+    acts = with_effect(therapy, found["strength"].to_numpy(), delay, run.period.mean_days)
+    doubt = {name: _doubt(name, len(therapy.probability), run.seed) for name in set(therapy.groups)}
+    scores = np.stack([doubt[name] for name in therapy.groups], axis=1)
+    factor = np.maximum(1 + found["spread"].to_numpy() * scores, 0.0)
+    return dataclasses.replace(acts, probability=np.minimum(therapy.probability * factor, 1.0))
+
+
+def _doubt(group: str, draws: int, seed: int) -> np.ndarray:
+    """Scores [draw] of one advice's strength, the same at every site: what is learned of it is learned together."""
+    return np.random.default_rng(stable_seed(seed, "strength", group)).standard_normal(draws)
+
+
+def _therapies(
+    site: str,
+    moves: pd.DataFrame,
+    content: ReferenceContent,
+    keys: Keys,
+    linkage: np.ndarray,
+    exposure: dict[str, np.ndarray],
+    described: pd.DataFrame,
+    history: int,
+) -> tuple[list[TherapyAtSite], list[tuple[str, str, str, str]]]:
+    guidance = content.guidance.set_index("recommendation_id")
+    found, problems = [], []
+    for _, rows in moves.groupby("therapy"):
+        usable, unknown = _usable(site, rows, guidance, content, keys)
+        problems += unknown
+        if len(usable):
+            whole = _therapy(usable, guidance, content, keys, linkage, exposure, history)
+            found.append(_split(whole, guidance, described))
+    return found, problems
+
+
+def _split(therapy: TherapyAtSite, guidance: pd.DataFrame, described: pd.DataFrame) -> TherapyAtSite:
+    """The therapy with its rows by the drug that patients go to; `described` products are by product_id."""
+    rows, products = guidance.loc[list(therapy.row_ids)], described.loc[list(therapy.product_ids)]
+    # by what moves: a row whose alternative is not possible changes a dose
+    other = products["drug"].to_numpy() != rows["drug"].to_numpy()[:, None]
+    switches = ((therapy.mean_delta != 0).any(axis=1) & other).any(axis=1)
+    action = np.where(switches, "alternative", "dose")
+    kinds = list(zip(rows["drug"], action, rows["strength"].replace("", "Not graded"), strict=True))
+    return by_target(therapy, tuple(products["drug"]), products["days_per_unit"].to_numpy(), kinds)
+
+
+def _in_era(paths: dict[str, np.ndarray], starts: pd.DatetimeIndex, era: Era) -> dict[str, np.ndarray]:
+    """Exposure [history + 1 + horizon] as far as it followed this era's guidance; the one in between is the origin's.
+
+    Testing at the origin is that of the last period, and all that is to come follows the last era.
+    """
+    history = len(starts)
+    since = np.asarray(starts >= pd.Timestamp(era.since))
+    until = np.full(history, True) if era.until is None else np.asarray(starts < pd.Timestamp(era.until))
+    horizon = len(next(iter(paths.values()))) - history
+    inside = np.concatenate([since & until, np.full(1 + horizon, era.until is None)])
+    return {gene: np.where(inside, np.insert(path, history, path[history - 1]), 0.0) for gene, path in paths.items()}
+
+
+def share_male(facilities: pd.DataFrame) -> pd.Series:
+    """Share of males among the people whom each site serves, by facility_id; NaN where it is not stated."""
+    return facilities.set_index("facility_id")["share_male"].astype(float)
+
+
+def _exposure_paths(exposure: pd.DataFrame, starts: pd.DatetimeIndex, horizon: int) -> dict[str, dict[str, np.ndarray]]:
+    """Exposure [history + horizon] by site and gene."""
+    first = starts[0]
+    paths: dict[str, dict[str, np.ndarray]] = {}
+    here = exposure[exposure["period_start"] >= first].sort_values("period_start")
+    for (facility_id, gene), rows in here.groupby(["facility_id", "gene"]):
+        paths.setdefault(str(facility_id), {})[str(gene)] = rows["exposure"].to_numpy()[: len(starts) + horizon]
+    return paths
+
+
+def _mean_and_draws(posterior: PrevalencePosterior, gene: str, run: PlanningRun) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Key frequencies [site, 1 + draw, key]: the posterior mean, then draws; NaN where a site has no posterior."""
+    draws, keys = draw_lookup_keys(posterior, gene, run.draws, run.seed)
+    of_gene = posterior.by_gene[gene]
+    known = [posterior.facility_ids.index(facility) for facility in of_gene.facility_ids]
+    mean = np.full((len(draws), 1, len(keys)), np.nan)
+    mean[known, 0] = of_gene.mean_keys()
+    return np.concatenate([mean, draws], axis=1), keys
+
+
+def _linkage(site: str, run: PlanningRun) -> np.ndarray:
+    """Where between its bounds the overlap of linked carriers lies at a site, [1 + draw]: the middle, then draws."""
+    random = np.random.default_rng(stable_seed(run.seed, "linkage", site))
+    return np.append(0.5, (random.permutation(run.draws) + random.random(run.draws)) / run.draws)
+
+
+def _keys_of_site(drawn: Keys, place: int) -> Keys:
+    """Key frequencies [1, 1 + draw, key] of one site; genes and keys without a posterior there are left out.
+
+    Each gene also gets the key "No Result" with frequency 1: such a row speaks of everybody who lacks that test.
+    """
+    keys: Keys = {}
+    for gene, (frequencies, names) in drawn.items():
+        known = ~np.isnan(frequencies[place]).any(axis=0)
+        if known.any():
+            own = np.concatenate([frequencies[place][:, known], np.ones((len(frequencies[place]), 1))], axis=1)
+            keys[gene] = (own[None], (*(name for name, yes in zip(names, known, strict=True) if yes), NO_RESULT))
+    return keys
+
+
+def _usable(
+    site: str, moves: pd.DataFrame, guidance: pd.DataFrame, content: ReferenceContent, keys: Keys
+) -> tuple[pd.DataFrame, list[tuple[str, str, str, str]]]:
+    """The moves of drugs whose genes are known at the site, and the others as problems."""
+    drugs = moves["recommendation_id"].map(guidance["drug"])
+    unknown = []
+    for drug in sorted(set(drugs)):
+        rows = guidance[guidance["drug"] == drug]
+        together = linked_genes(content, rows)
+        if together:
+            text = f"{drug}: {' and '.join(together)} are linked and cannot be multiplied; planned without genetics"
+            unknown.append((site, drug, "linked_genes", text))
+            continue
+        missing = unknown_genes(content, rows, keys)
+        if missing:
+            text = f"{drug}: the prevalence of {', '.join(missing)} is unknown at {site}; planned without genetics"
+            unknown.append((site, drug, "prevalence_unknown", text))
+    blocked = {drug for _, drug, _, _ in unknown}
+    return moves[~drugs.isin(blocked)], unknown
+
+
+def unknown_genes(content: ReferenceContent, rows: pd.DataFrame, keys: Keys) -> list[str]:
+    """Genes of the rows without frequencies at the site; of a gene of carriers, alleles that the rows name."""
+    missing = set()
+    for number in (1, 2):
+        for gene, of_gene in rows[~rows[f"gene_{number}"].isin(["", None])].groupby(f"gene_{number}"):
+            test_of = gene_model(content, str(gene)).test_of_key
+            names = keys[str(gene)][1] if gene in keys else ()
+            wanted = {test_of[key] for key in of_gene[f"lookup_key_{number}"] if key in test_of} or {""}
+            missing |= {f"{gene}{allele}" for allele in wanted - {test_of.get(name) for name in names}}
+    return sorted(missing)
+
+
+def _therapy(
+    moves: pd.DataFrame,
+    guidance: pd.DataFrame,
+    content: ReferenceContent,
+    keys: Keys,
+    linkage: np.ndarray,
+    exposure: dict[str, np.ndarray],
+    history: int,
+) -> TherapyAtSite:
+    row_ids = sorted(set(moves["recommendation_id"]))
+    product_ids = sorted(set(moves["product_id"]) | set(moves["to_product_id"]))
+    low = np.zeros((len(row_ids), len(product_ids), len(product_ids)))
+    high = np.zeros_like(low)
+    at = (
+        pd.Categorical(moves["recommendation_id"], row_ids).codes,
+        pd.Categorical(moves["product_id"], product_ids).codes,
+        pd.Categorical(moves["to_product_id"], product_ids).codes,
+    )
+    low[at], high[at] = moves["units_low"].to_numpy(), moves["units_high"].to_numpy()
+    rows = guidance.loc[row_ids]
+    share = moves.drop_duplicates("recommendation_id").set_index("recommendation_id")["population_share"]
+    probability = _row_probability(rows, content, keys, linkage) * share.loc[row_ids].to_numpy()
+    path = row_exposure(rows, exposure)
+    return TherapyAtSite(
+        therapy=str(moves["therapy"].iloc[0]),
+        product_ids=tuple(product_ids),
+        row_ids=tuple(row_ids),
+        delta_low=low,
+        delta_high=high,
+        probability=probability[1:],
+        mean_probability=probability[0],
+        exposure_history=path[:history],
+        exposure_at_origin=path[history],
+        exposure_planned=path[history + 1 :],
+    )
+
+
+def _row_probability(rows: pd.DataFrame, content: ReferenceContent, keys: Keys, linkage: np.ndarray) -> np.ndarray:
+    """Share of the patients of each row's population that the row speaks of, [1 + draw, row]: the mean, then draws."""
+    found: dict[str, np.ndarray] = {}
+    for (drug, population), _ in rows.groupby(["drug", "population"]):
+        joint = joint_lookup_keys(content, str(drug), str(population), keys, linkage)
+        found |= dict(zip(joint.rows["recommendation_id"], np.moveaxis(joint.probability[0], 1, 0), strict=True))
+    if not found:
+        raise MissingContent("no guidance rows to put together")
+    return np.stack([found[row_id] for row_id in rows.index], axis=1)

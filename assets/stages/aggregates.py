@@ -1,0 +1,147 @@
+"""Stage 4, demand: totals forecast by Prophet and statsmodels beside the engine, for those who ask."""
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from assets.dagster_io.asset_result import Staged, problems_frame
+from assets.dagster_io.metadata import svg_picture
+from assets.dagster_io.planning_run import PlanningRun
+from assets.dagster_io.table_asset import DEMAND, table_asset
+from assets.pictures.forecasts import lines_chart
+from assets.stages.demand import known_panel
+from forecasting.demand.model_comparison import Contest, contest, total_of
+from forecasting.demand.series import DemandPanel
+from forecasting.demand.strengths import amounts
+from forecasting.errors import InvalidInput
+from forecasting.terms import ALL_FACILITIES, Contestant
+from warehouse.schema.results import AggregateForecast
+
+LARGEST = 5
+"""Drugs that are compared when none is named: those with most money in the plan."""
+
+EVERY_STRENGTH = "*"
+DISAGREE = 0.15
+"""A plan whose sum over the horizon is further than this from the best forecast of the total is said to disagree."""
+
+
+class AggregateConfig(dg.Config):
+    """Which totals: drugs over the network (default: the largest), or one product at one site."""
+
+    drugs: list[str] = []
+    facility_id: str = ALL_FACILITIES
+    product_id: str = EVERY_STRENGTH
+
+
+@table_asset(AggregateForecast, group=DEMAND)
+def aggregate_forecasts(
+    config: AggregateConfig,
+    runs: pd.DataFrame,
+    reference_demand: pd.DataFrame,
+    baseline_forecasts: pd.DataFrame,
+    products: pd.DataFrame,
+) -> Staged:
+    """Totals as the engine, Prophet and statsmodels forecast them, and as the plan's sites add up."""
+    run = PlanningRun.from_frame(runs)
+    panel = known_panel(reference_demand, run)
+    weight, unit = amounts(products)
+    rows = _asked(config, panel, products, baseline_forecasts)
+    asked = panel.select(rows)
+    drug = products.set_index("product_id")["drug"]
+    drugs = drug.loc[list(asked.product_ids)].tolist()
+    total = total_of(asked, weight.loc[list(asked.product_ids)].to_numpy(), drugs)
+    found = contest(total, run.horizon)
+    planned = _planned(baseline_forecasts, config, weight, drug, total.product_ids)
+    frame = _frame(found, total, run, config, unit, planned)
+    pictures = {
+        f"total of {name}": _picture(name, total, found, number) for number, name in enumerate(total.product_ids)
+    }
+    return Staged(frame.assign(as_of=run.as_of), _disagreements(frame), pictures)
+
+
+def _asked(
+    config: AggregateConfig, panel: DemandPanel, products: pd.DataFrame, baseline_forecasts: pd.DataFrame
+) -> np.ndarray:
+    """Which series of the panel [series] the totals are made of."""
+    series_product = np.array(panel.product_ids, dtype=object)
+    drug = products.set_index("product_id")["drug"].reindex(series_product).to_numpy(dtype=object)
+    rows = np.full(len(series_product), True)
+    if config.facility_id != ALL_FACILITIES:
+        rows &= np.array(panel.facility_ids, dtype=object) == config.facility_id
+    if config.product_id != EVERY_STRENGTH:
+        rows &= series_product == config.product_id
+    elif config.drugs or config.facility_id == ALL_FACILITIES:
+        rows &= np.isin(drug, config.drugs or _largest(products, baseline_forecasts))
+    if not rows.any():
+        asked = f"drug {', '.join(config.drugs) or '*'}, product {config.product_id}, facility {config.facility_id}"
+        raise InvalidInput(f"no series of the plan's history is of {asked}")
+    return rows
+
+
+def _largest(products: pd.DataFrame, baseline_forecasts: pd.DataFrame) -> list[str]:
+    units = baseline_forecasts.groupby("product_id")["mean"].sum().reindex(products["product_id"]).fillna(0.0)
+    price = (products["pack_price"].astype(float) / products["pack_size"].astype(float)).fillna(0.0).to_numpy()
+    money = pd.Series(units.to_numpy() * price).groupby(products["drug"].to_numpy()).sum()
+    return [str(name) for name in money.sort_values(ascending=False).index[:LARGEST]]
+
+
+def _planned(
+    forecasts: pd.DataFrame, config: AggregateConfig, weight: pd.Series, drug: pd.Series, drugs: tuple[str, ...]
+) -> np.ndarray:
+    """The plan's own sum [drug, horizon]."""
+    own = forecasts
+    if config.facility_id != ALL_FACILITIES:
+        own = own[own["facility_id"] == config.facility_id]
+    if config.product_id != EVERY_STRENGTH:
+        own = own[own["product_id"] == config.product_id]
+    amounts = own.assign(
+        drug=own["product_id"].map(drug), amount=own["mean"].astype(float) * own["product_id"].map(weight)
+    )
+    table = amounts.pivot_table(index="drug", columns="period_start", values="amount", aggfunc="sum")
+    return table.reindex(list(drugs)).to_numpy(dtype=float)
+
+
+def _frame(
+    found: Contest, total: DemandPanel, run: PlanningRun, config: AggregateConfig, unit: pd.Series, planned: np.ndarray
+) -> pd.DataFrame:
+    models, drugs, horizon = found.mean.shape
+    starts = run.future_starts(total.first_start)
+    each = pd.MultiIndex.from_product(
+        [list(found.contestants), list(total.product_ids), list(starts)], names=["model", "drug", "period_start"]
+    )
+    frame = each.to_frame(index=False)
+    chosen = np.arange(models)[:, None] == found.best
+    return frame.assign(
+        facility_id=config.facility_id,
+        product_id=config.product_id,
+        mean=found.mean.ravel(),
+        unit=frame["drug"].map(unit).to_numpy(),
+        error=np.repeat(found.error.ravel(), horizon),
+        chosen=np.repeat(chosen.ravel(), horizon),
+        planned=np.tile(planned.ravel(), models),
+    )
+
+
+def _disagreements(frame: pd.DataFrame) -> pd.DataFrame:
+    """Totals whose plan lies far from the best forecast of the total itself: somebody should look."""
+    best = frame[frame["chosen"]].dropna(subset="planned")
+    rows: list[tuple[object, object, str, object]] = []
+    for drug, of_drug in best.groupby("drug"):
+        wanted, planned = float(of_drug["mean"].sum()), float(of_drug["planned"].sum())
+        if wanted > 0 and abs(planned / wanted - 1) > DISAGREE:
+            model = str(of_drug["model"].iloc[0]).replace("_", " ")
+            message = (
+                f"{drug}: the sites' forecasts sum to {planned:,.0f} {of_drug['unit'].iloc[0]} over the horizon,"
+                f" the best forecast of the total ({model}) to {wanted:,.0f}"
+            )
+            rows.append((None, drug, "total_disagrees", message))
+    return problems_frame(rows)
+
+
+def _picture(drug: str, total: DemandPanel, found: Contest, number: int) -> str:
+    starts = total.period_starts()
+    ahead = [total.period.step(total.first_start, len(starts) + step) for step in range(found.mean.shape[2])]
+    lines = {str(model).replace("_", " "): found.mean[place, number] for place, model in enumerate(found.contestants)}
+    best = Contestant(found.contestants[found.best[number]]).replace("_", " ")
+    title = f"{drug}, total: history and what each forecasts; {best} was closest on held-out periods"
+    return svg_picture(lines_chart(starts, total.values[number], ahead, lines, title), title)

@@ -1,0 +1,273 @@
+"""The stored calculation of a line: inputs with source and age, steps with their numbers, and how to redo it.
+
+A document is plain JSON (version 1). Numbers are decimal text, exact; demand samples are sorted whole thousandths of a
+dose unit, rounded before anything was computed from them. `recompute` needs the document alone: it looks each operation
+up in a table, nothing is evaluated.
+
+    {"version": 1, "as_of", "context", "rules", "item", "dates",
+     "inputs":  [{"name", "value", "unit", "source", "as_of", "age_days", ...about}],
+     "samples": [{"name", "unit", "values"}],
+     "steps":   [{"name", "operation", "operands", "value", "unit"}],
+     "not_counted": [...], "outlook": [{"name", "value", "unit"}], "result": {...}}
+"""
+
+import bisect
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from forecasting.errors import InvalidInput
+from forecasting.procurement.order.shadow_prices import NANO
+from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, PackRule, packs_for, packs_within, require_acceptable
+from forecasting.procurement.policy.least_cost import reorder_levels
+
+VERSION = 1
+
+_DECIMALS = {
+    2**twos * 5**fives: max(twos, fives) for twos in range(19) for fives in range(19) if 2**twos * 5**fives <= 10**18
+}
+"""Decimals that a number of this denominator needs."""
+
+Document = dict[str, Any]
+Value = Fraction | list[int]
+
+
+def as_text(value: Fraction | Decimal | int) -> str:
+    """A number as decimal text, exact; `ValueError` for one that never ends (a third).
+
+    >>> as_text(Fraction(225, 10)), as_text(Decimal("280.0"))
+    ('22.5', '280')
+    """
+    fraction = value if type(value) is Fraction else Fraction(value)
+    decimals = _DECIMALS.get(fraction.denominator)
+    if decimals is not None:
+        digits = abs(fraction.numerator) * (10**decimals // fraction.denominator)
+        whole, rest = divmod(digits, 10**decimals)
+        text = f"{whole}.{rest:0{decimals}d}" if decimals else str(whole)
+        return f"-{text}" if fraction.numerator < 0 else text
+    with localcontext() as context:
+        context.prec = 60
+        number = Decimal(fraction.numerator) / Decimal(fraction.denominator)
+        if Fraction(number) != fraction:
+            raise ValueError(f"{fraction} has no finite decimal form")
+        return f"{number.normalize():f}"
+
+
+def _difference(first: Fraction, *rest: Fraction) -> Fraction:
+    return first - sum(rest)
+
+
+def _level_for_fill_rate(first: list[int], second: list[int], target: Fraction) -> Fraction:
+    return _level_with_expiry(first, second, first, second, target)
+
+
+def _level_with_expiry(
+    needed_first: list[int], needed: list[int], first: list[int], second: list[int], target: Fraction
+) -> Fraction:
+    """Smallest whole thousandth that leaves the share `1 - target` of the demand between first and second unmet."""
+    allowed = math.floor((1 - target) * (sum(second) - sum(first)))
+    low, high = -1, max(needed)
+    next_short, first_short = _shortages(needed), _shortages(needed_first)
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = middle >= 0 and next_short(middle) - first_short(middle) <= allowed
+        low, high = (low, middle) if enough else (middle, high)
+    return Fraction(high, THOUSANDTHS)
+
+
+def _shortages(sample: list[int]) -> Callable[[int], int]:
+    """Total shortage over a sorted sample as a function of the level."""
+    above = [0, *itertools.accumulate(reversed(sample))][::-1]
+
+    def total(level: int) -> int:
+        first = bisect.bisect_right(sample, level)
+        return above[first] - level * (len(sample) - first)
+
+    return total
+
+
+def _level_for_cycle_service(until_next: list[int], target: Fraction) -> Fraction:
+    return Fraction(until_next[math.ceil(target * len(until_next)) - 1], THOUSANDTHS)
+
+
+def _rule(pack_size: Fraction, minimum: Fraction, multiple: Fraction) -> PackRule:
+    return PackRule(Decimal(as_text(pack_size)), int(minimum), int(multiple))
+
+
+def _newsvendor(needed: list[int], within_life: list[int], *costs: Fraction) -> Fraction:
+    """Smallest whole thousandth beyond which one more is not worth its waste."""
+    short, wasted, held = costs
+    low, high = -1, max(needed)
+    while high - low > 1:
+        middle = (low + high) // 2
+        left, expires = bisect.bisect_right(needed, middle), bisect.bisect_right(within_life, middle)
+        enough = middle >= 0 and short * (len(needed) - left) <= wasted * expires + held * left
+        low, high = (low, middle) if enough else (middle, high)
+    return Fraction(high, THOUSANDTHS)
+
+
+def _least_cost(needed: list[int], of_review: list[int], *given: Fraction) -> tuple[Fraction, Fraction]:
+    target, order_cost, pack_size, multiple = given
+    whole = (target * MILLIONTHS, order_cost * THOUSANDTHS, pack_size * multiple * THOUSANDTHS)
+    ratio, setup, step = (np.array([int(one)]) for one in whole)
+    low, high = reorder_levels(np.array([needed]), np.array([of_review]), ratio, setup, step)
+    return Fraction(int(low[0]), THOUSANDTHS), Fraction(int(high[0]), THOUSANDTHS)
+
+
+def _kept_between(standing: Fraction, low: Fraction, high: Fraction) -> Fraction:
+    if not low <= standing <= high:
+        raise InvalidInput(f"explanation: {standing} packs do not stand, {low} to {high} are needed")
+    return standing
+
+
+def _weighed(*pairs: Fraction) -> Fraction:
+    """Sum of prices times what is taken, rounded down to billionths."""
+    total = sum((price * taken for price, taken in zip(pairs[::2], pairs[1::2], strict=True)), Fraction(0))
+    return Fraction(math.floor(total * NANO), NANO)
+
+
+def _packs_worth(needed: list[int], *given: Fraction) -> Fraction:
+    """Most packs of which every step gains what is asked of a pack; the smallest order is one step."""
+    position, pack_size, minimum, multiple, most, days_per_unit, asked = given
+    step = int(multiple)
+    first = math.ceil(max(minimum, Fraction(1)) / multiple) * step
+    short = _shortages(needed)
+
+    def gains(before: int, after: int) -> bool:
+        at = [int((position + packs * pack_size) * THOUSANDTHS) for packs in (before, after)]
+        met = Fraction(short(at[0]) - short(at[1]), THOUSANDTHS) * days_per_unit
+        return met >= asked * (after - before) * len(needed)
+
+    packs = 0
+    while packs + (step if packs else first) <= most and gains(packs, packs + (step if packs else first)):
+        packs += step if packs else first
+    return Fraction(packs)
+
+
+OPERATIONS: dict[str, Callable[..., Fraction]] = {
+    "sum": lambda *terms: sum(terms, Fraction(0)),
+    "difference": _difference,
+    "product": lambda *factors: math.prod(factors, start=Fraction(1)),
+    "positive_part": lambda value: max(value, Fraction(0)),
+    "smaller_of": lambda *values: min(values),
+    "order_up_to_fill_rate": _level_for_fill_rate,
+    "order_up_to_fill_rate_with_expiry": _level_with_expiry,
+    "order_up_to_cycle_service": _level_for_cycle_service,
+    "newsvendor": _newsvendor,
+    "newsvendor_without_expiry": lambda needed, *costs: _newsvendor(needed, [], *costs),
+    "least_cost_reorder_point": lambda *given: _least_cost(*given)[0],
+    "least_cost_order_up_to": lambda *given: _least_cost(*given)[1],
+    "if_at_or_below": lambda value, position, limit: max(value, Fraction(0)) if position <= limit else Fraction(0),
+    "kept_between": _kept_between,
+    "weighed": _weighed,
+    "packs_worth": _packs_worth,
+    "round_up_to_packs": lambda quantity, *rule: Fraction(packs_for(quantity, _rule(*rule))),
+    "round_down_to_packs": lambda quantity, *rule: Fraction(packs_within(quantity, _rule(*rule))),
+}
+"""Everything a step can do. The first operand of "difference" is what the others are taken from."""
+
+
+class Calculation:
+    """Inputs, samples and steps while they are written down; each step is computed from what stands before it."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Document] = []
+        self.samples: list[Document] = []
+        self.steps: list[Document] = []
+        self._values: dict[str, Value] = {}
+
+    def given(
+        self,
+        name: str,
+        value: Fraction | Decimal | int,
+        unit: str,
+        source: str,
+        *,
+        age_days: int | None = None,
+        **about: Any,
+    ) -> str:
+        """Write an input down and return its name."""
+        exact = Fraction(value)
+        self._values[name] = exact
+        entry = {"name": name, "value": as_text(exact), "unit": unit, "source": source, "age_days": age_days}
+        self.inputs.append(entry | about)
+        return name
+
+    def sample(self, name: str, thousandths: list[int]) -> str:
+        """Write a sorted demand sample down and return its name."""
+        self._values[name] = thousandths
+        self.samples.append({"name": name, "unit": "thousandths of a dose unit", "values": thousandths})
+        return name
+
+    def step(self, name: str, operation: str, operands: list[str], unit: str, known: Fraction | None = None) -> str:
+        """Compute a step (or take its `known` value, which `recompute` will test) and return its name."""
+        value = OPERATIONS[operation](*(self._values[o] for o in operands)) if known is None else known
+        self._values[name] = value
+        entry = {"name": name, "operation": operation, "operands": operands, "value": as_text(value), "unit": unit}
+        self.steps.append(entry)
+        return name
+
+    def value(self, name: str) -> Fraction:
+        """The number that stands behind a name."""
+        value = self._values[name]
+        if isinstance(value, list):
+            raise TypeError(f"{name} is a sample")
+        return value
+
+
+def recompute(document: Document) -> dict[str, Any]:
+    """Packs (int), quantity (Decimal dose units), cost (Decimal or None) and level, from the document alone.
+
+    Raises `InvalidInput` for another version, an unknown operation or name, wherever a stored value is not what its
+    step gives, and for packs that break the minimum or multiple that the document states.
+    """
+    if document.get("version") != VERSION:
+        raise InvalidInput(f"explanation version {document.get('version')!r} is not known; this is {VERSION}")
+    try:
+        values = _recomputed_values(document)
+        result = document["result"]
+        found = {
+            "packs": int(values["packs"]),
+            "quantity": Decimal(as_text(values["quantity"])),
+            "cost": Decimal(as_text(values["cost"])) if "cost" in values else None,
+            "order_up_to_level": Decimal(as_text(values["order_up_to_level"])),
+        }
+        rule = _rule(*(values[name] for name in ("pack_size", "minimum_order_packs", "order_multiple_packs")))
+        stored = {name: result[name] for name in ("packs", "quantity", "cost")}
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InvalidInput(f"explanation cannot be recomputed: {error!r}") from error
+    require_acceptable(int(values["packs"]), rule)
+    for name, text in stored.items():
+        if (None if text is None else Decimal(str(text))) != found[name]:
+            raise InvalidInput(f"explanation: stored {name} {text} is not the recomputed {found[name]}")
+    return found
+
+
+def _recomputed_values(document: Document) -> dict[str, Any]:
+    values: dict[str, Any] = {entry["name"]: Fraction(entry["value"]) for entry in document["inputs"]}
+    values |= {entry["name"]: sorted(entry["values"]) for entry in document["samples"]}
+    for step in document["steps"]:
+        if step["operation"] not in OPERATIONS:
+            raise InvalidInput(f"explanation: operation {step['operation']!r} is not known")
+        value = OPERATIONS[step["operation"]](*(values[name] for name in step["operands"]))
+        if value != Fraction(step["value"]):
+            raise InvalidInput(f"explanation: step {step['name']} says {step['value']}, its operands give {value}")
+        values[step["name"]] = value
+    return values
+
+
+def recommendation_id(document: Document) -> str:
+    """A stable name for the line: the same day, item, numbers and releases give the same id.
+
+    >>> recommendation_id({"version": 1})
+    'rec-2430f1a2ad2982d00678'
+    """
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return f"rec-{hashlib.sha256(canonical.encode()).hexdigest()[:20]}"

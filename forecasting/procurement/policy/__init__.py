@@ -1,0 +1,1 @@
+"""When and how much to order: service targets, stocking policies, limits, segments."""

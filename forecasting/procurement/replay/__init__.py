@@ -1,0 +1,1 @@
+"""The past simulated under a policy, day by day, and its scores."""
