@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from assets.dagster_io.metadata import markdown_table
 from assets.dagster_io.resources import Warehouse
 from assets.sites.content import knowledge
-from assets.stages.regimens import approved_alternatives, in_use
+from assets.sites.moves import approved_alternatives, in_use
 from forecasting.regimens.conservation import broken_moves
 from forecasting.regimens.strengths import describe_products
 from forecasting.terms import ALL_FACILITIES

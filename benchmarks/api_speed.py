@@ -29,9 +29,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api.access.keys import create_api_key
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from api.access import callers
 from tests.api.conftest import LINES, NOW, _line, fill
 from tests.conftest import _postgresql_binaries, _Server
 from warehouse import migrations
@@ -74,7 +75,7 @@ def store(url: str, lines: int) -> str:
                 sa.insert(table("recommendations")),
                 [row | {"urgency": row["urgency"] + (n % 997) / 997} for n, row in enumerate(rows)],
             )
-        key = callers.create_api_key(
+        key = create_api_key(
             connection, name="b", scopes=["recommendations:read"], facility_ids=None, expires_at=None, now=NOW
         )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -13,8 +13,8 @@ import pandas as pd
 
 from assets.dagster_io.resources import Warehouse
 from assets.sites.content import knowledge
-from assets.stages.demand import known_panel, site_genetics
-from assets.stages.representation import audit_rows
+from assets.sites.reference_demand import known_panel, site_genetics
+from assets.sites.representation_audit import audit_rows
 from warehouse.schema import Base
 
 NEEDED = (

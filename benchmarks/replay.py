@@ -25,7 +25,7 @@ import pandas as pd
 
 from assets.dagster_io.resources import Warehouse
 from assets.execute import run_replay
-from assets.stages.demand import known_panel
+from assets.sites.reference_demand import known_panel
 from benchmarks.genetics import planned
 from benchmarks.simulated_hospitals import SimulatedHospitals, simulated_hospitals
 from forecasting.demand.intervals import quantiles_of

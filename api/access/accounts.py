@@ -4,17 +4,18 @@ Nobody keeps their own account: it takes a second administrator, so that one alw
 """
 
 import datetime as dt
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.callers import hash_password
 from api.access.keys import stored_sites
+from api.access.sign_in import hash_password
 from forecasting.errors import InvalidInput
 from warehouse import audit
-from warehouse.audit import Actor, Event
+from warehouse.audit import COMMAND, Actor, Event
 from warehouse.queries.lines import Rows
 from warehouse.schema.ledger import ROLES, ApiKey, AuditEvent, SignInSession, User
 
@@ -135,3 +136,38 @@ def _set(
 
 def _end_sessions(connection: sa.Connection, user_id: int) -> None:
     connection.execute(sa.delete(SignInSession).where(SignInSession.user_id == user_id))
+
+
+def create_user(
+    connection: sa.Connection,
+    *,
+    name: str,
+    display_name: str,
+    role: str,
+    password: str,
+    facility_ids: Sequence[str] | None,
+    now: dt.datetime,
+    actor: Actor = COMMAND,
+) -> int:
+    """Number of the new person; `facility_ids` None = all sites. A broken rule raises `InvalidInput`."""
+    if role not in ROLES:
+        raise InvalidInput(f"role {role!r}: must be one of {', '.join(ROLES)}")
+    if not re.fullmatch(r"[A-Za-z0-9._@-]{1,80}", name):
+        raise InvalidInput(f"name {name!r}: 1 to 80 letters, digits, '.', '_', '@' or '-'")
+    hashed = hash_password(password)
+    if connection.execute(sa.select(User.user_id).where(User.name == name)).first():
+        raise InvalidInput(f"there is a user {name!r} already")
+    row = {
+        "name": name,
+        "display_name": display_name.strip() or name,
+        "password_hash": hashed,
+        "role": role,
+        "facility_ids": stored_sites(connection, facility_ids),
+        "active": True,
+        "failed_sign_ins": 0,
+        "created_at": now,
+    }
+    number = int(connection.execute(sa.insert(User).values(row).returning(User.user_id)).scalar_one())
+    told = {name: row[name] for name in ("name", "display_name", "role", "facility_ids")}
+    audit.append(connection, actor, now, [Event("user.add", f"user:{number}", after=told)])
+    return number

@@ -22,8 +22,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from api.access.callers import open_session, random_password_hash
 from api.access.keys import stored_sites
+from api.access.sign_in import open_session, random_password_hash
 from api.settings import IdentityProvider
 from forecasting.errors import InvalidInput
 from warehouse import audit

@@ -29,7 +29,7 @@ def add_user(
     name: str, role: str, display_name: str | None, facilities: tuple[str, ...], password: str, database: str | None
 ) -> None:
     """Add a person."""
-    from api.access.callers import create_user
+    from api.access.accounts import create_user
     from warehouse.engine import writing
 
     with writing(open_database(settings_with(database))) as connection:

@@ -116,7 +116,7 @@ def activate_release(
     database: str | None,
 ) -> None:
     """Put releases in force at all sites, or at some, from a day on; the ledger keeps who decided and when."""
-    from api.access.callers import person_by_password
+    from api.access.sign_in import person_by_password
     from api.http.errors import NotAllowed
     from api.releases.activation import activate_releases
     from forecasting.errors import InvalidInput

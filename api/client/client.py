@@ -10,11 +10,14 @@ from urllib.parse import quote
 
 from api.client.calls import Calls
 from api.inventory.fhir_report import OpenOrderOut, OpenOrderPage, ReceiptOut, ReceiptPage, StockOut, StockPage
+from api.inventory.models import BatchReport
 from api.orders.models import AcknowledgedLine, AcknowledgedOrderOut, OrderExportOut, OrderPage, OrderSummaryOut
 from api.overrides.models import OverrideOut, OverridePage, ValuePage
-from api.recommendations.models import (
-    BatchReport,
-    ExplainedRecommendationOut,
+from api.recommendations.models import ExplainedRecommendationOut, RecommendationOut, RecommendationPage
+from api.recommendations.triage_models import CommentOut, CommentPage
+from api.routes.audit import DecisionPage, EventOut, EventPage, PastDecisionOut
+from api.routes.kpis import KpisOut
+from api.routes.resources import (
     FacilityOut,
     FacilityPage,
     ForecastOut,
@@ -23,12 +26,7 @@ from api.recommendations.models import (
     PrevalencePage,
     ProductOut,
     ProductPage,
-    RecommendationOut,
-    RecommendationPage,
 )
-from api.recommendations.triage_models import CommentOut, CommentPage
-from api.routes.audit import DecisionPage, EventOut, EventPage, PastDecisionOut
-from api.routes.kpis import KpisOut
 
 OPERATIONS = {
     "recommendations": "GET /v1/recommendations",

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 import sqlalchemy as sa
 
-from api.recommendations.models import PageOut
+from api.http.fields import PageOut
 from warehouse.schema.base import ExactDecimal, exact_text
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from api.access.callers import Principal
-from api.recommendations.models import BatchReport, RefusedRow
+from api.access.roles import Principal
+from api.inventory.models import BatchReport, RefusedRow
 from forecasting.terms import SMALL_CELL_THRESHOLD
 from warehouse import audit, store
 from warehouse.audit import Event

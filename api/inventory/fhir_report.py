@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from api.http.fields import Names, PageOut, PageParameters, Strict, Text, UtcIn, UtcOut
 from api.orders.fhir_order import FACILITY_SYSTEM, coded, number, plain
-from api.recommendations.models import Names, PageOut, PageParameters, Strict, Text, UtcIn, UtcOut
 from forecasting.terms import StockStatus
 
 LOT_NOT_KEPT = ""

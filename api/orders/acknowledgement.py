@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.http.errors import InvalidRequest
 from api.orders.models import AcknowledgedLine
 from api.orders.queries import order_lines, order_row

@@ -6,7 +6,7 @@ import io
 from decimal import Decimal
 from typing import Any
 
-from api.orders.documents import Line, OrderDocument
+from api.orders.order import Line, OrderDocument
 
 COLUMNS = (
     *("order_number", "ordered_at", "supplier_id", "supplier_name"),

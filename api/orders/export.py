@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.display.formatting import ENGLISH, in_locale, number
 from api.display.labels import product
 from api.http.errors import KeyReused, NothingToExport

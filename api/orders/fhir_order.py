@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from api.orders.documents import Line, OrderDocument
+from api.orders.order import Line, OrderDocument
 
 LINE_SYSTEM = "urn:pgx-supply:order-line"
 RECOMMENDATION_SYSTEM = "urn:pgx-supply:recommendation"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.recommendations.models import (
+from api.http.fields import (
     MOST_BATCH_ROWS,
     MOST_PACKS,
     DayIn,

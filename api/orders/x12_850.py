@@ -9,7 +9,7 @@ import unicodedata
 from decimal import Decimal
 
 from api.http.errors import InvalidRequest
-from api.orders.documents import Line, OrderDocument
+from api.orders.order import Line, OrderDocument
 
 ELEMENT, SEGMENT, COMPONENT, REPETITION = "*", "~", ">", "^"
 DELIMITERS = re.compile(r"[*~>^]")

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.http.errors import InvalidRequest, NotAllowed, NotFound, OverrideEnded
 from api.overrides.models import OverrideFilters, OverrideIn, OverrideState
 from forecasting.terms import OverrideKind, OverrideReason

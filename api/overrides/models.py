@@ -7,18 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from api.recommendations.models import (
-    MOST_PACKS,
-    DayIn,
-    Names,
-    Note,
-    PageOut,
-    PageParameters,
-    Strict,
-    Text,
-    UtcOut,
-    Whole,
-)
+from api.http.fields import MOST_PACKS, DayIn, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut, Whole
 from forecasting.terms import OverrideKind, OverrideReason
 
 MOST_QUANTITY = 1e9

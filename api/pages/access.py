@@ -9,14 +9,16 @@ from fastapi.responses import HTMLResponse
 from pydantic import BeforeValidator, Field
 
 from api.access import accounts
-from api.access.callers import Principal, check_csrf, create_user
+from api.access.accounts import create_user
+from api.access.callers import check_csrf
 from api.access.keys import SCOPES, create_api_key, revoke_api_key, rotate_api_key
+from api.access.roles import Principal
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters
 from api.http.errors import NotAllowed, NotFound
+from api.http.fields import Names, Strict, Text
 from api.pages.page_session import Visitor
 from api.pages.worklist import blank_is_none
-from api.recommendations.models import Names, Strict, Text
 from forecasting.errors import InvalidInput
 from warehouse.queries.lines import facilities
 from warehouse.schema.inputs import Facility

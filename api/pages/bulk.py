@@ -11,15 +11,17 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
-from api.access.callers import Principal, check_csrf
+from api.access.callers import check_csrf
+from api.access.roles import Principal
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters
 from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.http.fields import Note
 from api.pages.page_session import Visitor, local_path, see_other
 from api.pages.selection import TickedForm
 from api.pages.worklist import blank_is_none
 from api.recommendations.decisions import UNDONE, decide
-from api.recommendations.models import DecisionIn, Note
+from api.recommendations.models import DecisionIn
 from api.recommendations.routine_rules import rules_today
 from forecasting.terms import DecisionKind, DecisionReason
 from warehouse.queries import lines

@@ -8,18 +8,19 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
-from api.access.callers import Principal, check_csrf
+from api.access.callers import check_csrf
+from api.access.roles import MAY_AUDIT, Principal
 from api.display import calculation_table, line_pictures
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters
 from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.http.fields import MOST_PACKS, Note, Strict, Text
 from api.pages.page_session import Visitor, local_path, see_other
 from api.pages.worklist import NO_STATE, blank_is_none, lines_with_state
 from api.recommendations.decisions import decide
-from api.recommendations.models import MOST_PACKS, DecisionIn, Note, Strict, Text
+from api.recommendations.models import DecisionIn
 from api.recommendations.triage import LONGEST_SNOOZE, may_take
 from api.recommendations.triage_models import MOST_COMMENT
-from api.routes.audit import MAY_AUDIT
 from forecasting.terms import DecisionKind, DecisionReason, RecommendationStatus
 from warehouse.queries import lines
 from warehouse.queries.line_page import events_of

@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.display import labels
 from api.display.column_chart import columns
 from api.display.templating import page
 from api.http.context import Db, refuse_repeated_parameters
 from api.http.errors import NotFound
+from api.http.fields import Strict
 from api.pages.page_session import Visitor
 from api.pages.worklist import OneName
-from api.recommendations.models import Strict
 from forecasting.terms import JOINED_BY
 from warehouse.queries import genetics
 from warehouse.queries.lines import Rows, Scope, facilities, latest_as_of, table

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.display.templating import page
 from api.http.context import Db, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import NotAllowed, NotFound
+from api.http.fields import Strict
 from api.orders.csv_order import as_text
 from api.pages.page_session import Visitor
 from api.pages.worklist import OneName
-from api.recommendations.models import Strict
 from warehouse.queries import imports as reports
 
 router = APIRouter()

@@ -9,16 +9,17 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
-from api.access.callers import Principal, check_csrf
+from api.access.callers import check_csrf
+from api.access.roles import Principal
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import NotAllowed, NothingToExport
+from api.http.fields import Strict, Text
 from api.orders.export import MAY_BE_ORDERED, export_orders
 from api.orders.models import OrderExportIn
 from api.orders.queries import export_told, order_lines, order_row, told, visible
 from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName, blank_is_none, totals
-from api.recommendations.models import Strict, Text
 from warehouse.queries.lines import recommendation_lines
 from warehouse.schema.ledger import ACCOUNT_TYPES, Order, OrderExport
 from warehouse.schema.results import Recommendation

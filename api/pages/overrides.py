@@ -8,16 +8,17 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field, ValidationError
 
-from api.access.callers import Principal, check_csrf
+from api.access.callers import check_csrf
+from api.access.roles import Principal
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import ApiError, InvalidRequest, NotAllowed, NotFound, OverrideEnded
+from api.http.fields import MOST_PACKS, Note, Strict, Text
 from api.overrides.commands import checked, conditions, create_override, state_of, withdraw_override
 from api.overrides.models import OverrideFilters, OverrideIn, OverridePreviewOut, OverrideState, PacksIn
 from api.overrides.preview import preview_override, preview_packs
 from api.pages.page_session import Visitor, local_path, see_other
 from api.pages.worklist import OneName, blank_is_none
-from api.recommendations.models import MOST_PACKS, Note, Strict, Text
 from forecasting.terms import DecisionReason, OverrideKind, OverrideReason
 from warehouse.queries.lines import facilities, recommendation_line
 from warehouse.queries.override_value import as_forecast_edits, measured, summed

@@ -8,15 +8,15 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from pydantic import BeforeValidator
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.display import labels
 from api.display.sparkline import sparkline
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_repeated_parameters
 from api.http.errors import NotFound
+from api.http.fields import Strict
 from api.pages.page_session import Visitor
 from api.pages.worklist import OneName
-from api.recommendations.models import Strict
 from warehouse.queries.kpi_sources import WHOLE, Window, forecast_scores
 from warehouse.queries.kpis import COUNT, DAYS, DEFINITIONS, PER_YEAR, SHARE, Figure, key_figures
 from warehouse.queries.lines import facilities

@@ -7,7 +7,8 @@ from urllib.parse import quote, urlsplit
 from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.access.callers import SESSION_COOKIE, SESSION_LENGTH, Principal, person_of
+from api.access.roles import Principal
+from api.access.sign_in import SESSION_COOKIE, SESSION_LENGTH, person_of
 from api.http.context import Db, Now
 from api.http.errors import ApiError
 

@@ -8,14 +8,15 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
-from api.access.callers import Principal, check_csrf
+from api.access.callers import check_csrf
+from api.access.roles import Principal
 from api.display import problem_labels
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import NotAllowed
+from api.http.fields import Note, Strict, Text
 from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName
-from api.recommendations.models import Note, Strict, Text
 from forecasting.errors import InvalidInput
 from warehouse.queries import lines
 from warehouse.queries.freshness import ages

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BeforeValidator, Field
 
-from api.access.callers import Principal, check_csrf
+from api.access.callers import check_csrf
+from api.access.roles import Principal
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import ApiError, InvalidRequest, NotAllowed, NotFound
+from api.http.fields import Names, Note, Strict, Text
 from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName, blank_is_none
-from api.recommendations.models import Names, Note, Strict, Text
 from api.releases.activation import activate_releases
 from forecasting.errors import InvalidInput
 from warehouse.importers.content_diff import counted

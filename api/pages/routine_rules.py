@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
-from api.access.callers import Principal, check_csrf
+from api.access.callers import check_csrf
+from api.access.roles import Principal
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters
 from api.http.errors import InvalidRequest
+from api.http.fields import Strict, Text
 from api.pages.page_session import Visitor, see_other
-from api.recommendations.models import Strict, Text
 from api.recommendations.routine_rules import LONGEST, RoutineRuleIn, end_rule, may_set, set_rule
 from api.recommendations.second_approval import SECOND_ROLES
 from api.settings import ApprovalLimits

@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse
 from api.display.templating import page
 from api.http.context import Db, refuse_parameters
 from api.http.errors import NotFound
+from api.http.fields import Text
 from api.pages.page_session import Visitor
-from api.recommendations.models import Text
 from warehouse.queries.lines import table
 from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines, stored_scenarios
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from api.http.fields import Strict, Text
 from api.pages.worklist import MOST_LINES, blank_is_none
-from api.recommendations.models import Strict, Text
 
 SEEN = r"^[^@]{1,200}@[0-9]{1,9}$"
 """A line as a form names it: its id and the version that was on the screen."""

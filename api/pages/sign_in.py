@@ -8,13 +8,15 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
-from api.access import callers, oidc
-from api.access.callers import SESSION_COOKIE, check_csrf, same_token
+from api.access import oidc
+from api.access import sign_in as sessions
+from api.access.callers import check_csrf
+from api.access.sign_in import SESSION_COOKIE, same_token
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import NotAllowed, NotFound
+from api.http.fields import Strict, Text
 from api.pages.page_session import Visitor, local_path, must_be_secure, see_other, set_session_cookie
-from api.recommendations.models import Strict, Text
 from api.settings import IdentityProvider
 from warehouse.engine import writing
 
@@ -59,7 +61,7 @@ def sign_in(request: Request, form: Annotated[SignInForm, Form()], db: Db, now: 
     """A new session, or the form again."""
     if not same_token(form.csrf_token, request.cookies.get(FORM_COOKIE)):
         raise NotAllowed("the sign-in form is too old or of another browser; load it again")
-    token = callers.sign_in(db, form.name, form.password, now, request.state.request_id)
+    token = sessions.sign_in(db, form.name, form.password, now, request.state.request_id)
     if token is None:
         # returned, not raised: the failure has to be counted, so the transaction must end well
         return _form(request, local_path(form.next), failed=form.name)
@@ -73,7 +75,7 @@ def sign_in(request: Request, form: Annotated[SignInForm, Form()], db: Db, now: 
 def sign_out(request: Request, form: Annotated[SignOutForm, Form()], person: Visitor, db: Db) -> Response:
     """End this browser's session."""
     check_csrf(person, form.csrf_token)
-    callers.sign_out(db, request.cookies[SESSION_COOKIE])
+    sessions.sign_out(db, request.cookies[SESSION_COOKIE])
     response = see_other("/sign-in")
     response.delete_cookie(SESSION_COOKIE)
     return response

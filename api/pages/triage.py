@@ -10,11 +10,11 @@ from pydantic import BeforeValidator, Field
 from api.access.callers import check_csrf
 from api.http.context import Db, Now, refuse_parameters
 from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.http.fields import Strict, Text
 from api.pages.bulk import done_page, left_line
 from api.pages.page_session import Visitor, local_path, see_other
 from api.pages.selection import TickedForm
 from api.pages.worklist import MOST_LINES, blank_is_none
-from api.recommendations.models import Strict, Text
 from api.recommendations.triage import act, say
 from api.recommendations.triage_models import ActionKind, CommentText, WorklistActionIn
 from warehouse.queries.worklist import action as action_of

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BeforeValidator, Field
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.display.formatting import money
 from api.display.templating import page
 from api.http.context import Db, Now, refuse_repeated_parameters
+from api.http.fields import Strict, Text
 from api.pages.page_session import Visitor
-from api.recommendations.models import Strict, Text
 from api.recommendations.routine_rules import rules_today
 from api.recommendations.second_approval import SECOND_ROLES
 from api.recommendations.triage import DECIDERS, LONGEST_SNOOZE

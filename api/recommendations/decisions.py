@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
 from api.recommendations.models import DecisionIn
 from api.recommendations.second_approval import check_second, first_approval, needs_second

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.http.errors import NotAllowed
 from api.settings import ApprovalLimits
 from forecasting.terms import DecisionKind, RecommendationStatus

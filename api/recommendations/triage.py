@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.callers import DECIDE, ROLE_MAY, Principal
+from api.access.roles import DECIDE, ROLE_MAY, Principal
 from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
 from api.recommendations.triage_models import ActionKind, WorklistActionIn
 from forecasting.terms import RecommendationStatus

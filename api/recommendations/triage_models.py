@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.recommendations.models import DayIn, PageOut, RecommendationOut, Strict, Text, UtcOut, Whole, clean_text
+from api.http.fields import DayIn, PageOut, Strict, Text, UtcOut, Whole, clean_text
+from api.recommendations.models import RecommendationOut
 
 MOST_COMMENT = 2000
 

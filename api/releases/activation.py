@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.http.errors import NotAllowed
 from forecasting.errors import InvalidInput
 from forecasting.terms import ALL_FACILITIES

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.recommendations.models import DayIn, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut
+from api.http.fields import DayIn, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut
 from warehouse.schema.reference import CONTENT_KINDS
 
 ContentKind = StrEnum("ContentKind", {kind.upper(): kind for kind in CONTENT_KINDS})  # type: ignore[misc]

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
-from api.access.callers import Caller, Principal, check_csrf
+from api.access.callers import Caller, check_csrf
+from api.access.roles import Principal
 from api.http.errors import NotAllowed
 
 CSRF = Header(description="`csrf_token` of /v1/session.")

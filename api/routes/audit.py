@@ -8,13 +8,14 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from api.access.callers import Caller, Principal, reader
+from api.access.callers import Caller, reader
+from api.access.roles import MAY_AUDIT, Principal
 from api.http.context import Db, refuse_repeated_parameters
 from api.http.errors import NotAllowed
+from api.http.fields import PageOut, PageParameters, Text, UtcIn, UtcOut
 from api.http.openapi import refusals
 from api.http.paging import Key, page_of
 from api.http.units import units_of
-from api.recommendations.models import PageOut, PageParameters, Text, UtcIn, UtcOut
 from forecasting.terms import DecisionKind, DecisionReason
 from warehouse.queries.lines import within
 from warehouse.schema.ledger import AuditEvent, Decision, User
@@ -24,7 +25,6 @@ router = APIRouter(prefix="/v1", tags=["history"], dependencies=[Depends(refuse_
 
 DECISION_KEYS: list[Key] = [("decision_id", Decision.decision_id, False)]
 EVENT_KEYS: list[Key] = [("sequence", AuditEvent.sequence, False)]
-MAY_AUDIT = frozenset({"approver", "pharmacist", "admin"})
 
 
 class DecisionFilters(PageParameters):

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from api.access.callers import Principal, writer_key
+from api.access.callers import writer_key
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_parameters
 from api.http.openapi import refusals
 from api.inventory import batches
-from api.recommendations.models import BatchReport, DispensingIn, OpenOrdersIn, ReceiptsIn, StockIn
+from api.inventory.models import BatchReport, DispensingIn, OpenOrdersIn, ReceiptsIn, StockIn
 from warehouse.receiving import settle
 
 router = APIRouter(prefix="/v1", tags=["batches"], dependencies=[Depends(refuse_parameters)])

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 
-from api.access.callers import Principal, reader
+from api.access.callers import reader
+from api.access.roles import Principal
 from api.http.context import Db, refuse_repeated_parameters
 from api.http.openapi import refusals
 from api.http.paging import Key, page_of
 from api.http.units import FORECAST_UNITS, PREVALENCE_UNITS
-from api.recommendations.models import ForecastFilters, ForecastPage, PrevalenceFilters, PrevalencePage
+from api.routes.resources import ForecastFilters, ForecastPage, PrevalenceFilters, PrevalencePage
 from forecasting.terms import ALL_GROUPS
 from warehouse.queries.lines import latest_as_of, within
 from warehouse.schema.results import Forecast, Prevalence

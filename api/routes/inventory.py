@@ -5,9 +5,11 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.access.callers import Principal, reader
+from api.access.callers import reader
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_repeated_parameters
 from api.http.errors import NotFound
+from api.http.fields import PageParameters
 from api.http.openapi import documents, refusals
 from api.http.paging import Key, page_of
 from api.http.units import units_of
@@ -21,7 +23,6 @@ from api.inventory.fhir_report import (
     StockPage,
     write_inventory_report,
 )
-from api.recommendations.models import PageParameters
 from warehouse.queries.lines import Scope, table, within
 from warehouse.schema.inputs import Facility, OpenOrder, Product, Receipt, Stock
 

@@ -7,13 +7,13 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access.callers import Principal
 from api.access.keys import SCOPES, create_api_key, key_row, revoke_api_key, rotate_api_key
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import InvalidRequest, NotFound
+from api.http.fields import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole
 from api.http.openapi import refusals
 from api.http.paging import Key, page_of
-from api.recommendations.models import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole
 from api.routes.administrator import administrator, changing_administrator
 from warehouse.schema.ledger import ApiKey
 

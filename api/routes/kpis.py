@@ -6,10 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from api.access.callers import Principal, reader
+from api.access.callers import reader
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_repeated_parameters
+from api.http.fields import Strict
 from api.http.openapi import refusals
-from api.recommendations.models import Strict
 from warehouse.queries.kpi_sources import WHOLE
 from warehouse.queries.kpis import DEFINITIONS, Figure, key_figures
 

@@ -5,14 +5,16 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from api.access.callers import Caller, Principal, check_csrf, reader
+from api.access.callers import Caller, check_csrf, reader
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import InvalidRequest, NotAllowed
+from api.http.fields import Strict, Text
 from api.http.middleware import X12_TYPE
 from api.http.openapi import documents, refusals
 from api.http.paging import Key, page_of
 from api.orders.acknowledgement import acknowledge
-from api.orders.documents import OrderDocument, kind_of
+from api.orders.documents import kind_of
 from api.orders.export import export_orders
 from api.orders.models import (
     AcknowledgedOrderOut,
@@ -23,9 +25,9 @@ from api.orders.models import (
     OrderFilters,
     OrderPage,
 )
+from api.orders.order import OrderDocument
 from api.orders.queries import ORDER_UNITS, export_told, order_lines, order_row, told, visible
 from api.orders.x12_855 import answers_for, read_855
-from api.recommendations.models import Strict, Text
 from warehouse.schema.ledger import Order
 
 router = APIRouter(prefix="/v1", tags=["orders"])

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Path, Query
 
-from api.access.callers import Decider, Principal, check_csrf, reader
+from api.access.callers import Decider, check_csrf, reader
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import NotFound
+from api.http.fields import Text
 from api.http.openapi import refusals
 from api.http.paging import Key, page_of
 from api.overrides.commands import checked, conditions, create_override, state_of, withdraw_override
@@ -24,7 +26,6 @@ from api.overrides.models import (
     WithdrawalIn,
 )
 from api.overrides.preview import preview_override, preview_packs
-from api.recommendations.models import Text
 from warehouse.queries.override_value import SUMS, as_forecast_edits, measured, summed
 from warehouse.queries.overrides import override_row, override_rows
 from warehouse.schema.ledger import ForecastOverride

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import Depends, Request, Response
 
-from api.access.callers import Principal, check_scope, principal
+from api.access.callers import check_scope, principal
+from api.access.roles import Principal
 from api.http.middleware import JSON_TYPE
 from warehouse.engine import reading
 
@@ -66,7 +67,7 @@ class Readers:
 def reads(*scopes: str) -> Any:
     """The dependency of such a read: a function that answers with the JSON that `work` makes of a connection.
 
-    A key needs one of the scopes, as with `auth.reader`; what is refused raises before `work` is called.
+    A key needs one of the scopes, as with `callers.reader`; what is refused raises before `work` is called.
     """
 
     async def given(request: Request) -> Read:

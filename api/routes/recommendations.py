@@ -5,9 +5,11 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from api.access.callers import Decider, Principal, check_csrf, reader
+from api.access.callers import Decider, check_csrf, reader
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import NotFound
+from api.http.fields import Text
 from api.http.openapi import refusals
 from api.http.page_json import Lines
 from api.http.paging import Key, rows_of
@@ -19,7 +21,6 @@ from api.recommendations.models import (
     ExplainedRecommendationOut,
     RecommendationFilters,
     RecommendationPage,
-    Text,
 )
 from api.recommendations.second_approval import first_approval
 from api.routes.pooled_reads import Read, reads

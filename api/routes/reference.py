@@ -5,14 +5,16 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 
-from api.access.callers import Caller, Principal, reader
+from api.access.callers import Caller, reader
 from api.access.keys import SCOPES
+from api.access.roles import Principal
 from api.http.context import Db, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import NotAllowed
+from api.http.fields import PageParameters
 from api.http.openapi import refusals
 from api.http.paging import page_of
 from api.http.units import PRODUCT_UNITS
-from api.recommendations.models import FacilityPage, PageParameters, ProductPage, SessionOut
+from api.routes.resources import FacilityPage, ProductPage, SessionOut
 from warehouse.queries.lines import facilities
 from warehouse.schema.inputs import Facility, Product
 

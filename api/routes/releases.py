@@ -6,13 +6,14 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query
 
-from api.access.callers import Activator, Principal, check_csrf, reader
+from api.access.callers import Activator, check_csrf, reader
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import InvalidRequest, NotFound
+from api.http.fields import PageParameters, Text
 from api.http.openapi import refusals
 from api.http.paging import Key, page_of, slice_of
 from api.http.units import units_of
-from api.recommendations.models import PageParameters, Text
 from api.releases.activation import activate_releases
 from api.releases.models import (
     ActivatedOut,

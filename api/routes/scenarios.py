@@ -1,19 +1,22 @@
 """What-ifs as the command `scenario` computed and kept them."""
 
+import datetime as dt
 import json
+from decimal import Decimal
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
 
-from api.access.callers import Principal, reader
+from api.access.callers import reader
+from api.access.roles import Principal
 from api.http.context import Db, refuse_parameters, refuse_repeated_parameters
 from api.http.errors import NotFound
+from api.http.fields import Names, PageOut, PageParameters, Text, UtcOut
 from api.http.openapi import refusals
 from api.http.paging import Key, page_of
 from api.http.units import units_of
-from api.recommendations.models import PageParameters, Text
-from api.scenario_models import ScenarioLineFilters, ScenarioLinePage, ScenarioOut, ScenarioPage
 from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines, stored_scenarios
 
 router = APIRouter(prefix="/v1/scenarios", tags=["scenarios"])
@@ -26,6 +29,54 @@ SCENARIO_KEYS: list[Key] = [
     ("scenario_id", SCENARIOS.c.scenario_id, False),
 ]
 LINE_KEYS: list[Key] = [(name, LINES.c[name], False) for name in ("facility_id", "product_id")]
+
+
+class ScenarioOut(BaseModel):
+    """A what-if, and the plan that it was compared with."""
+
+    scenario_id: str = Field(examples=["sc-0e34c08a5a7bf1cf"])
+    name: str = Field(examples=["Go-live a quarter later"])
+    as_of: dt.date = Field(description="Origin day of the plan.")
+    changes: list[str] = Field(examples=[["go-live of CYP2C19 on 2027-03-01"]])
+    made_at: UtcOut
+
+
+class ScenarioPage(PageOut):
+    """A page of what-ifs."""
+
+    items: list[ScenarioOut]
+
+
+class ScenarioLineFilters(PageParameters):
+    """Which lines of a what-if."""
+
+    facility_id: Names = Field([], description="Sites.")
+    product_id: Names = Field([], description="Products.")
+    all_lines: bool = Field(False, description="Also the lines that do not differ.")
+
+
+class ScenarioLineOut(BaseModel):
+    """A site's product: as planned (`_now`) and under the what-if (`_then`)."""
+
+    facility_id: str
+    product_id: str
+    drug: str
+    units_per_week_now: float
+    units_per_week_then: float
+    packs_now: int = Field(description="Packs to order now.")
+    packs_then: int
+    cost_now: Decimal | None = Field(description="In `currency`; null = price unknown.")
+    cost_then: Decimal | None
+    currency: str | None
+    stockout_probability_now: float | None = Field(description="After the order; null = stock never counted.")
+    stockout_probability_then: float | None
+    cause: str | None = Field(description="Changes that move the line when made alone; null = nothing differs.")
+
+
+class ScenarioLinePage(PageOut):
+    """A page of a what-if's lines."""
+
+    items: list[ScenarioLineOut]
 
 
 @router.get("", dependencies=Once, responses=refusals(401, 403))

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
 
-from api.access.callers import Decider, Principal, check_csrf, reader
+from api.access.callers import Decider, check_csrf, reader
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_parameters
 from api.http.errors import NotFound
+from api.http.fields import Text
 from api.http.openapi import refusals
-from api.recommendations.models import Text
 from api.recommendations.triage import act, say
 from api.recommendations.triage_models import CommentIn, CommentOut, CommentPage, WorklistActionIn, WorklistActionOut
 from warehouse.queries.lines import recommendation_line

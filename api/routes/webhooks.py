@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path, Query, Request
 
-from api.access.callers import Principal
+from api.access.roles import Principal
 from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
+from api.http.fields import PageParameters, Text
 from api.http.openapi import refusals
 from api.http.paging import LARGEST_INTEGER, Key, page_of
-from api.recommendations.models import PageParameters, Text
 from api.routes.administrator import administrator, changing_administrator
 from api.webhooks.models import DeliveryFilters, DeliveryOut, DeliveryPage, ReplayIn, WebhookIn, WebhookOut, WebhookPage
 from api.webhooks.subscriptions import add_webhook, delivery_row, end_webhook, replay, told, webhook_row

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.recommendations.models import Names, PageOut, PageParameters, Strict, Text, UtcOut
+from api.http.fields import Names, PageOut, PageParameters, Strict, Text, UtcOut
 
 EventType = Literal["recommendation.approved", "recommendation.modified", "recommendation.exported"]
 DeliveryStatus = Literal["waiting", "delivered", "dead"]

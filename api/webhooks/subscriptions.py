@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.callers import Principal
 from api.access.keys import stored_sites
+from api.access.roles import Principal
 from api.http.errors import InvalidRequest, NotFound
 from api.settings import ServerSettings
 from api.webhooks.models import WebhookIn

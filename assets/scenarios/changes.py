@@ -8,8 +8,8 @@ import pandas as pd
 
 from assets.dagster_io.planning_run import PlanningRun
 from assets.sites.content import knowledge
+from assets.sites.moves import stacked
 from assets.sites.release_impact import PREVALENCE_KINDS, RunTables, moves_of_group, prevalence_of, release_rows
-from assets.stages.regimens import stacked
 from forecasting.errors import InvalidInput
 from forecasting.regimens.exposure import exposure_table
 

@@ -10,9 +10,9 @@ from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
 from assets.scenarios.changes import Change, InForce, Scenario, changed_tables, sites_of
 from assets.scenarios.rebase import rebased
+from assets.sites.reference_demand import known_panel, site_genetics
 from assets.sites.release_impact import RunTables
 from assets.sites.site_orders import SiteOrders, latest_count, orders_of_sites
-from assets.stages.demand import known_panel, site_genetics
 from forecasting.errors import MissingContent
 from forecasting.procurement.order.stockout_risk import stockout_risk
 from forecasting.procurement.recommend import recommend

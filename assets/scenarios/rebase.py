@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from assets.sites.release_impact import taken_back
-from forecasting.population import TherapyAtSite, planned_mean
+from forecasting.population import planned_mean
+from forecasting.regimens.therapy import TherapyAtSite
 
 LEVELS = ["mean", "p025", "p05", "p10", "p25", "p50", "p75", "p90", "p95", "p975"]
 

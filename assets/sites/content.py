@@ -10,8 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.errors import MissingContent
-from forecasting.pharmacogenomics.catalogue import notes
-from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent, builtin_content
+from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent, builtin_content, notes
 from forecasting.pharmacogenomics.joint_rules import with_joint_rules
 from warehouse.importers import reference
 from warehouse.importers.mapping import mapping_of

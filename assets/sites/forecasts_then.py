@@ -16,9 +16,9 @@ from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
 from assets.sites.content import Knowledge, knowledge
 from assets.sites.genetics import Genetics, assemble, with_exposure, with_learned
-from assets.stages.demand import planned_means, reference_values
-from assets.stages.effects import learned
-from assets.stages.regimens import group_moves, in_use, recent_quantity, stacked
+from assets.sites.learning import learned
+from assets.sites.moves import group_moves, in_use, recent_quantity, stacked
+from assets.sites.reference_demand import planned_means, reference_values
 from forecasting.demand.forecast import PanelForecast
 from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel

@@ -12,10 +12,11 @@ from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.genes import gene_model
 from forecasting.pharmacogenomics.guidance import joint_lookup_keys, linked_genes
 from forecasting.pharmacogenomics.prevalence import PrevalencePosterior, draw_lookup_keys
-from forecasting.population import TherapyAtSite, stable_seed
 from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, by_target, with_effect
 from forecasting.regimens.exposure import row_exposure
 from forecasting.regimens.strengths import describe_products
+from forecasting.regimens.therapy import TherapyAtSite
+from forecasting.seeds import stable_seed
 from forecasting.terms import NO_RESULT
 
 INTERVAL_SCORE = 1.645

@@ -18,10 +18,11 @@ from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
 from assets.sites.content import FOLLOWED_KINDS, Knowledge, SiteGroup, knowledge
 from assets.sites.genetics import assemble, with_learned
-from assets.stages.pharmacogenomics import group_posterior, newest_counts
-from assets.stages.regimens import group_moves, in_use, recent_quantity, stacked
+from assets.sites.moves import group_moves, in_use, recent_quantity, stacked
+from assets.sites.posterior import group_posterior, newest_counts
 from forecasting.errors import InvalidInput
-from forecasting.population import TherapyAtSite, planned_mean
+from forecasting.population import planned_mean
+from forecasting.regimens.therapy import TherapyAtSite
 from warehouse import store
 from warehouse.importers.content_diff import content_diff
 from warehouse.importers.reference import release_content

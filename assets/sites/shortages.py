@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from assets.dagster_io.planning_run import PlanningRun
-from assets.stages.regimens import valid_alternatives
+from assets.sites.moves import valid_alternatives
 from forecasting.procurement.findings import COLUMNS, Severity
 from forecasting.procurement.protection_demand import DemandDraws
 from forecasting.procurement.supply.shortages import (

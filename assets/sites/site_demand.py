@@ -107,3 +107,9 @@ def _corrected(paths: np.ndarray, base: np.ndarray, stated: np.ndarray) -> np.nd
     untouched = np.flatnonzero((paths[: len(base)] == base).all(axis=(1, 2)))
     drawn[untouched] = stated[untouched]
     return np.maximum.accumulate(drawn, axis=-1)
+
+
+def overrides_at(acting: pd.DataFrame, facility_id: str) -> pd.DataFrame:
+    """The acting overrides of a site, oldest first."""
+    rows = acting[acting["facility_id"] == facility_id]
+    return rows.sort_values(["override_id", "product_id"], ignore_index=True)

@@ -11,10 +11,9 @@ from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
 from assets.sites.changed_guidance import guidance_changed_on
 from assets.sites.genetics import Genetics
+from assets.sites.reference_demand import shift_words
 from assets.sites.shortages import ShortageFacts, with_shortages
-from assets.sites.site_demand import SiteDemand, site_demand
-from assets.stages.demand import shift_words
-from assets.stages.overrides import overrides_at
+from assets.sites.site_demand import SiteDemand, overrides_at, site_demand
 from forecasting.procurement.policy.policy_rows import limits_at, with_policies
 from forecasting.procurement.policy.segments import abc_of, xyz_of
 from forecasting.procurement.protection_demand import GENETIC_STEP_COLUMNS, OVERRIDE_COLUMNS, DemandDraws

@@ -9,7 +9,7 @@ from assets.dagster_io.metadata import svg_picture
 from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.table_asset import DEMAND, table_asset
 from assets.pictures.forecasts import lines_chart
-from assets.stages.demand import known_panel
+from assets.sites.reference_demand import known_panel
 from forecasting.demand.model_comparison import Contest, contest, total_of
 from forecasting.demand.series import DemandPanel
 from forecasting.demand.strengths import amounts

@@ -12,7 +12,7 @@ from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.table_asset import DEMAND, table_asset
 from assets.pictures.backtest import score_pictures
 from assets.sites.genetics import Genetics
-from assets.stages.demand import known_panel, planned_means, reference_values, site_genetics
+from assets.sites.reference_demand import known_panel, planned_means, reference_values, site_genetics
 from forecasting.demand.backtest import (
     SCORE_COLUMNS,
     Step,

@@ -15,7 +15,7 @@ import pandas as pd
 from assets.dagster_io.asset_result import Staged, problems_frame
 from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.table_asset import DEMAND, table_facts
-from assets.stages.demand import known_panel
+from assets.sites.reference_demand import known_panel
 from forecasting.demand.forecast import OwnForecasts, calibrated, forecast_own
 from forecasting.demand.season import share_season, with_season
 from forecasting.demand.series import DemandPanel

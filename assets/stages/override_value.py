@@ -10,7 +10,7 @@ from assets.dagster_io.metadata import markdown_table
 from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.table_asset import DEMAND, PROCUREMENT, table_asset
-from assets.stages.demand import known_panel
+from assets.sites.reference_demand import known_panel
 from forecasting.demand.overrides import direction_of, value_of_overrides
 from forecasting.demand.series import DemandPanel
 from forecasting.procurement.explanation.what_if import needed_in_hindsight

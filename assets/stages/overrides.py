@@ -29,12 +29,6 @@ def acting_overrides(warehouse: Warehouse, runs: pd.DataFrame, baseline_forecast
     return Staged(acting.assign(as_of=run.as_of), problems_frame([_idle(row) for row in idle.itertuples()]))
 
 
-def overrides_at(acting: pd.DataFrame, facility_id: str) -> pd.DataFrame:
-    """The acting overrides of a site, oldest first."""
-    rows = acting[acting["facility_id"] == facility_id]
-    return rows.sort_values(["override_id", "product_id"], ignore_index=True)
-
-
 def _idle(row: Any) -> tuple[Any, Any, str, Any]:
     message = (
         f"override {row.override_id} by {row.decided_by}: nothing is planned at {row.facility_id}, it does nothing"

@@ -1,21 +1,16 @@
 """Stage 2, pharmacogenomics: who has which genotype, per site and gene."""
 
-import dataclasses
-
 import pandas as pd
 
 from assets.dagster_io.asset_result import Staged, problems_frame
 from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.table_asset import PHARMACOGENOMICS, table_asset
-from assets.sites.content import SiteGroup, knowledge
-from assets.sites.genetics import share_male
-from forecasting.pharmacogenomics.prevalence import PROBLEM_COLUMNS, PrevalencePosterior
-from forecasting.pharmacogenomics.prevalence import posterior as posterior_of
+from assets.sites.content import knowledge
+from assets.sites.posterior import group_posterior, newest_counts
+from forecasting.pharmacogenomics.prevalence import PROBLEM_COLUMNS
 from forecasting.pharmacogenomics.prevalence_rows import COLUMNS
 from forecasting.terms import ALL_FACILITIES
-from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.results import Prevalence
-from warehouse.settings import small_cell_threshold
 
 
 @table_asset(Prevalence, group=PHARMACOGENOMICS)
@@ -44,26 +39,6 @@ def prevalence(
     return Staged(frame.assign(as_of=as_of), _grouped(told.drop_duplicates()))
 
 
-def group_posterior(
-    group: SiteGroup, open_sites: pd.DataFrame, ancestry: pd.DataFrame, counts: pd.DataFrame, assays: pd.DataFrame
-) -> PrevalencePosterior:
-    """Posterior of the open sites of a group (rows of `facilities`), from the content they rest on."""
-    sites = [site for site in open_sites["facility_id"] if site in set(group.facility_ids)]
-    posterior = posterior_of(
-        group.content,
-        sites,
-        group.genes,
-        ancestry=ancestry,
-        genotype_counts=counts,
-        assays=assays,
-        share_male=share_male(open_sites),
-        threshold=small_cell_threshold(),
-    )
-    # a gene that no site has frequencies of is told in the problems and has no rows
-    by_gene = {gene: one for gene, one in posterior.by_gene.items() if one.facility_ids}
-    return dataclasses.replace(posterior, by_gene=by_gene)
-
-
 MOST_NAMED = 5
 
 
@@ -81,10 +56,3 @@ def _grouped(problems: pd.DataFrame) -> pd.DataFrame:
 
 def _empty() -> pd.DataFrame:
     return pd.DataFrame(columns=["as_of", *COLUMNS])
-
-
-def newest_counts(counts: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """The last count of each site, gene and kind of result that was made before the origin."""
-    known = counts[(counts["as_of"] <= as_of) | (counts["as_of"] == pd.Timestamp(NOT_STATED))]
-    newest = known.groupby(["facility_id", "gene", "result_type", "biogeographic_group"])["as_of"].transform("max")
-    return known[known["as_of"] == newest]

@@ -12,9 +12,9 @@ from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import RUNS, Warehouse, replace_problems
 from assets.dagster_io.table_asset import PROCUREMENT, stage_of, table_asset
 from assets.sites.paragraph_writer import told_of_run, urgency_of, write
+from assets.sites.reference_demand import known_panel, site_genetics
 from assets.sites.site_orders import latest_count, orders_of_sites
 from assets.sites.thin_evidence import thin_evidence
-from assets.stages.demand import known_panel, site_genetics
 from forecasting.procurement.explanation.calculation import Document
 from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import Recommendations, recommend

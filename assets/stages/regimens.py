@@ -1,29 +1,16 @@
 """Stage 3, regimens: how far results are acted on, and what following a guideline row does to each product."""
 
-import numpy as np
 import pandas as pd
 
 from assets.dagster_io.asset_result import Staged, problems_frame
 from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.table_asset import REGIMENS, table_asset
-from assets.sites.content import Era, SiteGroup, knowledge
+from assets.sites.content import knowledge
+from assets.sites.moves import group_moves, in_use, recent_quantity, stacked
 from forecasting.demand.data_quality import history_start
-from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.regimens.exposure import exposure_table
-from forecasting.regimens.moves import Moves, TherapyMoves, build_moves
-from forecasting.regimens.strengths import describe_products
 from warehouse.schema.results import Exposure, RegimenMove
-
-MIX_DAYS = 365
-"""A site's mix of strengths is that of the last year."""
-
-LEAST_SHARE_OF_DRUG = 0.001
-
-MOVE_COLUMNS = [
-    *("facility_id", "therapy", "recommendation_id", "followed_from", "product_id", "to_product_id"),
-    *("population_share", "units_low", "units_high"),
-]
 
 
 @table_asset(Exposure, group=REGIMENS)
@@ -67,103 +54,3 @@ def regimen_moves(
         # said once when it holds everywhere, else for each site
         problems += [(site, *one) for one in found for site in (sites if len(groups) > 1 else [None])]
     return Staged(stacked(parts).assign(as_of=run.as_of), problems_frame(problems))
-
-
-def group_moves(
-    group: SiteGroup,
-    sites: list[str],
-    products: pd.DataFrame,
-    alternatives: pd.DataFrame,
-    quantity: pd.DataFrame,
-    run: PlanningRun,
-) -> tuple[pd.DataFrame, list[tuple[str, str, str]]]:
-    """Moves of every era at the sites of a group, and (drug, rule, message) of drugs that have none.
-
-    `products` are those in use, `quantity` [site, product] that of the last year.
-    """
-    parts = []
-    problems = [one for one in group.blocked if one[0] in set(products["drug"])]
-    if group.content.guidance.empty:
-        message = "no guidance is in force: every drug is planned without genetics"
-        problems.append(("*", "guidance_empty", message))
-    of_site = quantity.T
-    for era in group.eras:
-        moves = _era_moves(group, era, products, approved_alternatives(alternatives, era.content, run))
-        if era is group.eras[-1]:
-            problems += [(str(drug), str(rule), str(text)) for drug, rule, text in moves.problems.to_numpy().tolist()]
-        there = [_at_site(site, therapy, of_site[site]) for site in sites for therapy in moves.therapies]
-        parts += [one.assign(followed_from=era.since) for one in there]
-    return stacked(parts), problems
-
-
-def stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Moves of several sites or groups in one frame, with its columns also when nothing moves."""
-    filled = [one for one in parts if len(one)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=MOVE_COLUMNS)
-
-
-def _era_moves(group: SiteGroup, era: Era, products: pd.DataFrame, alternatives: pd.DataFrame) -> Moves:
-    guidance = era.content.guidance
-    return build_moves(
-        describe_products(products, group.content.usual_daily_dose),
-        guidance[~guidance["drug"].isin(group.blocked_drugs)],
-        alternatives,
-        era.content.population_share,
-    )
-
-
-def in_use(products: pd.DataFrame, dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
-    """Products that patients can be moved to at the origin.
-
-    Left out are those withdrawn or not yet launched, and those that made up less than `LEAST_SHARE_OF_DRUG` of their
-    drug's dose units in the network over the last year: a strength made to order now and then is not stocked.
-    """
-    as_of = pd.Timestamp(run.as_of)
-    alive = ~(products["withdrawn_on"] <= as_of) & ~(products["launched_on"] > as_of)
-    units = products["product_id"].map(recent_quantity(dispensing, run).sum()).fillna(0.0)
-    share = units / units.groupby(products["drug"]).transform("sum")
-    new = products["launched_on"] > as_of - pd.Timedelta(days=MIX_DAYS)
-    return products[alive & (new | ~(share < LEAST_SHARE_OF_DRUG))]
-
-
-def valid_alternatives(site: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
-    """The alternatives that the site approved, as far as they hold at the origin."""
-    as_of = pd.Timestamp(run.as_of)
-    return site[(site["valid_from"] <= as_of) & (site["valid_to"].isna() | (site["valid_to"] >= as_of))]
-
-
-def approved_alternatives(site: pd.DataFrame, content: ReferenceContent, run: PlanningRun) -> pd.DataFrame:
-    """The site's approved alternatives; the default ones for drugs that it says nothing about."""
-    own = valid_alternatives(site, run).rename(columns={"indication": "population"})[
-        ["drug", "alternative_drug", "population", "share", "dose_ratio"]
-    ]
-    defaults = content.default_alternative[~content.default_alternative["drug"].isin(set(own["drug"]))]
-    return pd.concat([own, defaults.assign(dose_ratio=np.nan)[list(own.columns)]], ignore_index=True)
-
-
-def recent_quantity(dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
-    """Quantity [site, product] of the last year before the origin, returns netted, never negative."""
-    end = pd.Timestamp(run.as_of)
-    recent = dispensing[
-        (dispensing["period_start"] < end) & (dispensing["period_start"] >= end - pd.Timedelta(days=MIX_DAYS))
-    ]
-    table = recent.pivot_table(index="facility_id", columns="product_id", values="quantity", aggfunc="sum")
-    return table.fillna(0.0).clip(lower=0.0)
-
-
-def _at_site(facility_id: str, therapy: TherapyMoves, quantity: pd.Series) -> pd.DataFrame:
-    low, high = therapy.at_site(therapy.strength_mix(quantity.reindex(therapy.product_ids).fillna(0.0).to_numpy()))
-    row, source, target = np.nonzero((low != 0) | (high != 0))
-    products = np.array(therapy.product_ids, dtype=object)
-    return pd.DataFrame(
-        {
-            "facility_id": facility_id,
-            "therapy": therapy.therapy,
-            "recommendation_id": therapy.rows["recommendation_id"].to_numpy()[row],
-            "product_id": products[source],
-            "to_product_id": products[target],
-            "population_share": therapy.rows["population_share"].to_numpy()[row],
-            "units_low": low[row, source, target],
-            "units_high": high[row, source, target],
-        }
-    )

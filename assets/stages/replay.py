@@ -9,7 +9,7 @@ from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.table_asset import PROCUREMENT, table_asset
 from assets.pictures.replay import replay_pictures
 from assets.sites.forecasts_then import Forecasts, Tables, forecasts_then
-from assets.stages.demand import known_panel
+from assets.sites.reference_demand import known_panel
 from forecasting.demand.series import DemandPanel
 from forecasting.demand.strengths import with_strengths
 from forecasting.procurement.policy.policy_rows import with_policies

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from forecasting.population import stable_seed
+from forecasting.seeds import stable_seed
 from forecasting.terms import QUANTILE_LEVELS, OverrideKind
 
 ACTING_COLUMNS = ("override_id", "product_id", "kind", "value", "starts_on", "ends_on")

@@ -1,13 +1,11 @@
 """All genes and drugs on one page: `python -m forecasting.pharmacogenomics.catalogue` writes it to docs/."""
 
-import io
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 
-from forecasting.pharmacogenomics.content import ReferenceContent, builtin_content
+from forecasting.pharmacogenomics.content import ReferenceContent, builtin_content, notes
 from forecasting.pharmacogenomics.guidance import linked_genes
 from forecasting.terms import Action
 
@@ -26,16 +24,6 @@ GENOTYPES = ("CYP4F2", "IFNL3")
 """Genes of which CPIC publishes no diplotype table: their keys are genotypes."""
 
 STAYING = (Action.STANDARD, Action.NO_NUMBER, Action.NO_RECOMMENDATION)
-
-
-def notes(name: str) -> pd.DataFrame:
-    """A table of what was judged and left out, `tables/notes/NAME.csv`, as text.
-
-    >>> notes("fda_association")["disposition"].value_counts().index[0]
-    'covered by CPIC'
-    """
-    file = resources.files("forecasting.pharmacogenomics") / "tables" / "notes" / f"{name}.csv"
-    return pd.read_csv(io.StringIO(file.read_text(encoding="utf-8")), dtype=str, keep_default_na=False)
 
 
 def covering_gene(content: ReferenceContent, gene: str) -> str:

@@ -117,3 +117,13 @@ def _read(*files: Traversable) -> pd.DataFrame:
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{column: pd.to_numeric(frame[column]) for column in frame.columns if column in NUMBERS})
+
+
+def notes(name: str) -> pd.DataFrame:
+    """A table of what was judged and left out, `tables/notes/NAME.csv`, as text.
+
+    >>> notes("fda_association")["disposition"].value_counts().index[0]
+    'covered by CPIC'
+    """
+    file = resources.files("forecasting.pharmacogenomics") / "tables" / "notes" / f"{name}.csv"
+    return pd.read_csv(io.StringIO(file.read_text(encoding="utf-8")), dtype=str, keep_default_na=False)

@@ -209,3 +209,18 @@ def quantity_for_milligrams(milligrams: Exact, strength_value: Exact, strength_u
     Fraction(4, 3)
     """
     return Fraction(milligrams) / milligrams_per_dose_unit(strength_value, strength_unit)
+
+
+NANO = 1_000_000_000
+"""Gains and prices are compared in billionths of a treatment-day, as integers."""
+
+
+def treatment_days(strength_value: float, usual_daily_dose: float) -> int:
+    """Treatment-days of a dose unit in millionths; a dose unit a day where the usual dose is not known.
+
+    >>> treatment_days(75.0, 75.0), treatment_days(500.0, 3000.0), treatment_days(75.0, float("nan"))
+    (1000000, 166667, 1000000)
+    """
+    if not usual_daily_dose > 0:
+        return MILLIONTHS
+    return max(round(strength_value / usual_daily_dose * MILLIONTHS), 1)

@@ -19,9 +19,9 @@ from forecasting.procurement.order.par_level import par_is_wrong, par_problems
 from forecasting.procurement.order.plan import NO_LIMIT, Plan, Situation, plan_orders
 from forecasting.procurement.order.planning_case import Case, Ordered, read_case
 from forecasting.procurement.order.reasons import RISK_THAT_MATTERS, Findings, changed_lately, reasons_of
-from forecasting.procurement.order.shadow_prices import Limit
 from forecasting.procurement.order.shared_limits import Together, settle_together
 from forecasting.procurement.packs import Integers, packs_for_thousandths
+from forecasting.procurement.policy.limits import Limit
 from forecasting.procurement.policy.service_level import PolicyDefaults
 from forecasting.procurement.protection_demand import CumulativeDemand, DemandDraws, Floats, shares_of_periods
 from forecasting.procurement.supply.shortages import moved_by_shortage

@@ -15,7 +15,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from forecasting.population import TherapyAtSite
+from forecasting.regimens.therapy import TherapyAtSite
 from forecasting.terms import DAYS_A_YEAR
 
 BLOCK_DAYS = 14.0

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from forecasting.population import TherapyAtSite
 from forecasting.regimens.mixing import mixing_matrices
+from forecasting.regimens.therapy import TherapyAtSite
 
 INTERVAL = (0.05, 0.95)
 

@@ -20,6 +20,8 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from api.access import callers
+from api.access.accounts import create_user
+from api.access.keys import create_api_key
 from api.app import create_app
 from warehouse.engine import create_engine, writing
 from warehouse.schema import Base
@@ -160,7 +162,7 @@ def key(database):
 
     def make(*scopes, sites=None, expires_at=None):
         with writing(database) as connection:
-            text = callers.create_api_key(
+            text = create_api_key(
                 connection, name="robot", scopes=scopes, facility_ids=sites, expires_at=expires_at, now=NOW
             )
         return {"Authorization": f"Bearer {text}"}
@@ -212,9 +214,7 @@ def signed_in_at(app, engine, role, sites):
     """A browser of a new person of that role and those sites (None = all)."""
     name = f"{role}-{'all' if sites is None else '-'.join(sites)}"
     with writing(engine) as connection:
-        callers.create_user(
-            connection, name=name, display_name=name, role=role, password=PASSWORD, facility_ids=sites, now=NOW
-        )
+        create_user(connection, name=name, display_name=name, role=role, password=PASSWORD, facility_ids=sites, now=NOW)
     browser = TestClient(app, base_url="http://localhost", follow_redirects=False)
     token = hidden_token(browser.get("/sign-in").text)
     browser.post("/sign-in", data={"name": name, "password": PASSWORD, "csrf_token": token})
@@ -234,7 +234,7 @@ def fill(engine):
         for name, rows in network().items():
             connection.execute(sa.insert(tables[name]), rows)
         for name, (role, sites) in USERS.items():
-            callers.create_user(
+            create_user(
                 connection,
                 name=name,
                 display_name=name.capitalize(),

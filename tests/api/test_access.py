@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api.access import callers
+from api.access.accounts import create_user
+from api.access.keys import revoke_api_key, rotate_api_key
+from api.access.roles import Principal
 from api.pages.page_session import local_path
 from api.releases.activation import activate_releases
 from forecasting.errors import InvalidInput
@@ -98,10 +100,10 @@ def test_a_key_ends_when_it_expires_or_is_revoked(client, key, clock, database):
     lasting = key("forecasts:read")
     key_id = lasting["Authorization"].split("_")[1]
     with writing(database) as connection:
-        callers.revoke_api_key(connection, key_id, now=clock.now)
+        revoke_api_key(connection, key_id, now=clock.now)
     assert client.get("/v1/forecasts", headers=lasting).status_code == 401
     with writing(database) as connection, pytest.raises(InvalidInput, match="no live key"):
-        callers.revoke_api_key(connection, key_id, now=clock.now)
+        revoke_api_key(connection, key_id, now=clock.now)
 
 
 def test_a_wrong_secret_of_a_real_key_is_refused(client, key):
@@ -215,7 +217,7 @@ def test_signing_in_never_leads_away_from_this_server(away):
 def test_a_user_that_breaks_a_rule_is_not_made(database, clock, broken, rule):
     good = {"name": "new", "display_name": "", "role": "buyer", "password": PASSWORD, "facility_ids": None}
     with writing(database) as connection, pytest.raises(InvalidInput, match=rule):
-        callers.create_user(connection, now=clock.now, **(good | broken))
+        create_user(connection, now=clock.now, **(good | broken))
 
 
 def test_there_is_no_user_until_one_is_made(engine):
@@ -228,7 +230,7 @@ def test_a_rotated_key_counts_at_once_and_the_old_secret_until_the_stated_time(c
     key_id = old["Authorization"].split("_")[1]
     until = clock.now + dt.timedelta(hours=2)
     with writing(database) as connection:
-        new = {"Authorization": f"Bearer {callers.rotate_api_key(connection, key_id, old_until=until, now=clock.now)}"}
+        new = {"Authorization": f"Bearer {rotate_api_key(connection, key_id, old_until=until, now=clock.now)}"}
     assert {client.get("/v1/forecasts", headers=one).status_code for one in (old, new)} == {200}
     newest = client.get("/v1/forecasts", headers=new).json()
     assert {item["facility_id"] for item in newest["items"]} == {"north"}
@@ -243,18 +245,18 @@ def test_a_second_rotation_ends_the_first_secret_at_once(client, key, clock, dat
     until = clock.now + dt.timedelta(hours=2)
     with writing(database) as connection:
         for _ in range(2):
-            callers.rotate_api_key(connection, key_id, old_until=until, now=clock.now)
+            rotate_api_key(connection, key_id, old_until=until, now=clock.now)
     assert client.get("/v1/forecasts", headers=old).status_code == 401
 
 
 def test_a_key_that_ended_is_not_rotated_back_to_life(key, clock, database):
     revoked, expired = key("forecasts:read"), key("forecasts:read", expires_at=clock.now + dt.timedelta(hours=1))
     with writing(database) as connection:
-        callers.revoke_api_key(connection, revoked["Authorization"].split("_")[1], now=clock.now)
+        revoke_api_key(connection, revoked["Authorization"].split("_")[1], now=clock.now)
     clock.now += dt.timedelta(hours=1)
     for one in (revoked, expired):
         with writing(database) as connection, pytest.raises(InvalidInput, match="no live key"):
-            callers.rotate_api_key(connection, one["Authorization"].split("_")[1], old_until=clock.now, now=clock.now)
+            rotate_api_key(connection, one["Authorization"].split("_")[1], old_until=clock.now, now=clock.now)
 
 
 def test_sign_ins_and_failures_are_in_the_audit_trail_without_what_was_typed(client, hidden, database):
@@ -277,7 +279,7 @@ def test_sign_ins_and_failures_are_in_the_audit_trail_without_what_was_typed(cli
 
 
 def test_an_activation_is_in_the_audit_trail_with_its_sites(database, clock):
-    person = callers.Principal("Paula", None, role="pharmacist", user_id=3)
+    person = Principal("Paula", None, role="pharmacist", user_id=3)
     day = clock.now.date()
     with writing(database) as connection:
         for sites in (["north"], []):

@@ -3,13 +3,13 @@
 import pytest
 from starlette.testclient import TestClient
 
-from api.access import callers as auth
+from api.access.keys import SCOPES
 from tests.api.conftest import signed_in_at
 
 ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
 DECIDERS = ROLES[1:]
 AUDITORS = ACTIVATORS = ROLES[2:]
-EVERY_SCOPE = auth.SCOPES
+EVERY_SCOPE = SCOPES
 NOBODY = ()
 
 MAY = {
@@ -144,7 +144,7 @@ def test_a_person_of_a_role_may_what_is_documented(person, role):
         assert (status in (401, 403)) == (may is not None and role not in may[0]), (operation, status)
 
 
-@pytest.mark.parametrize("scope", auth.SCOPES)
+@pytest.mark.parametrize("scope", SCOPES)
 def test_a_key_with_a_scope_may_what_is_documented(ordered, key, scope):
     client, headers = TestClient(ordered, base_url="http://localhost"), key(scope)
     for operation, may in MAY.items():
@@ -160,7 +160,7 @@ def test_nobody_is_let_in_without_a_key_or_session(ordered):
 
 def test_who_is_bound_to_another_site_sees_and_changes_nothing_of_this_one(person, ordered, key):
     callers = [(person(role, ["north"]), None) for role in ROLES]
-    callers.append((TestClient(ordered, base_url="http://localhost"), key(*auth.SCOPES, sites=["north"])))
+    callers.append((TestClient(ordered, base_url="http://localhost"), key(*SCOPES, sites=["north"])))
     for caller, headers in callers:
         for operation, may in MAY.items():
             answer = ask(caller, operation, headers)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.access import callers
+from api.access.accounts import create_user
 from api.app import create_app
 from api.pages.worklist import View
 from tests.api.conftest import NOW, PASSWORD
@@ -121,7 +121,7 @@ def test_every_page_keeps_every_rule(chromium, url, database, width, scheme):
 def test_a_page_without_rows_keeps_every_rule(chromium, served, new_engine, clock, scheme):
     engine = new_engine("sqlite")
     with writing(engine) as connection:
-        callers.create_user(
+        create_user(
             connection, name="root", display_name="R", role="admin", password=PASSWORD, facility_ids=None, now=NOW
         )
     url = served(create_app(engine, clock=clock))

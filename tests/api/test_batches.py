@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api.access import callers
+from api.access.keys import SCOPES, create_api_key
 from api.app import create_app
 from warehouse import audit
 from warehouse.engine import writing
@@ -31,7 +31,7 @@ def push(each_database, clock):
 
     def push(resource, *rows, scopes=None, sites=None):
         with writing(each_database) as connection:
-            text = callers.create_api_key(
+            text = create_api_key(
                 connection, name="robot", scopes=scopes or [SCOPE[resource]], facility_ids=sites, expires_at=None,
                 now=clock.now,
             )  # fmt: skip
@@ -75,7 +75,7 @@ def test_good_rows_are_kept_once_and_bad_ones_named(push, resource):
 
 @pytest.mark.parametrize("resource", list(GOOD))
 def test_another_resources_scope_and_another_site_are_not_enough(push, resource):
-    others = [scope for scope in callers.SCOPES if scope != SCOPE[resource]]
+    others = [scope for scope in SCOPES if scope != SCOPE[resource]]
     assert push(resource, GOOD[resource], scopes=others).status_code == 403
     report = push(resource, GOOD[resource], sites=["south"]).json()
     assert (report["accepted"], report["rejected_rows"][0]["field"]) == (0, "facility_id")
@@ -98,7 +98,7 @@ def test_packs_are_whole(push):
 def test_a_receipt_in_full_closes_the_line_of_its_order(push, clock):
     exporting = TestClient(create_app(push.engine, clock=clock), base_url="http://localhost")
     with writing(push.engine) as connection:
-        text = callers.create_api_key(
+        text = create_api_key(
             connection, name="robot", scopes=["orders:write"], facility_ids=None, expires_at=None, now=clock.now
         )
     headers = {"Authorization": f"Bearer {text}", "Idempotency-Key": "one"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.access import callers
+from api.access.keys import SCOPES, create_api_key
 from api.app import create_app
 from api.client import Client, Refused, calls
 from api.client.client import OPERATIONS
@@ -33,9 +33,7 @@ RECEIPT |= {"ordered_at": "2026-11-10", "received_at": "2026-11-12"}
 @pytest.fixture
 def secret(database):
     with writing(database) as connection:
-        return callers.create_api_key(
-            connection, name="stores", scopes=callers.SCOPES, facility_ids=None, expires_at=None, now=NOW
-        )
+        return create_api_key(connection, name="stores", scopes=SCOPES, facility_ids=None, expires_at=None, now=NOW)
 
 
 @pytest.fixture

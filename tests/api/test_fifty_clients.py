@@ -10,7 +10,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from api.access import callers
+from api.access.accounts import create_user
+from api.access.keys import create_api_key
+from api.access.sign_in import SESSION_COOKIE, open_session
 from tests.api.conftest import LINES, NOW, _explanation, _line, fill
 from tests.api.test_order_exports_killed import Server
 from warehouse import audit
@@ -61,7 +63,7 @@ class Crowd:
 
 def decide(crowd, token, seed, changes):
     chance = random.Random(seed)
-    with httpx.Client(base_url=crowd.url, cookies={callers.SESSION_COOKIE: token}, timeout=60) as browser:
+    with httpx.Client(base_url=crowd.url, cookies={SESSION_COOKIE: token}, timeout=60) as browser:
         csrf = browser.get("/v1/session").json()["csrf_token"]
         while crowd.running():
             name = f"rec-{chance.randrange(crowd.front, crowd.front + WINDOW):02d}"
@@ -123,18 +125,16 @@ def sessions(engine, count):
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         for place in range(count):
             person = {"name": f"person-{place}", "display_name": f"Person {place}", "role": "approver"}
-            callers.create_user(connection, **person, password="correct horse battery", facility_ids=None, now=now)
+            create_user(connection, **person, password="correct horse battery", facility_ids=None, now=now)
             query = sa.select(table("users")).where(table("users").c.name == person["name"])
             user = connection.execute(query).mappings().one()
-            tokens.append(callers.open_session(connection, user, now, "this server", None))
+            tokens.append(open_session(connection, user, now, "this server", None))
     return tokens
 
 
 def key(engine, *scopes):
     with writing(engine) as connection:
-        text = callers.create_api_key(
-            connection, name="robot", scopes=scopes, facility_ids=None, expires_at=None, now=NOW
-        )
+        text = create_api_key(connection, name="robot", scopes=scopes, facility_ids=None, expires_at=None, now=NOW)
     return {"Authorization": f"Bearer {text}"}
 
 

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import settings as server_settings
+from api.access.keys import create_api_key
 from api.cli.main import cli
 from api.http.observability import log_as_json
 from api.settings import OIDC_NAMES, ServerSettings
@@ -187,12 +188,11 @@ def test_the_example_unit_is_one_that_systemd_takes(tmp_path):
 
 @pytest.mark.slow
 def test_a_request_that_is_being_answered_is_finished_before_the_server_stops(new_engine, tmp_path):
-    from api.access import callers
 
     engine = new_engine("sqlite")
     fill(engine)
     with writing(engine) as connection:
-        secret = callers.create_api_key(
+        secret = create_api_key(
             connection, name="robot", scopes=["orders:write"], facility_ids=None, expires_at=None, now=NOW
         )
     headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "one"}

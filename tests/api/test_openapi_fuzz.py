@@ -9,7 +9,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import negative_data_rejection, positive_data_acceptance
 
-from api.access import callers
+from api.access.keys import SCOPES, create_api_key
 from api.app import create_app
 from tests.api.conftest import NOW, fill
 from warehouse.engine import writing
@@ -36,9 +36,7 @@ def schema(new_engine, request, clock):
     fill(engine)
     found = schemathesis.openapi.from_asgi("/openapi.json", create_app(engine, clock=clock))
     with writing(engine) as connection:
-        text = callers.create_api_key(
-            connection, name="robot", scopes=callers.SCOPES, facility_ids=None, expires_at=None, now=NOW
-        )
+        text = create_api_key(connection, name="robot", scopes=SCOPES, facility_ids=None, expires_at=None, now=NOW)
     found.headers = {"Authorization": f"Bearer {text}"}
     return found
 

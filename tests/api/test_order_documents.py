@@ -18,9 +18,9 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.http.errors import InvalidRequest
 from api.orders.csv_order import write_csv
-from api.orders.documents import Line, OrderDocument
 from api.orders.fhir_order import write_r4b, write_r5
 from api.orders.models import DocumentFormat
+from api.orders.order import Line, OrderDocument
 from api.orders.x12_850 import write_850
 from api.orders.x12_855 import read_855
 

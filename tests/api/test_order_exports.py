@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api.access import callers
+from api.access.keys import create_api_key
 from api.app import create_app
 from forecasting.errors import InvalidInput
 from warehouse import audit
@@ -40,9 +40,7 @@ def _caller(engine, clock, sites=None, scopes=("orders:write", "recommendations:
 
 def _key(engine, sites=None, scopes=("orders:write",)):
     with writing(engine) as connection:
-        return callers.create_api_key(
-            connection, name="robot", scopes=scopes, facility_ids=sites, expires_at=None, now=NOW
-        )
+        return create_api_key(connection, name="robot", scopes=scopes, facility_ids=sites, expires_at=None, now=NOW)
 
 
 def export(client, name="first", **wanted):

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from api.access import callers
+from api.access.keys import create_api_key
 from tests.api.conftest import NOW, fill
 from warehouse import audit
 from warehouse.audit import CHAIN_LOCK
@@ -29,7 +29,7 @@ def shop(new_engine):
     engine = new_engine("postgresql")
     fill(engine)
     with writing(engine) as connection:
-        text = callers.create_api_key(
+        text = create_api_key(
             connection, name="robot", scopes=["orders:write"], facility_ids=None, expires_at=None, now=NOW
         )
     return engine, {"Authorization": f"Bearer {text}"}

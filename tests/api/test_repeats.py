@@ -8,7 +8,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from api.access import callers
+from api.access.keys import create_api_key, revoke_api_key, rotate_api_key
 from api.app import create_app
 from api.http.etag import Ask
 from tests.api.conftest import NOW, fill
@@ -21,7 +21,7 @@ LIST = "/v1/recommendations?status=proposed"
 
 def key_in(engine, *scopes, expires_at=None):
     with writing(engine) as connection:
-        text = callers.create_api_key(
+        text = create_api_key(
             connection, name="robot", scopes=scopes, facility_ids=None, expires_at=expires_at, now=NOW
         )
     return {"Authorization": f"Bearer {text}"}
@@ -102,7 +102,7 @@ def test_a_key_and_a_rotated_secret_end_by_the_clock_though_nothing_changes(clie
     rotated = key("recommendations:read")
     with writing(database) as connection:
         until = NOW + dt.timedelta(hours=1)
-        callers.rotate_api_key(connection, rotated["Authorization"].split("_")[1], old_until=until, now=NOW)
+        rotate_api_key(connection, rotated["Authorization"].split("_")[1], old_until=until, now=NOW)
     repeats = [known(client, headers) for headers in (ends, rotated)]
     clock.now = NOW + dt.timedelta(minutes=59)
     assert [client.get(LIST, headers=repeat).status_code for repeat in repeats] == [304, 304]
@@ -186,7 +186,7 @@ def check_pair(engine, urls):
             assert changed.status_code == 200
             tag = changed.headers["ETag"]
         with writing(engine) as connection:
-            callers.revoke_api_key(connection, poll["Authorization"].split("_")[1], now=NOW)
+            revoke_api_key(connection, poll["Authorization"].split("_")[1], now=NOW)
         repeat = poll | {"If-None-Match": tag}
         assert [client.get(url + LIST, headers=repeat).status_code for url in (one, other)] == [401, 401]
 

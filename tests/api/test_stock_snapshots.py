@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api.access import callers
+from api.access.keys import create_api_key
 from api.app import create_app
 from warehouse.engine import writing
 from warehouse.queries.lines import table
@@ -24,7 +24,7 @@ def count(engine, name):
 def test_the_same_rows_twice_change_nothing_on_either_database(each_database, clock):
     client = TestClient(create_app(each_database, clock=clock), base_url="http://localhost")
     with writing(each_database) as connection:
-        text = callers.create_api_key(
+        text = create_api_key(
             connection, name="robot", scopes=["stock:write"], facility_ids=None, expires_at=None, now=clock.now
         )
     headers = {"Authorization": f"Bearer {text}"}

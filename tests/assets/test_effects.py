@@ -30,7 +30,7 @@ def test_genetic_effects_and_genetic_value_are_told_per_site_and_drug(planned: A
 def test_a_step_that_is_faded_out_leaves_the_blind_forecast(copied: Any) -> None:
     """With strength 0 for every advice the genetic side has no exposure that changes."""
     from assets.dagster_io.planning_run import PlanningRun
-    from assets.stages.demand import known_panel, site_genetics
+    from assets.sites.reference_demand import known_panel, site_genetics
 
     mine = copied()
     mine.execute("UPDATE genetic_effects SET strength = 0")

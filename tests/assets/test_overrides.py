@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from api.cli.main import cli
 from forecasting.procurement.explanation.calculation import recompute
-from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.number_check import unsupported_numbers
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.terms import ALL_FACILITIES, QUANTILE_LEVELS
 from warehouse.queries.exports import export_frame, genetic_moves
 from warehouse.schema import Base

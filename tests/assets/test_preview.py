@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from assets.sites.content import knowledge
+from assets.sites.moves import MOVE_COLUMNS, group_moves, recent_quantity
 from assets.sites.release_impact import Preview, preview
-from assets.stages.regimens import MOVE_COLUMNS, group_moves, recent_quantity
 from assets.stages.release_previews import previews_of_releases
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content

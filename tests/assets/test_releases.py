@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from api.access import callers
+from api.access.accounts import create_user
 from assets.checks import mix_is_conserved
 from assets.sites.release_impact import preview
 from forecasting.pharmacogenomics.content import builtin_content
@@ -42,7 +42,7 @@ def put_in_force(
     with writing(engine) as connection:
         person = connection.scalar(sa.select(Base.metadata.tables["users"].c.user_id))
         if person is None:
-            person = callers.create_user(
+            person = create_user(
                 connection,
                 name="pia",
                 display_name="Pia",

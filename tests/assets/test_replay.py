@@ -12,7 +12,7 @@ from assets.pictures.replay import replay_drawings
 from assets.sites import forecasts_then as past_forecasts
 from assets.sites.forecasts_then import Tables, forecasts_then
 from assets.sites.genetics import with_exposure
-from assets.stages.demand import known_panel
+from assets.sites.reference_demand import known_panel
 from warehouse.schema import Base
 from warehouse.schema.replay import ReplayScore
 

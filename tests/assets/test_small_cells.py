@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 from starlette.testclient import TestClient
 
-from api.access import callers
+from api.access.accounts import create_user
+from api.access.keys import create_api_key
 from api.app import create_app
 from assets.execute import instance_folder
 from forecasting.pharmacogenomics.content import builtin_content
@@ -69,9 +70,7 @@ def world(planned: Any, folder: Path, secret: int) -> Any:
     assert report.rejected == 3
     with writing(engine) as connection:
         scopes = ["recommendations:read", "forecasts:read"]
-        key = callers.create_api_key(
-            connection, name="stock", scopes=scopes, facility_ids=None, expires_at=None, now=NOW
-        )
+        key = create_api_key(connection, name="stock", scopes=scopes, facility_ids=None, expires_at=None, now=NOW)
     release = reference_release(engine)
     mine.run()
     mine.answers = answers(engine, key)
@@ -110,7 +109,7 @@ def pages(engine: Any, release: str) -> list[str]:
     """Every page and what else a signed-in person of every site can get: orders' documents, audit trail, refusals."""
     with writing(engine) as connection:
         who = {"name": "ada", "display_name": "Ada", "role": "admin", "password": "correct horse battery"}
-        callers.create_user(connection, **who, facility_ids=None, now=NOW)
+        create_user(connection, **who, facility_ids=None, now=NOW)
     browser = TestClient(create_app(engine), base_url="http://localhost")
     form = {"name": "ada", "password": "correct horse battery"}
     form["csrf_token"] = hidden_token(browser.get("/sign-in").text)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import forecasting.population as population
-from forecasting.population import TherapyAtSite, planned_mean, simulate_site
+from forecasting.population import planned_mean, simulate_site
+from forecasting.regimens.therapy import TherapyAtSite
 
 HORIZON, DRAWS = 6, 400
 PRODUCTS = ("old", "new", "weak", "strong", "free")

@@ -24,8 +24,15 @@ from typing import Any
 import numpy as np
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.order.shadow_prices import NANO
-from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, PackRule, packs_for, packs_within, require_acceptable
+from forecasting.procurement.packs import (
+    MILLIONTHS,
+    NANO,
+    THOUSANDTHS,
+    PackRule,
+    packs_for,
+    packs_within,
+    require_acceptable,
+)
 from forecasting.procurement.policy.least_cost import reorder_levels
 
 VERSION = 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from forecasting.procurement.explanation.allowed_words import COMMANDS, PLAIN_WORDS
 from forecasting.procurement.explanation.calculation import Document
-from forecasting.procurement.explanation.paragraph import (
+from forecasting.procurement.explanation.number_check import (
     NUMBER,
     occurs,
     shown,

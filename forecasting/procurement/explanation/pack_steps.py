@@ -7,8 +7,7 @@ from typing import Any
 
 from forecasting.procurement.explanation.calculation import Calculation
 from forecasting.procurement.order.plan import DAMPING, NO_LIMIT
-from forecasting.procurement.order.shadow_prices import NANO
-from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, from_thousandths
+from forecasting.procurement.packs import MILLIONTHS, NANO, THOUSANDTHS, from_thousandths
 from forecasting.terms import PolicyKind
 
 DOSE_UNITS = "dose units"

@@ -4,15 +4,14 @@ Display rounding: from 10 up whole numbers, below 10 at most one decimal; money 
 rounded the same way. More decimals than that are allowed, fewer are not.
 """
 
-import re
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
 from forecasting.procurement.explanation.calculation import Document
 from forecasting.procurement.explanation.line_calculation import HISTORY_RULE
+from forecasting.procurement.explanation.number_check import _LIMIT_NAMES, _WORDS, shown
 from forecasting.terms import OverrideReason, TargetKind
 
-MOST_DECIMALS = 3
 CLEANING_WORDS = {
     "revision": "revised by a later load",
     "off_grid": "dates inside a period added to it",
@@ -35,37 +34,11 @@ OVERRIDE_WORDS = {
     OverrideReason.HISTORY_MISLEADS: "the history misleads",
     OverrideReason.OTHER: "another reason, in the note",
 }
-SHARES = ("share", "probability")
 
-NAMED = ("gene", "lookup_key", "drug", "recommendation_id", "decided_by")
-"""What an input may carry that can have digits in its name."""
 
 _COUNTED_FORMS = ("tablet", "capsule", "vial", "ampoule", "patch", "sachet", "syringe", "suppository")
-NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_WORDS = dict(zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True))
 _WORDS |= dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
 _WORDS |= {"dozen": 12, "hundred": 100, "thousand": 1000}
-_NUMBER_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
-
-
-def shown(value: Decimal, decimals: int | None = None) -> str:
-    """A number as a buyer reads it.
-
-    >>> shown(Decimal("1234.56")), shown(Decimal("7.04")), shown(Decimal("7.46"))
-    ('1,235', '7', '7.5')
-    """
-    places = _display_decimals(value) if decimals is None else decimals
-    rounded = _rounded(value, places)
-    return f"{rounded:,f}" if decimals is not None or rounded % 1 else f"{int(rounded):,}"
-
-
-def _display_decimals(value: Decimal) -> int:
-    return 0 if abs(value) >= 10 else 1
-
-
-def _rounded(value: Decimal, decimals: int) -> Decimal:
-    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
 
 
 def _values(document: Document) -> dict[str, Decimal]:
@@ -225,9 +198,6 @@ def _shared_sentence(document: Document, values: dict[str, Decimal]) -> list[str
     return [f"{sentence}." for sentence in told]
 
 
-_LIMIT_NAMES = ("limit_1", "limit_2", "limit_3", "limit_4", "limit_5", "limit_6")
-
-
 def _since_count(values: dict[str, Decimal], units: str) -> str:
     """What was taken from the count, if anything."""
     words = {"used_since_count": "used since", "stock_committed": "committed", "stock_expired": "expired"}
@@ -244,70 +214,3 @@ def _risk_sentence(values: dict[str, Decimal]) -> str:
     if "packs_without_genetic_shift" in values:
         text += f"; without the genetic shift the order would be {_packs(values['packs_without_genetic_shift'])}"
     return f"{text}."
-
-
-def unsupported_numbers(text: str, document: Document) -> list[str]:
-    """Numbers of the text that the calculation does not hold, as written; empty if all are supported.
-
-    Dates, number words from two up, and names with digits (genes, lookup keys, strengths) are checked too. Samples are
-    not numbers of the calculation: with hundreds of values almost anything would pass.
-    """
-    text = without_names(text, document)
-    dates = {document["as_of"], *document["dates"].values()}
-    wrong = [date for date in _DATE.findall(text) if date not in dates]
-    text = _DATE.sub(" ", text)
-    if cutoff := document["item"].get("order_cutoff"):
-        text = re.sub(rf"(?<![\d:]){re.escape(str(cutoff))}(?![\d:])", " ", text)
-    plain, percent = _supported(document)
-    for found in NUMBER.finditer(text):
-        after = text[found.end() :].lstrip()
-        values = percent if after.startswith(("%", "per cent", "percent")) else plain
-        if not occurs(Decimal(found.group().replace(",", "")), values):
-            wrong.append(found.group())
-    spelled = (found.group() for found in _NUMBER_WORD.finditer(text))
-    return wrong + [word for word in spelled if not occurs(Decimal(_WORDS[word.lower()]), plain)]
-
-
-def occurs(number: Decimal, values: list[Decimal]) -> bool:
-    """Whether a number is one of the values, as it stands or as it may be rounded."""
-    return any(
-        number == value or any(number == _rounded(value, p) for p in range(_display_decimals(value), MOST_DECIMALS + 1))
-        for value in values
-    )
-
-
-def _supported(document: Document) -> tuple[list[Decimal], list[Decimal]]:
-    """Absolute values that may stand in a text: as plain numbers, and as per cent."""
-    entries = [*document["inputs"], *document["steps"], *document["outlook"]]
-    plain = [abs(Decimal(entry["value"])) for entry in entries if entry["value"] is not None]
-    percent = [100 * Decimal(e["value"]) for e in entries if e["unit"] in SHARES and e["value"] is not None]
-    plain += [Decimal(entry["age_days"]) for entry in document["inputs"] if entry["age_days"] is not None]
-    for entry in document["inputs"]:
-        shares = (entry.get(name) for name in ("exposure_at_origin", "exposure_planned", "prevalence"))
-        percent += [100 * Decimal(str(share)) for share in shares if share is not None]
-        plain += [Decimal(key) for key in [str(entry.get("lookup_key"))] if _is_number(key)]
-    return plain, percent
-
-
-def supported_by_unit(document: Document, unit: str) -> list[Decimal]:
-    """Absolute values of the calculation whose unit begins with `unit`; the age of an input is in days."""
-    entries = [*document["inputs"], *document["steps"], *document["outlook"]]
-    of_unit = [one for one in entries if one["value"] is not None and str(one["unit"]).startswith(unit)]
-    ages = [one["age_days"] for one in document["inputs"] if one["age_days"] is not None] if unit == "days" else []
-    return [abs(Decimal(one["value"])) for one in of_unit] + [Decimal(age) for age in ages]
-
-
-def without_names(text: str, document: Document) -> str:
-    """The text without names that hold digits or may hold them: of the drug, its strength, genes and lookup keys."""
-    item = document["item"]
-    names = {str(item["drug"]), f"{item['strength_value']} {item['strength_unit']}"}
-    for entry in document["inputs"]:
-        names |= {str(entry["kind"])} if entry["name"] in _LIMIT_NAMES else set()
-        names |= {str(entry[name]) for name in NAMED if entry.get(name)}
-    for name in sorted((name for name in names if not _is_number(name)), key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text, flags=re.IGNORECASE)
-    return text
-
-
-def _is_number(name: str) -> bool:
-    return NUMBER.fullmatch(name) is not None

@@ -11,39 +11,17 @@ take together can buy.
 
 import dataclasses
 from collections.abc import Callable
-from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.procurement.packs import MILLIONTHS, Integers
+from forecasting.procurement.packs import NANO, Integers
 from forecasting.procurement.protection_demand import Floats
-
-NANO = 1_000_000_000
-"""Gains and prices are compared in billionths of a treatment-day, as integers."""
 
 ROUNDS = 40
 Booleans = npt.NDArray[np.bool_]
-
-
-class LimitKind(StrEnum):
-    """What is scarce."""
-
-    BUDGET = "budget"
-    STORAGE = "storage"
-
-
-@dataclasses.dataclass(frozen=True)
-class Limit:
-    """So much of something for the items `rows` together: money (`amount`, of which `used` is gone) or packs."""
-
-    kind: LimitKind
-    name: str
-    amount: float
-    rows: npt.NDArray[np.intp]
-    used: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,14 +196,3 @@ def as_price(nano: int) -> Fraction:
     Fraction(3, 2)
     """
     return Fraction(int(nano), NANO)
-
-
-def treatment_days(strength_value: float, usual_daily_dose: float) -> int:
-    """Treatment-days of a dose unit in millionths; a dose unit a day where the usual dose is not known.
-
-    >>> treatment_days(75.0, 75.0), treatment_days(500.0, 3000.0), treatment_days(75.0, float("nan"))
-    (1000000, 166667, 1000000)
-    """
-    if not usual_daily_dose > 0:
-        return MILLIONTHS
-    return max(round(strength_value / usual_daily_dose * MILLIONTHS), 1)

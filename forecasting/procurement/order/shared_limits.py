@@ -12,8 +12,9 @@ from forecasting.procurement.findings import COLUMNS, Severity, price_known
 from forecasting.procurement.items import take
 from forecasting.procurement.order.plan import NO_LIMIT, Plan
 from forecasting.procurement.order.planning_case import Case
-from forecasting.procurement.order.shadow_prices import NANO, Limit, LimitKind, Trimmed, Wanted, trim
-from forecasting.procurement.packs import Integers, as_decimal
+from forecasting.procurement.order.shadow_prices import Trimmed, Wanted, trim
+from forecasting.procurement.packs import NANO, Integers, as_decimal
+from forecasting.procurement.policy.limits import Limit, LimitKind
 from forecasting.procurement.policy.stocking_policy import RANKS
 from forecasting.procurement.protection_demand import Floats
 

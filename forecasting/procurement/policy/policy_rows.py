@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.order.shadow_prices import Limit, LimitKind
+from forecasting.procurement.policy.limits import Limit, LimitKind
 
 ANY = "*"
 SEGMENTS = ["abc", "xyz", "criticality"]

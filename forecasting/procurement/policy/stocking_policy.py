@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.order.shadow_prices import treatment_days
-from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, Integers, as_decimal, to_thousandths
+from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, Integers, as_decimal, to_thousandths, treatment_days
 from forecasting.procurement.policy.least_cost import newsvendor_level, reorder_levels
 from forecasting.procurement.policy.service_level import PolicyDefaults
 from forecasting.procurement.protection_demand import Floats

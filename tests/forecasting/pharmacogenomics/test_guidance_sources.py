@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.catalogue import GENOTYPES, notes
-from forecasting.pharmacogenomics.content import builtin_content
+from forecasting.pharmacogenomics.catalogue import GENOTYPES
+from forecasting.pharmacogenomics.content import builtin_content, notes
 from forecasting.pharmacogenomics.genes import gene_model
 from forecasting.terms import NO_RESULT, Action
 

@@ -9,10 +9,11 @@ import pytest
 from forecasting.pharmacogenomics.guidance import joint_lookup_keys, key_actions, linked_genes
 from forecasting.pharmacogenomics.joint_rules import with_joint_rules
 from forecasting.pharmacogenomics.prevalence import draw_lookup_keys, posterior
-from forecasting.population import TherapyAtSite, planned_mean, simulate_site
+from forecasting.population import planned_mean, simulate_site
 from forecasting.regimens.exposure import row_exposure
 from forecasting.regimens.moves import build_moves
 from forecasting.regimens.strengths import describe_products
+from forecasting.regimens.therapy import TherapyAtSite
 from forecasting.terms import NO_RESULT, Action
 
 DRAWS = 40

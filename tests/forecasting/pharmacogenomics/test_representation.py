@@ -6,9 +6,9 @@ import pytest
 
 from forecasting.pharmacogenomics.prevalence import posterior
 from forecasting.pharmacogenomics.representation import representation, varied_keys
-from forecasting.population import TherapyAtSite
 from forecasting.regimens.mixing import mixing_matrices, move_exposure
 from forecasting.regimens.sensitivity import packs_at_stake, quantiles
+from forecasting.regimens.therapy import TherapyAtSite
 
 
 def served(**shares):

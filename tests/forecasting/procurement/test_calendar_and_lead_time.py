@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
-from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.number_check import unsupported_numbers
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply import lead_time
 from forecasting.procurement.supply.calendar import WEEKDAYS, days_to_open, order_days, parse_weekdays

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from forecasting.procurement.explanation.calculation import recompute
-from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.number_check import unsupported_numbers
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
 
 AS_OF = dt.date(2026, 11, 23)

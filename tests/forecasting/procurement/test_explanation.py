@@ -11,7 +11,8 @@ from api.display.labels import NAMES
 from forecasting.demand import cleaning
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import OPERATIONS, recommendation_id, recompute
-from forecasting.procurement.explanation.paragraph import CLEANING_WORDS, render_paragraph, shown, unsupported_numbers
+from forecasting.procurement.explanation.number_check import shown, unsupported_numbers
+from forecasting.procurement.explanation.paragraph import CLEANING_WORDS, render_paragraph
 from forecasting.procurement.recommend import recommend
 
 

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from forecasting.procurement.explanation.calculation import recompute
-from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
-from forecasting.procurement.order.shadow_prices import NANO, Limit, LimitKind, Wanted, packs_worth, trim
+from forecasting.procurement.explanation.number_check import unsupported_numbers
+from forecasting.procurement.explanation.paragraph import render_paragraph
+from forecasting.procurement.order.shadow_prices import Wanted, packs_worth, trim
+from forecasting.procurement.packs import NANO
+from forecasting.procurement.policy.limits import Limit, LimitKind
 from forecasting.procurement.recommend import recommend
 
 

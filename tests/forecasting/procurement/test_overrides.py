@@ -10,7 +10,8 @@ import pytest
 
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
-from forecasting.procurement.explanation.paragraph import OVERRIDE_WORDS, render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.number_check import unsupported_numbers
+from forecasting.procurement.explanation.paragraph import OVERRIDE_WORDS, render_paragraph
 from forecasting.procurement.protection_demand import OVERRIDE_COLUMNS
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.shortages import ShortageMove, move_demand

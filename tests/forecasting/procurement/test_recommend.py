@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
 from forecasting.procurement.explanation.lines import LINE_COLUMNS
-from forecasting.procurement.order.shadow_prices import Limit, LimitKind
+from forecasting.procurement.policy.limits import Limit, LimitKind
 from forecasting.procurement.protection_demand import DemandDraws
 from forecasting.procurement.recommend import BLOCK, recommend
 

@@ -8,7 +8,8 @@ import pytest
 
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
-from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.number_check import unsupported_numbers
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.shortages import (
     ShortageMove,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
-from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.number_check import unsupported_numbers
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.stock import read_lots
 from forecasting.procurement.supply.stock_since_count import since_count

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from forecasting.procurement.explanation.model_paragraph import MOST_CHARACTERS, material, objections
-from forecasting.procurement.explanation.paragraph import render_paragraph, unsupported_numbers
+from forecasting.procurement.explanation.number_check import unsupported_numbers
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
 
 OTHERS = ("north", "product-0000", "wholesaler", "cpic-2026-10", "Dr Miller")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from forecasting.population import TherapyAtSite
 from forecasting.regimens.effect import SiteHistory, by_target, delayed, learn_effects, with_effect
+from forecasting.regimens.therapy import TherapyAtSite
 
 WEEKS, AHEAD = 156, 8
 DRUGS, DAYS = ("old", "new", "new", "other"), np.array([1.0, 2.0, 0.5, 1.0])
