@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import uvicorn
 from starlette.testclient import TestClient
 
-from api.access import callers
+from api.access import sign_in
 from api.access.accounts import create_user
 from api.access.keys import create_api_key
 from api.app import create_app
@@ -92,8 +92,8 @@ class Clock:
 @pytest.fixture(autouse=True)
 def _quick_hashes(monkeypatch):
     # the real cost is tested on its own; here every sign-in would wait for it
-    monkeypatch.setattr(callers, "_HASHER", ARGON2_FOR_TESTS)
-    monkeypatch.setattr(callers, "_NOBODY", ARGON2_FOR_TESTS.hash("nobody"))
+    monkeypatch.setattr(sign_in, "_HASHER", ARGON2_FOR_TESTS)
+    monkeypatch.setattr(sign_in, "_NOBODY", ARGON2_FOR_TESTS.hash("nobody"))
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +103,7 @@ def filled(sqlite_template, tmp_path_factory):
     shutil.copy(sqlite_template, file)
     engine = create_engine(f"sqlite:///{file}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(callers, "_HASHER", ARGON2_FOR_TESTS)
+        patch.setattr(sign_in, "_HASHER", ARGON2_FOR_TESTS)
         fill(engine)
     engine.dispose()
     return file

@@ -14,7 +14,7 @@ from api.access.accounts import create_user
 from api.access.keys import create_api_key
 from api.access.sign_in import SESSION_COOKIE, open_session
 from tests.api.conftest import LINES, NOW, _explanation, _line, fill
-from tests.api.test_order_exports_killed import Server
+from tests.api.orders.test_export_killed import Server
 from warehouse import audit
 from warehouse.engine import writing
 from warehouse.queries.lines import table

@@ -100,7 +100,7 @@ def test_every_table_is_named_in_a_test():
 
 
 TESTED_AS_CONTENT = {
-    # `tests/warehouse/test_reference.py` stores and reads each of these by its kind of content
+    # `tests/warehouse/importers/test_reference.py` stores and reads each of these by its kind of content
     **dict.fromkeys(("allele_functions", "phenotype_rules", "guidance", "population_shares"), "content"),
     **dict.fromkeys(("usual_daily_doses", "default_alternatives", "group_effective_sizes"), "content"),
     **dict.fromkeys(("allele_frequencies", "diplotype_phenotypes", "content_releases"), "content"),

@@ -12,7 +12,7 @@ from assets.sites.release_impact import preview
 from forecasting.demo import small_network
 from forecasting.pharmacogenomics.content import builtin_content
 from tests.assets.conftest import Planned
-from tests.assets.test_preview import (
+from tests.assets.sites.test_release_impact import (
     FACTOR_ROW,
     NEW_FACTOR,
     TESTED,

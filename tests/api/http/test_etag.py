@@ -12,7 +12,7 @@ from api.access.keys import create_api_key, revoke_api_key, rotate_api_key
 from api.app import create_app
 from api.http.etag import Ask
 from tests.api.conftest import NOW, fill
-from tests.api.test_order_exports_killed import Server
+from tests.api.orders.test_export_killed import Server
 from warehouse.engine import create_engine, writing
 from warehouse.queries.lines import table
 

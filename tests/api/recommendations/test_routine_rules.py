@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api.app import create_app
 from api.settings import ApprovalLimits, ServerSettings
-from tests.api.test_worklist_actions import audited, call, listed
+from tests.api.recommendations.test_triage import audited, call, listed
 from warehouse.engine import writing
 from warehouse.queries.lines import table
 from warehouse.queries.worklist import covering_rule

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.api.conftest import signed_in_at
-from tests.api.test_accessibility import NOT_PAGES, PAGES, routes
-from tests.api.test_stored_scenarios import keep
+from tests.api.pages.test_accessibility import NOT_PAGES, PAGES, routes
+from tests.api.routes.test_scenarios import keep
 
 ROLES = ("viewer", *(pytest.param(one, marks=pytest.mark.slow) for one in ("buyer", "approver", "pharmacist")), "admin")
 """Pages differ between who reads and who administers; the roles between them are asked with the long tests."""

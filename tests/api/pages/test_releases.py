@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.api.conftest import AS_OF, signed_in_at
-from tests.api.test_releases import ASIDE, fill_releases
+from tests.api.releases.test_releases import ASIDE, fill_releases
 from warehouse.queries.lines import table
 
 TOMORROW = "2026-11-24"

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
-from tests.api.test_releases import fill_releases
+from tests.api.releases.test_releases import fill_releases
 
 pytestmark = pytest.mark.browser
 
-ARTEFACTS = Path(__file__).resolve().parents[1] / "artefacts"
+ARTEFACTS = Path(__file__).resolve().parents[2] / "artefacts"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from assets.scenarios.changes import Budget, Coverage, GoLive, InForce, Scenario
 from assets.scenarios.compare import COMPARED, KEYS, MEASURES, compare
 from assets.sites.release_impact import RunTables, preview
 from tests.assets.conftest import AS_OF, HORIZON
-from tests.assets.test_preview import changed_guidance, contents
+from tests.assets.sites.test_release_impact import changed_guidance, contents
 from warehouse.engine import create_engine, writing
 from warehouse.importers import reference
 

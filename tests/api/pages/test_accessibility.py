@@ -6,9 +6,9 @@ from api.access.accounts import create_user
 from api.app import create_app
 from api.pages.worklist import View
 from tests.api.conftest import NOW, PASSWORD
-from tests.api.test_releases import fill_releases
-from tests.api.test_stored_scenarios import keep
-from tests.api.test_worklist_actions import fill_worklist
+from tests.api.recommendations.test_triage import fill_worklist
+from tests.api.releases.test_releases import fill_releases
+from tests.api.routes.test_scenarios import keep
 from warehouse.engine import writing
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

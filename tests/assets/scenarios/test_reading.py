@@ -126,7 +126,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_page_about_scenarios_is_one(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
     example = page.split("```yaml\n")[1].split("```")[0]
     kinds = {"guidance:curated:2": "guidance"}
     known = dataclasses.replace(KNOWN, kind_of_release=kinds)

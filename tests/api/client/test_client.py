@@ -14,11 +14,11 @@ from api.client import Client, Refused, calls
 from api.client.client import OPERATIONS
 from api.orders.models import AcknowledgedLine
 from api.settings import ServerSettings
+from tests.api.access.test_access_matrix import MAY
 from tests.api.conftest import NOW
-from tests.api.test_access_matrix import MAY
 from warehouse.engine import writing
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "inventory_system.py"
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "inventory_system.py"
 FOR_ANALYSTS = ("/v1/guideline-releases", "/v1/scenarios")
 """What a key may read and an inventory system has no use for."""
 

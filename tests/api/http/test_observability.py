@@ -31,7 +31,7 @@ from warehouse import settings, writer_settings
 from warehouse.engine import writing
 from warehouse.queries.lines import table
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from api.cli.main import cli
 from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
 from tests.api.conftest import AS_OF, NOW, PASSWORD
-from tests.api.test_overrides import post, recommended, trail  # noqa: F401 (a fixture)
-from tests.api.test_pages_in_browser import _follow as follow
+from tests.api.overrides.test_overrides import post, recommended, trail  # noqa: F401 (a fixture)
+from tests.api.pages.test_pages_in_browser import _follow as follow
 from tests.forecasting.procurement.conftest import make_network
-from tests.forecasting.procurement.test_overrides import with_overrides
+from tests.forecasting.procurement.explanation.test_overrides import with_overrides
 from warehouse.engine import writing
 from warehouse.queries.lines import table
 

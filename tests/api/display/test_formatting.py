@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.display import formatting
-from tests.api.test_worklist_actions import call
+from tests.api.recommendations.test_triage import call
 from warehouse.engine import writing
 from warehouse.queries.lines import table
 

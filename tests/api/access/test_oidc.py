@@ -13,7 +13,7 @@ from api.app import create_app
 from api.settings import IdentityProvider as Settings
 from api.settings import ServerSettings
 from forecasting.errors import InvalidInput
-from tests.api.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider
+from tests.api.access.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider
 from warehouse.engine import writing
 from warehouse.queries.lines import table
 

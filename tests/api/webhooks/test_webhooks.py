@@ -27,7 +27,7 @@ from api.webhooks.delivery import MOST_TRIES, Worker, deliver_due, pause_after
 from api.webhooks.targets import ForbiddenTarget, checked_url, permitted_address
 from forecasting.errors import InvalidInput
 from tests.api.conftest import NOW
-from tests.api.receiver import Receiver, answer
+from tests.api.webhooks.receiver import Receiver, answer
 from warehouse.engine import writing
 from warehouse.queries.lines import table
 

@@ -17,7 +17,7 @@ from api.display.stock_chart import description, stock_chart
 from api.display.stock_projection import Lot, counted_lots, daily_demand, project
 from api.display.waterfall import waterfall, waterfall_chart
 from tests.api.conftest import AS_OF
-from tests.api.test_charts import fan
+from tests.api.display.test_charts import fan
 from warehouse.engine import writing
 from warehouse.queries.lines import table
 

@@ -10,7 +10,7 @@ import pytest
 from assets.sites.paragraph_writer import MOST_BYTES, NOT_ASKED, told_of_run, write
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.paragraph import render_paragraph
-from tests.api.receiver import Receiver, answer
+from tests.api.webhooks.receiver import Receiver, answer
 from warehouse.writer_settings import WriterSettings, redacted
 
 
