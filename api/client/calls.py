@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from time import sleep
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 from pydantic import BaseModel
 
 MOST_TRIES = 5
@@ -30,7 +30,7 @@ class Calls:
     """Requests of one key to one server. Use it as a context manager, or `close` it."""
 
     def __init__(self, url: str, key: str, *, timeout_seconds: float = 60.0) -> None:
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout_seconds, follow_redirects=False
         )
 
@@ -44,13 +44,13 @@ class Calls:
         """Close the connections."""
         self._http.close()
 
-    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """The answer if it is one of success, else `Refused`; `httpx.TransportError` when the server stays away."""
+    def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """The answer if it is one of success, else `Refused`; `httpx2.TransportError` when the server stays away."""
         for tried in range(1, MOST_TRIES + 1):
             pause = min(FIRST_PAUSE_SECONDS * 2 ** (tried - 1), LONGEST_PAUSE_SECONDS)
             try:
                 answer = self._http.request(method, path, **options)
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 if tried == MOST_TRIES:
                     raise
             else:
@@ -93,7 +93,7 @@ def _text(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _problem(answer: httpx.Response) -> dict[str, Any]:
+def _problem(answer: httpx2.Response) -> dict[str, Any]:
     try:
         found = answer.json()
     except ValueError:

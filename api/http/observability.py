@@ -90,5 +90,5 @@ def log_as_json(level: str = "INFO", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic", "httpx", "httpx2"):
+    for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic", "httpx2"):
         logging.getLogger(noisy).setLevel("WARNING")

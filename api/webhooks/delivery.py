@@ -14,7 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable
 
-import httpx
+import httpx2
 import sqlalchemy as sa
 from standardwebhooks.webhooks import Webhook as Signer
 
@@ -100,7 +100,7 @@ async def _try(claimed: sa.RowMapping, server: ServerSettings, now: dt.datetime)
         return Outcome(None, f"not called: {error}")
     except TimeoutError:
         return Outcome(None, f"no answer within {TRY_SECONDS:g} s")
-    except (OSError, httpx.HTTPError) as error:
+    except (OSError, httpx2.HTTPError) as error:
         return Outcome(None, f"{type(error).__name__}: {error}"[:500])
     return Outcome(status, None if 200 <= status < 300 else f"answered {status}; only 2xx takes an event")
 
@@ -110,7 +110,7 @@ async def _post(claimed: sa.RowMapping, server: ServerSettings, now: dt.datetime
     url = checked_url(claimed["url"], server)
     headers = {"Content-Type": "application/json", "User-Agent": "pgx-supply", **signed(claimed, server, now)}
     address = await permitted_address(url, server)
-    client = httpx.AsyncClient(verify=_trusted(), trust_env=False, follow_redirects=False, timeout=TRY_SECONDS)
+    client = httpx2.AsyncClient(verify=_trusted(), trust_env=False, follow_redirects=False, timeout=TRY_SECONDS)
     async with client:
         request = client.build_request(
             "POST",

@@ -8,7 +8,7 @@ import asyncio
 import ipaddress
 import socket
 
-import httpx
+import httpx2
 
 from api.settings import ServerSettings
 from forecasting.errors import InvalidInput
@@ -23,7 +23,7 @@ class ForbiddenTarget(InvalidInput):
     """The address is not one that webhooks may call."""
 
 
-def checked_url(url: str, server: ServerSettings) -> httpx.URL:
+def checked_url(url: str, server: ServerSettings) -> httpx2.URL:
     """The parsed URL of a permitted target; `ForbiddenTarget` says which rule it breaks.
 
     >>> checked_url("https://stores.example/hook", ServerSettings(webhook_hosts=frozenset({"stores.example"}))).host
@@ -32,8 +32,8 @@ def checked_url(url: str, server: ServerSettings) -> httpx.URL:
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or "\\" in url or " " in url:
         raise ForbiddenTarget(f"must be at most {LONGEST_URL} printable ASCII characters without blanks or backslashes")
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
         raise ForbiddenTarget(f"is not a URL: {error}") from error
     if parsed.userinfo or parsed.fragment:
         raise ForbiddenTarget("must hold no user, password or fragment")
@@ -46,12 +46,12 @@ def checked_url(url: str, server: ServerSettings) -> httpx.URL:
     return parsed
 
 
-def port_of(url: httpx.URL) -> int:
+def port_of(url: httpx2.URL) -> int:
     """The port, stated or the scheme's."""
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-async def permitted_address(url: httpx.URL, server: ServerSettings) -> str:
+async def permitted_address(url: httpx2.URL, server: ServerSettings) -> str:
     """An address of the host; `ForbiddenTarget` when any of its addresses is one that must not be called."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(url.host, port_of(url), type=socket.SOCK_STREAM)

@@ -13,7 +13,7 @@ import time
 from decimal import Decimal
 
 import argon2
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 import uvicorn
@@ -204,7 +204,7 @@ def _serving(app):
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.02)
         url = f"http://localhost:{listener.getsockname()[1]}"
-        assert httpx.get(f"{url}/healthz").status_code == 200
+        assert httpx2.get(f"{url}/healthz").status_code == 200
         yield url
         server.should_exit = True
         thread.join(10)

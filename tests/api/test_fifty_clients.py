@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -63,7 +63,7 @@ class Crowd:
 
 def decide(crowd, token, seed, changes):
     chance = random.Random(seed)
-    with httpx.Client(base_url=crowd.url, cookies={SESSION_COOKIE: token}, timeout=60) as browser:
+    with httpx2.Client(base_url=crowd.url, cookies={SESSION_COOKIE: token}, timeout=60) as browser:
         csrf = browser.get("/v1/session").json()["csrf_token"]
         while crowd.running():
             name = f"rec-{chance.randrange(crowd.front, crowd.front + WINDOW):02d}"
@@ -92,7 +92,7 @@ def _check_decision(crowd, name, answer):
 
 def export(crowd, headers, seed):
     chance = random.Random(seed)
-    with httpx.Client(base_url=crowd.url, headers=headers, timeout=60) as client:
+    with httpx2.Client(base_url=crowd.url, headers=headers, timeout=60) as client:
         for number in range(10**6):
             if not crowd.running():
                 return
@@ -110,7 +110,7 @@ def export(crowd, headers, seed):
 def push(crowd, headers, seed):
     chance = random.Random(seed)
     products = ("warfarin-1", "warfarin-5", "prasugrel-10")
-    with httpx.Client(base_url=crowd.url, headers=headers, timeout=60) as client:
+    with httpx2.Client(base_url=crowd.url, headers=headers, timeout=60) as client:
         while crowd.running():
             row = {"facility_id": chance.choice(("north", "south")), "product_id": chance.choice(products)}
             row |= {"counted_at": (NOW + dt.timedelta(seconds=chance.randrange(50))).isoformat(), "lot": "A"}
@@ -155,7 +155,7 @@ def test_each_line_is_decided_once_and_exported_once_and_nothing_is_lost(shop, m
         thread.start()
     for thread in threads:
         thread.join()
-    last = httpx.post(f"{server.url}/v1/order-exports", json={}, headers=orders | {"Idempotency-Key": "last"})
+    last = httpx2.post(f"{server.url}/v1/order-exports", json={}, headers=orders | {"Idempotency-Key": "last"})
     server.kill()
     assert crowd.wrong == []
     assert last.status_code in (201, 409)

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -39,8 +39,8 @@ def wait_for(url, seconds, process):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         assert process.poll() is None, f"the server ended with exit code {process.returncode}"
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(url, timeout=5).status_code == 200:
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(url, timeout=5).status_code == 200:
                 return
         time.sleep(0.2)
     pytest.fail(f"{url} did not answer within {seconds} s")
@@ -174,7 +174,7 @@ class Desk:
     def signed_in(self, url, name, password=PASSWORD):
         """A browser in which a person, who is made for it, has signed in; and the page that was shown then."""
         self.succeed("user", "add", name, "--role", "approver", "--password", password)
-        with httpx.Client(base_url=url, follow_redirects=True, timeout=30) as browser:
+        with httpx2.Client(base_url=url, follow_redirects=True, timeout=30) as browser:
             form = {
                 "name": name,
                 "password": password,

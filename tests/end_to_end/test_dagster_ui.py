@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -46,8 +46,8 @@ def _assets(url):
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
         try:
-            nodes = httpx.post(f"{url}/graphql", json=query, timeout=20).json()["data"]["assetNodes"]
-        except (httpx.TransportError, ValueError):
+            nodes = httpx2.post(f"{url}/graphql", json=query, timeout=20).json()["data"]["assetNodes"]
+        except (httpx2.TransportError, ValueError):
             nodes = []
         if nodes:
             return {node["assetKey"]["path"][-1] for node in nodes}

@@ -2,7 +2,7 @@
 
 import signal
 
-import httpx
+import httpx2
 import pytest
 
 
@@ -16,20 +16,20 @@ def test_a_person_approves_one_line_and_a_system_collects_exactly_that(working):
     chosen = proposed.iloc[0]
     key = working.succeed("key", "add", "stores", "--scope", "recommendations:read").stdout.strip()
     with working.serve() as (process, url):
-        assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
-        assert httpx.get(f"{url}/v1/recommendations").status_code == 401
+        assert httpx2.get(f"{url}/readyz").json() == {"status": "ready"}
+        assert httpx2.get(f"{url}/v1/recommendations").status_code == 401
         bearer = {"authorization": f"Bearer {key}"}
-        assert httpx.get(f"{url}/v1/recommendations", headers=bearer).json()["items"] == []
+        assert httpx2.get(f"{url}/v1/recommendations", headers=bearer).json()["items"] == []
         with working.signed_in(url, "ada") as (browser, worklist):
             assert worklist.count('value="approve"') >= min(len(proposed), 10)
             working.approve(url, browser, chosen["recommendation_id"])
-        (line,) = httpx.get(f"{url}/v1/recommendations", headers=bearer).json()["items"]
+        (line,) = httpx2.get(f"{url}/v1/recommendations", headers=bearer).json()["items"]
         assert line["recommendation_id"] == chosen["recommendation_id"]
         assert (line["packs"], line["status"]) == (chosen["packs"], "approved")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/healthz")
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{url}/healthz")
     assert "Traceback" not in (working.folder / "serve.log").read_text()
 
 

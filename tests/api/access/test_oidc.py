@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 from joserfc.jwk import RSAKey
@@ -47,7 +47,7 @@ def go(browser, path="/sign-in/provider?next=%2Fproblems"):
     """The answer to the browser that comes back from the provider."""
     started = browser.get(path)
     assert started.status_code == 303
-    sent_back = httpx.get(started.headers["location"])
+    sent_back = httpx2.get(started.headers["location"])
     return browser.get(sent_back.headers["location"].removeprefix(HERE))
 
 
@@ -132,7 +132,7 @@ def test_a_token_that_another_key_signed_is_refused(browser, provider):
 
 def test_an_answer_that_this_browser_did_not_ask_for_is_refused(browser):
     other = TestClient(browser.app, base_url=HERE, follow_redirects=False)
-    theirs = httpx.get(other.get("/sign-in/provider").headers["location"]).headers["location"].removeprefix(HERE)
+    theirs = httpx2.get(other.get("/sign-in/provider").headers["location"]).headers["location"].removeprefix(HERE)
     assert browser.get(theirs).status_code == 401
     browser.get("/sign-in/provider")
     assert browser.get(theirs).status_code == 401
@@ -143,7 +143,7 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_refused(browser):
 
 def test_a_refusal_of_the_provider_is_told_as_text(browser):
     started = browser.get("/sign-in/provider")
-    state = httpx.QueryParams(httpx.URL(started.headers["location"]).query)["state"]
+    state = httpx2.QueryParams(httpx2.URL(started.headers["location"]).query)["state"]
     back = browser.get(f"/sign-in/provider/back?state={state}&error=<script>alert(1)</script>")
     assert back.status_code == 401
     assert "<script>alert" not in back.text

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import threading
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -169,7 +169,7 @@ def check_pair(engine, urls):
     one, other = urls
     poll = key_in(engine, "recommendations:read")
     push = key_in(engine, "stock:write", "orders:write") | {"Idempotency-Key": "x"}
-    with httpx.Client() as client:
+    with httpx2.Client() as client:
         tag = client.get(one + LIST, headers=poll).headers["ETag"]
         assert client.get(other + LIST, headers=poll).headers["ETag"] == tag
         for number in range(20):
@@ -195,7 +195,7 @@ def test_a_read_begins_anew_on_a_connection_that_the_database_closed(of_postgres
     engine = of_postgresql
     headers = key_in(engine, "recommendations:read")
     url = served(create_app(engine, clock=clock))
-    assert httpx.get(url + LIST, headers=headers).status_code == 200
+    assert httpx2.get(url + LIST, headers=headers).status_code == 200
     with engine.connect() as connection:
         connection.execute(
             sa.text(
@@ -204,4 +204,4 @@ def test_a_read_begins_anew_on_a_connection_that_the_database_closed(of_postgres
             )
         )
     for _ in range(6):
-        assert httpx.get(url + LIST, headers=headers).status_code == 200
+        assert httpx2.get(url + LIST, headers=headers).status_code == 200

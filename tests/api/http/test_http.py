@@ -3,7 +3,7 @@
 import base64
 import json
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -127,8 +127,8 @@ def test_other_errors_are_problems_too(client, key):
 def test_a_body_over_the_bound_is_refused_with_and_without_a_stated_length(database, served, clock):
     url = served(create_app(database, clock=clock, max_body_bytes=1000))
     headers = {"Content-Type": "application/json"}
-    stated = httpx.post(f"{url}/v1/stock-snapshots", content=b"x" * 1001, headers=headers)
-    chunked = httpx.post(f"{url}/v1/stock-snapshots", content=(b"x" * 600 for _ in range(3)), headers=headers)
+    stated = httpx2.post(f"{url}/v1/stock-snapshots", content=b"x" * 1001, headers=headers)
+    chunked = httpx2.post(f"{url}/v1/stock-snapshots", content=(b"x" * 600 for _ in range(3)), headers=headers)
     assert [stated.status_code, chunked.status_code] == [413, 413]
     assert stated.json()["max_bytes"] == 1000
 

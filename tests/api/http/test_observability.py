@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
@@ -208,7 +208,7 @@ def test_a_request_that_is_being_answered_is_finished_before_the_server_stops(ne
         _wait(f"http://127.0.0.1:{port}/healthz")
         url = f"http://127.0.0.1:{port}/v1/order-exports"
         caller = threading.Thread(
-            target=lambda: answers.append(httpx.post(url, json={}, headers=headers, timeout=60).status_code)
+            target=lambda: answers.append(httpx2.post(url, json={}, headers=headers, timeout=60).status_code)
         )
         with writing(engine):  # the export waits for this lock
             caller.start()
@@ -228,8 +228,8 @@ def _wait(url):
     until = time.monotonic() + 120
     while time.monotonic() < until:
         try:
-            if httpx.get(url).status_code == 200:
+            if httpx2.get(url).status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             time.sleep(0.1)
     pytest.fail("the server did not start")

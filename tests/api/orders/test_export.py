@@ -5,7 +5,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
@@ -284,7 +284,9 @@ def test_field_note_13__fifty_callers_at_once_export_every_line_exactly_once(new
     def call(number):
         # five callers share each key, as retries of one client do
         gate.wait()
-        with httpx.Client(base_url=url, headers=headers | {"Idempotency-Key": f"k{number % 10}"}, timeout=60) as client:
+        with httpx2.Client(
+            base_url=url, headers=headers | {"Idempotency-Key": f"k{number % 10}"}, timeout=60
+        ) as client:
             return client.post("/v1/order-exports", json={}).status_code
 
     with ThreadPoolExecutor(50) as pool:

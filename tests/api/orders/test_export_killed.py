@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -67,14 +67,14 @@ class Server:
         """The server, once it answers."""
         deadline = time.monotonic() + 150
         while time.monotonic() < deadline:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/healthz").status_code == 200:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.url}/healthz").status_code == 200:
                     return self
             time.sleep(0.05)
         raise AssertionError("the server did not start")
 
     def export(self, headers, name):
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{self.url}/v1/order-exports", json={}, headers=headers | {"Idempotency-Key": name}, timeout=120
         )
         return answer.status_code, answer.json()
@@ -118,5 +118,5 @@ def test_killed_between_the_lock_and_the_commit_nothing_is_ordered_and_the_retry
 
 
 def _ignoring_the_end(server, headers, name):
-    with contextlib.suppress(httpx.TransportError):
+    with contextlib.suppress(httpx2.TransportError):
         server.export(headers, name)

@@ -3,7 +3,7 @@
 import itertools
 import threading
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -184,7 +184,7 @@ def test_of_many_deciders_exactly_one_wins(each_database, served, clock, hidden)
 
 
 def _signed_in_over_http(url, name, hidden):
-    browser = httpx.Client(timeout=30)
+    browser = httpx2.Client(timeout=30)
     token = hidden(browser.get(f"{url}/sign-in").text)
     form = {"name": name, "password": PASSWORD, "csrf_token": token}
     assert browser.post(f"{url}/sign-in", data=form).status_code == 303
