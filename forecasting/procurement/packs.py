@@ -1,4 +1,4 @@
-"""Exact conversions between milligrams, dose units and packs. No float ever becomes an order.
+"""Exact conversions between dose units and packs. No float ever becomes an order.
 
 What is needed is rounded by the rule "at_least", version 1: the smallest number of packs that holds the quantity asked,
 is not below the minimum order and is a whole multiple of the order multiple. Nothing asked gives no packs, whatever the
@@ -26,8 +26,6 @@ THOUSANDTHS = 1000
 
 MILLIONTHS = 1_000_000
 """Service targets are counted in millionths, as integers."""
-
-_MILLIGRAMS = {"g": Fraction(1000), "mg": Fraction(1), "mcg": Fraction(1, 1000), "ug": Fraction(1, 1000)}
 
 Integers = npt.NDArray[np.int64]
 Exact = int | Decimal | Fraction
@@ -81,15 +79,6 @@ def packs_within(quantity: Exact, rule: PackRule) -> int:
     multiples = Fraction(quantity) / (Fraction(rule.pack_size) * rule.order_multiple_packs)
     packs = math.floor(multiples) * rule.order_multiple_packs
     return packs if packs >= rule.minimum_order_packs else 0
-
-
-def quantity_of(packs: int, rule: PackRule) -> Decimal:
-    """Dose units in so many packs.
-
-    >>> quantity_of(3, PackRule(Decimal("7.5")))
-    Decimal('22.5')
-    """
-    return packs * rule.pack_size
 
 
 def packs_for_thousandths(quantity: Integers, pack_size: Integers, minimum: Integers, multiple: Integers) -> Integers:
@@ -175,40 +164,6 @@ def from_thousandths(value: int) -> Decimal:
     whole, rest = divmod(abs(int(value)), THOUSANDTHS)
     text = f"{whole}.{rest:03d}".rstrip("0").rstrip(".")
     return Decimal(f"-{text}" if value < 0 else text)
-
-
-def milligrams_per_dose_unit(strength_value: Exact, strength_unit: str) -> Fraction:
-    """Milligrams in one dose unit; for liquids the dose unit is the mL, so `mg/mL` reads as `mg`.
-
-    Raises `InvalidInput` for units that are no mass (IU, %): milligrams cannot be told from them.
-
-    >>> milligrams_per_dose_unit(Decimal("0.5"), "g")
-    Fraction(500, 1)
-    """
-    unit = strength_unit.strip().lower().removesuffix("/ml")
-    if unit not in _MILLIGRAMS:
-        raise InvalidInput(f"strength_unit {strength_unit!r} is no mass; known are {', '.join(_MILLIGRAMS)}")
-    if strength_value <= 0:
-        raise InvalidInput(f"strength_value {strength_value} is not above 0")
-    return Fraction(strength_value) * _MILLIGRAMS[unit]
-
-
-def milligrams_of(quantity: Exact, strength_value: Exact, strength_unit: str) -> Fraction:
-    """Milligrams in so many dose units.
-
-    >>> milligrams_of(28, Decimal("2.5"), "mg")
-    Fraction(70, 1)
-    """
-    return Fraction(quantity) * milligrams_per_dose_unit(strength_value, strength_unit)
-
-
-def quantity_for_milligrams(milligrams: Exact, strength_value: Exact, strength_unit: str) -> Fraction:
-    """Dose units that hold so many milligrams: exact, so a third stays a third.
-
-    >>> quantity_for_milligrams(100, 75, "mg")
-    Fraction(4, 3)
-    """
-    return Fraction(milligrams) / milligrams_per_dose_unit(strength_value, strength_unit)
 
 
 NANO = 1_000_000_000

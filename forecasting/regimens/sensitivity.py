@@ -22,16 +22,6 @@ def units_per_share(therapy: TherapyAtSite, baseline: np.ndarray) -> np.ndarray:
     return np.asarray(planned[:, None] * moved - (origin[:, None] * moved) @ np.linalg.solve(at, to))
 
 
-def widths(values: np.ndarray) -> np.ndarray:
-    """Width of the 90 % interval over the second last axis: [..., draw, n] -> [..., n]; as `numpy.quantile` has it.
-
-    >>> widths(np.arange(101.0)[:, None]).tolist()
-    [90.0]
-    """
-    low, high = quantiles(values)
-    return np.asarray(high - low)
-
-
 def quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the 90 % interval over the second last axis, NaN where a draw is unknown."""
     draws = values.shape[-2]
@@ -45,15 +35,3 @@ def quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         for place, low, high in zip(places, below, above, strict=True)
     ]
     return np.where(unknown, np.nan, ends[0]), np.where(unknown, np.nan, ends[1])
-
-
-def packs_at_stake(
-    therapy: TherapyAtSite, probability: np.ndarray, baseline: np.ndarray, pack_size: np.ndarray
-) -> np.ndarray:
-    """Packs per period that hang on the spread of `probability`, [variant].
-
-    `probability` [variant, draw, row] is the share of patients that each guidance row speaks of, `baseline` [product]
-    as in `units_per_share`, `pack_size` [product] dose units a pack. The widths of the products' 90 % intervals are
-    added up.
-    """
-    return np.asarray(widths(probability @ (units_per_share(therapy, baseline) / pack_size)).sum(axis=-1))

@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.procurement.packs import NANO, Integers
+from forecasting.procurement.packs import Integers
 from forecasting.procurement.protection_demand import Floats
 
 ROUNDS = 40
@@ -187,12 +187,3 @@ def _with_what_is_left(wanted: Wanted, use: Floats, room: Floats, packs: Integer
         weight = (takes / np.maximum(left, _slack(room))[:, None]).sum(axis=0)
         best = int(np.argmax(np.divide(gain, np.maximum(weight, 1e-12))))
         packs[best] += more[best]
-
-
-def as_price(nano: int) -> Fraction:
-    """Treatment-days of so many billionths.
-
-    >>> as_price(1_500_000_000)
-    Fraction(3, 2)
-    """
-    return Fraction(int(nano), NANO)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from forecasting.errors import InvalidInput, MissingContent
-from forecasting.pharmacogenomics.alleles import called_as, lowest_two_sum, parse_diplotype, reference_allele
+from forecasting.pharmacogenomics.alleles import parse_diplotype, reference_allele
 from forecasting.pharmacogenomics.content import builtin_content
 from forecasting.pharmacogenomics.genes import diplotype_frequencies, gene_model
 
@@ -111,9 +111,6 @@ def test_a_diplotype_needs_exactly_two_alleles(text):
         parse_diplotype(text)
 
 
-def test_names_of_alleles_are_told_apart():
-    assert called_as(["*1", "*2", "*3"], "*1", {"*3"}).tolist() == [0, 0, 2]
+def test_a_gene_without_a_reference_allele_is_refused():
     with pytest.raises(MissingContent, match="no reference allele"):
         reference_allele("HLA-B", ["*57:01"])
-    with pytest.raises(InvalidInput, match="two values"):
-        lowest_two_sum([1.0])

@@ -7,7 +7,7 @@ import pytest
 from forecasting.pharmacogenomics.prevalence import posterior
 from forecasting.pharmacogenomics.representation import representation, varied_keys
 from forecasting.regimens.mixing import mixing_matrices, move_exposure
-from forecasting.regimens.sensitivity import packs_at_stake, quantiles
+from forecasting.regimens.sensitivity import quantiles, units_per_share
 from forecasting.regimens.therapy import TherapyAtSite
 
 
@@ -96,6 +96,12 @@ def therapy(planned):
         exposure_at_origin=np.zeros(1),
         exposure_planned=np.full((2, 1), planned),
     )
+
+
+def packs_at_stake(therapy, probability, baseline, pack_size):
+    """The widths of the products' 90 % intervals in packs, added up."""
+    low, high = quantiles(probability @ (units_per_share(therapy, baseline) / pack_size))
+    return (high - low).sum(axis=-1)
 
 
 def test_packs_at_stake_by_hand():

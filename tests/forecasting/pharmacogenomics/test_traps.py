@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.alleles import lowest_two_sum
 from forecasting.pharmacogenomics.censoring import censored_mean
 from forecasting.pharmacogenomics.genes import gene_model
 from forecasting.pharmacogenomics.guidance import joint_lookup_keys, key_actions
@@ -110,7 +109,6 @@ def test_trap_08_dpyd__only_reduced_function_variants_and_the_two_lowest_values(
     keys = dict(zip(model.keys, model.lookup_key_frequencies(p), strict=True))
     assert [keys[key] for key in ("2.0", "1.5", "1.0")] == pytest.approx([0.929, 0.053, 0.018], abs=1e-3)
     assert 1 - keys["2.0"] == pytest.approx(37 / 502, abs=0.005)
-    assert lowest_two_sum([1.0, 1.0, 0.5, 0.0]) == 0.5
 
 
 def test_trap_09_g6pd_is_x_linked__males_have_one_copy_and_the_a_minus_allele_is_named_asahi(content):
