@@ -16,9 +16,16 @@ NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
-_WORDS = dict(zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True))
+_NUMBER_WORDS = {
+    **dict(zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True)),
+    **dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True)),
+    **{"dozen": 12, "hundred": 100, "thousand": 1000},
+}
 
-_NUMBER_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
+_NUMBER_WORD = re.compile(rf"\b({'|'.join(_NUMBER_WORDS)})\b", re.IGNORECASE)
+
+LIMIT_NAMES = tuple(f"limit_{number}" for number in range(1, 7))
+"""Inputs that carry a limit which several lines share."""
 
 
 def shown(value: Decimal, decimals: int | None = None) -> str:
@@ -40,9 +47,6 @@ def _rounded(value: Decimal, decimals: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
 
 
-_LIMIT_NAMES = ("limit_1", "limit_2", "limit_3", "limit_4", "limit_5", "limit_6")
-
-
 def unsupported_numbers(text: str, document: Document) -> list[str]:
     """Numbers of the text that the calculation does not hold, as written; empty if all are supported.
 
@@ -62,7 +66,7 @@ def unsupported_numbers(text: str, document: Document) -> list[str]:
         if not occurs(Decimal(found.group().replace(",", "")), values):
             wrong.append(found.group())
     spelled = (found.group() for found in _NUMBER_WORD.finditer(text))
-    return wrong + [word for word in spelled if not occurs(Decimal(_WORDS[word.lower()]), plain)]
+    return wrong + [word for word in spelled if not occurs(Decimal(_NUMBER_WORDS[word.lower()]), plain)]
 
 
 def occurs(number: Decimal, values: list[Decimal]) -> bool:
@@ -99,7 +103,7 @@ def without_names(text: str, document: Document) -> str:
     item = document["item"]
     names = {str(item["drug"]), f"{item['strength_value']} {item['strength_unit']}"}
     for entry in document["inputs"]:
-        names |= {str(entry["kind"])} if entry["name"] in _LIMIT_NAMES else set()
+        names |= {str(entry["kind"])} if entry["name"] in LIMIT_NAMES else set()
         names |= {str(entry[name]) for name in NAMED if entry.get(name)}
     for name in sorted((name for name in names if not _is_number(name)), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text, flags=re.IGNORECASE)
