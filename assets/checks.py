@@ -13,13 +13,13 @@ from assets.dagster_io.metadata import markdown_table
 from assets.dagster_io.resources import Warehouse
 from assets.sites.content import knowledge
 from assets.sites.moves import approved_alternatives, in_use
+from forecasting.procurement.policy.service_level import OLD_COUNT_DAYS
 from forecasting.regimens.conservation import broken_moves
 from forecasting.regimens.strengths import describe_products
 from forecasting.terms import ALL_FACILITIES
 from warehouse.frames import violations
 from warehouse.schema import Base
 
-MOST_STOCK_AGE_DAYS = 31
 COVERAGE_80 = (0.72, 0.90)
 """An 80 % interval whose coverage on held-out periods lies outside this is not to be trusted."""
 
@@ -132,7 +132,7 @@ def intervals_cover(warehouse: Warehouse) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="stock", additional_deps=["runs"], description="Stock was counted recently enough to order on.")
 def stock_is_recent(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Every item's last count is at most `MOST_STOCK_AGE_DAYS` old on the origin day."""
+    """Every item's last count is at most `OLD_COUNT_DAYS` old on the origin day."""
     stock = _read(warehouse, "stock")
     if stock.empty:
         return dg.AssetCheckResult(
@@ -142,9 +142,9 @@ def stock_is_recent(warehouse: Warehouse) -> dg.AssetCheckResult:
     age = (pd.Timestamp(warehouse.latest_run().as_of) - newest).dt.days
     metadata: dict[str, Any] = {"oldest count (days)": int(age.max()), "items": len(age)}
     return dg.AssetCheckResult(
-        passed=bool(age.max() <= MOST_STOCK_AGE_DAYS),
+        passed=bool(age.max() <= OLD_COUNT_DAYS),
         severity=dg.AssetCheckSeverity.WARN,
-        metadata=metadata | {"items counted too long ago": int((age > MOST_STOCK_AGE_DAYS).sum())},
+        metadata=metadata | {"items counted too long ago": int((age > OLD_COUNT_DAYS).sum())},
     )
 
 

@@ -7,6 +7,7 @@ with a source (`forecasting/pharmacogenomics/tables`).
 import datetime as dt
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Self
 
 from forecasting.errors import InvalidInput
 
@@ -37,6 +38,20 @@ QUANTILE_LEVELS: dict[str, float] = {
     "p975": 0.975,
 }
 """Column name -> probability level of the published forecast quantiles."""
+
+
+class DescribedEnum(StrEnum):
+    """A vocabulary that owns its words: pages and paragraphs say a member by its `description`."""
+
+    _value_: str
+    description: str
+
+    def __new__(cls, value: str, description: str = "") -> Self:
+        """A member with the code that is stored and the words that people read."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
 
 
 class BiogeographicGroup(StrEnum):
@@ -229,16 +244,50 @@ class OverrideKind(StrEnum):
     FACTOR = "factor"
 
 
-class OverrideReason(StrEnum):
+class OverrideReason(DescribedEnum):
     """Why a person knows better than the forecast; `OTHER` needs a note."""
 
-    NEW_SERVICE = "new_service"
-    SERVICE_ENDS = "service_ends"
-    PROTOCOL_CHANGE = "protocol_change"
-    DEMAND_EVENT = "demand_event"
-    SUPPLY_ELSEWHERE = "supply_elsewhere"
-    HISTORY_MISLEADS = "history_misleads"
-    OTHER = "other"
+    NEW_SERVICE = "new_service", "a service opens or grows"
+    SERVICE_ENDS = "service_ends", "a service closes or shrinks"
+    PROTOCOL_CHANGE = "protocol_change", "a protocol or the formulary changes"
+    DEMAND_EVENT = "demand_event", "a known event"
+    SUPPLY_ELSEWHERE = "supply_elsewhere", "a shortage elsewhere"
+    HISTORY_MISLEADS = "history_misleads", "the history misleads"
+    OTHER = "other", "another reason, in the note"
+
+
+class CleaningRule(DescribedEnum):
+    """What can be done to a row of the dispensing history before a forecast; in the order of application."""
+
+    REVISION = "revision", "revised by a later load"
+    OFF_GRID = "off_grid", "dates inside a period added to it"
+    MERGER = "merger", "history of a closed site added"
+    ISOLATED = "isolated", "strays left out"
+    FUTURE = "future", "periods that are not over left out"
+    PROVISIONAL = "provisional", "periods that are not complete left out"
+    BEFORE_LAUNCH = "before_launch", "quantities before the launch left out"
+    WITHDRAWN = "withdrawn", "quantities after the withdrawal left out"
+    STOCK_OUT = "stock_out", "periods without stock taken as unknown demand"
+    OUTLIER = "outlier", "impossible quantities left out"
+    RETURN = "return", "returns netted"
+
+
+_PLURALS = {
+    **{noun: f"{noun}s" for noun in ("tablet", "capsule", "vial", "ampoule", "sachet", "syringe")},
+    **{"patch": "patches", "suppository": "suppositories"},
+}
+"""Dose forms that people count; of any other (a solution, a cream) they count dose units."""
+
+
+def dose_noun(dose_form: str | None, *, plural: bool = True) -> str:
+    """The noun in which a quantity of a dose form is counted: what the form's name ends in, or dose units.
+
+    >>> dose_noun("gastro-resistant tablet"), dose_noun("patch", plural=False), dose_noun("oral solution")
+    ('tablets', 'patch', 'dose units')
+    """
+    last_word = ((dose_form or "").lower().split() or [""])[-1]
+    singular = last_word if last_word in _PLURALS else "dose unit"
+    return _PLURALS.get(singular, "dose units") if plural else singular
 
 
 DAYS_A_YEAR = 365.25

@@ -14,6 +14,8 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
+from forecasting.terms import dose_noun
+
 ENGLISH = "en"
 MOST_LANGUAGES = 10
 _LOCALE: contextvars.ContextVar[str] = contextvars.ContextVar("locale", default=ENGLISH)
@@ -170,7 +172,4 @@ def doses(quantity: Any, dose_form: str) -> str:
     >>> doses(Decimal(280), "gastro-resistant tablet"), doses(2, "oral solution")
     ('280 tablets', '2 dose units')
     """
-    noun = dose_form.lower().split()[-1] if dose_form.strip() else ""
-    countable = noun in ("tablet", "capsule", "vial", "ampoule", "sachet", "syringe")
-    unit = noun if countable else "dose unit"
-    return f"{number(quantity)} {unit if quantity == 1 else unit + 's'}"
+    return f"{number(quantity)} {dose_noun(dose_form, plural=quantity != 1)}"

@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 
 from api.display.formatting import counted, day, doses, exact, moment, money, number, percent, share, signed
+from forecasting.terms import CleaningRule
 
 __all__ = ["counted", "day", "doses", "exact", "moment", "money", "number", "percent", "share", "signed"]
 """Figures, which pages and pictures take from here."""
@@ -140,17 +141,7 @@ OPERATIONS = {
 }
 NAMES = {
     "history_mean_per_day": "Use so far, per day",
-    "history_periods_revision": "Periods of the history revised by a later load",
-    "history_periods_off_grid": "Periods with dates inside them added up",
-    "history_periods_merger": "Periods with a closed site's history added",
-    "history_periods_isolated": "Stray periods left out of the history",
-    "history_periods_future": "Periods that are not over, left out",
-    "history_periods_provisional": "Periods that are not complete, left out",
-    "history_periods_before_launch": "Periods before the launch, left out",
-    "history_periods_withdrawn": "Periods after the withdrawal, left out",
-    "history_periods_stock_out": "Periods without stock, taken as unknown demand",
-    "history_periods_outlier": "Periods with impossible quantities, left out",
-    "history_periods_return": "Periods that returns were netted against",
+    **{f"history_periods_{rule}": f"Periods of the history: {rule.description}" for rule in CleaningRule},
     "wait_days": "Wait until the order can be placed",
     "lead_time_mean_days": "Lead time, mean",
     "lead_time_sd_days": "Lead time, standard deviation",

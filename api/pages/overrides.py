@@ -39,15 +39,6 @@ REQUIRED = {
     "expires_on": "name the day on which it expires",
     "reason_code": "choose a reason",
 }
-REASONS = {
-    OverrideReason.NEW_SERVICE: "A service opens or grows",
-    OverrideReason.SERVICE_ENDS: "A service closes or shrinks",
-    OverrideReason.PROTOCOL_CHANGE: "A protocol or the formulary changes",
-    OverrideReason.DEMAND_EVENT: "Known event",
-    OverrideReason.SUPPLY_ELSEWHERE: "Shortage elsewhere moves demand here",
-    OverrideReason.HISTORY_MISLEADS: "The history misleads",
-    OverrideReason.OTHER: "Other (say why)",
-}
 
 
 class OverrideParameters(Strict):
@@ -211,7 +202,7 @@ def _page(
         steps=_steps(db, person, chosen.facility_id, chosen.product_id),
         value_as_of=as_of,
         value={"Forecasts": summed(forecasts), "Packs": summed(as_forecast_edits(packs))},
-        reasons={reason.value: text for reason, text in REASONS.items()},
+        reasons={reason.value: reason.description.capitalize() for reason in OverrideReason},
         states=[state.value for state in OverrideState],
         error=error,
         form=form,

@@ -14,12 +14,6 @@ from forecasting.terms import Period
 
 CHANGE_COLUMNS = [*KEY, "period_start", "quantity_raw", "quantity", "rule", "reason"]
 
-RULES = (
-    *("revision", "off_grid", "merger", "isolated", "future", "provisional"),
-    *("before_launch", "withdrawn", "stock_out", "outlier", "return"),
-)
-"""Every rule, in the order in which they are applied."""
-
 NEIGHBOURS = 6
 """Periods either side that a quantity is compared with."""
 

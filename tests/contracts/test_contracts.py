@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forecasting.terms import DescribedEnum
 from warehouse import dictionary
 from warehouse.schema import Base
 
@@ -106,6 +107,36 @@ TESTED_AS_CONTENT = {
     **dict.fromkeys(("allele_frequencies", "diplotype_phenotypes", "content_releases"), "content"),
     "function_probabilities": "content",
 }
+
+
+def literals(path):
+    return {node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if is_text(node)}
+
+
+def is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def test_a_vocabulary_is_the_only_place_of_its_words():
+    words = {one.description.lower() for vocabulary in DescribedEnum.__subclasses__() for one in vocabulary}
+    assert len(words) > 10
+    assert "" not in words
+    elsewhere = {
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in sources()
+        if path != ROOT / "forecasting" / "terms.py"
+        for text in literals(path)
+        if text.lower() in words
+    }
+    assert elsewhere == set()
+
+
+def test_one_place_says_when_a_stock_count_is_old():
+    texts = {path: path.read_text(encoding="utf-8") for path in sources()}
+    stated = [
+        path.name for path, text in texts.items() if re.search(r"(?i)(stock_age|count_old|old_count)\w* = \d", text)
+    ]
+    assert stated == ["service_level.py"]
 
 
 def test_the_project_file_names_no_package_registry():

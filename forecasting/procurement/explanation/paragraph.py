@@ -9,36 +9,8 @@ from typing import Any
 
 from forecasting.procurement.explanation.calculation import Document
 from forecasting.procurement.explanation.line_calculation import HISTORY_RULE
-from forecasting.procurement.explanation.number_check import _LIMIT_NAMES, _WORDS, shown
-from forecasting.terms import OverrideReason, TargetKind
-
-CLEANING_WORDS = {
-    "revision": "revised by a later load",
-    "off_grid": "dates inside a period added to it",
-    "merger": "history of a closed site added",
-    "isolated": "strays left out",
-    "future": "periods that are not over left out",
-    "provisional": "periods that are not complete left out",
-    "before_launch": "quantities before the launch left out",
-    "withdrawn": "quantities after the withdrawal left out",
-    "stock_out": "periods without stock taken as unknown demand",
-    "outlier": "impossible quantities left out",
-    "return": "returns netted",
-}
-OVERRIDE_WORDS = {
-    OverrideReason.NEW_SERVICE: "a service opens or grows",
-    OverrideReason.SERVICE_ENDS: "a service closes or shrinks",
-    OverrideReason.PROTOCOL_CHANGE: "a protocol or the formulary changes",
-    OverrideReason.DEMAND_EVENT: "a known event",
-    OverrideReason.SUPPLY_ELSEWHERE: "a shortage elsewhere",
-    OverrideReason.HISTORY_MISLEADS: "the history misleads",
-    OverrideReason.OTHER: "another reason, in the note",
-}
-
-
-_COUNTED_FORMS = ("tablet", "capsule", "vial", "ampoule", "patch", "sachet", "syringe", "suppository")
-_WORDS |= dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
-_WORDS |= {"dozen": 12, "hundred": 100, "thousand": 1000}
+from forecasting.procurement.explanation.number_check import LIMIT_NAMES, shown
+from forecasting.terms import CleaningRule, OverrideReason, TargetKind, dose_noun
 
 
 def _values(document: Document) -> dict[str, Decimal]:
@@ -48,13 +20,6 @@ def _values(document: Document) -> dict[str, Decimal]:
 
 def _percent(share: Decimal) -> str:
     return f"{shown(100 * share)}%"
-
-
-def _units(document: Document) -> str:
-    form = str(document["item"]["dose_form"] or "").strip().lower()
-    if form in _COUNTED_FORMS:
-        return form.removesuffix("y") + "ies" if form.endswith("y") else form + ("es" if form.endswith("ch") else "s")
-    return "dose units"
 
 
 def _packs(value: Decimal) -> str:
@@ -67,7 +32,7 @@ def _days(value: Decimal) -> str:
 
 def render_paragraph(document: Document) -> str:
     """A few sentences on a line, units always shown; every number occurs in the document."""
-    values, units = _values(document), _units(document)
+    values, units = _values(document), dose_noun(document["item"]["dose_form"])
     sentences = [
         _order_sentence(document, values, units),
         _demand_sentence(document, values, units),
@@ -118,9 +83,8 @@ def _override_sentence(document: Document, units: str) -> list[str]:
         if entry.get("override_id"):
             moved = Decimal(entry["value"])
             effect = f"{'adds' if moved >= 0 else 'takes away'} {shown(abs(moved))} {units}"
-            told.append(
-                f"{entry['decided_by']} set a {entry['kind']} ({OVERRIDE_WORDS[entry['reason_code']]}): {effect}"
-            )
+            reason = OverrideReason(entry["reason_code"]).description
+            told.append(f"{entry['decided_by']} set a {entry['kind']} ({reason}): {effect}")
     return [f"An override counts in it: {'; '.join(told)}."] if told else []
 
 
@@ -138,7 +102,7 @@ def _cleaning_sentence(document: Document) -> list[str]:
     if not found:
         return []
     told = [
-        f"{CLEANING_WORDS.get(rule, rule.replace('_', ' '))} ({shown(periods)} period{'' if periods == 1 else 's'})"
+        f"{CleaningRule(rule).description} ({shown(periods)} period{'' if periods == 1 else 's'})"
         for entry in found
         for rule, periods in [(entry["name"].removeprefix(HISTORY_RULE), Decimal(entry["value"]))]
     ]
@@ -186,7 +150,7 @@ def _shared_sentence(document: Document, values: dict[str, Decimal]) -> list[str
     """What a budget, room or a minimum order value that lines share did to this one; nothing where it did nothing."""
     told = []
     if "packs_within_limits" in values:
-        limits = " and ".join(f"the {one['kind']}" for one in document["inputs"] if one["name"] in _LIMIT_NAMES)
+        limits = " and ".join(f"the {one['kind']}" for one in document["inputs"] if one["name"] in LIMIT_NAMES)
         whom = document["item"]["criticality"]
         told.append(
             f"Of the {_packs(values['packs_before_limits'])}, {limits} leave {_packs(values['packs_within_limits'])}: "

@@ -13,6 +13,9 @@ from forecasting.errors import InvalidInput
 from forecasting.procurement.packs import MILLIONTHS, Integers, as_decimal
 from forecasting.terms import Criticality, PolicyKind, TargetKind
 
+OLD_COUNT_DAYS = 31
+"""Sites count at least once a month: an older stock count was missed, and orders that rest on it need a look."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PolicyDefaults:
@@ -23,7 +26,7 @@ class PolicyDefaults:
     policy_kind: PolicyKind = PolicyKind.ORDER_UP_TO
     criticality: Criticality = Criticality.STANDARD
     holding_rate_per_year: float = 0.2
-    stock_count_old_days: int = 31
+    stock_count_old_days: int = OLD_COUNT_DAYS
     overdue_order_days: int = 30
 
 

@@ -7,13 +7,15 @@ from decimal import Decimal
 
 import pytest
 
+from api.display.formatting import doses
 from api.display.labels import NAMES
 from forecasting.demand import cleaning
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import OPERATIONS, recommendation_id, recompute
 from forecasting.procurement.explanation.number_check import shown, unsupported_numbers
-from forecasting.procurement.explanation.paragraph import CLEANING_WORDS, render_paragraph
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.recommend import recommend
+from forecasting.terms import CleaningRule
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +168,14 @@ def test_history_rules_must_be_one_an_item(network):
         dataclasses.replace(network()["demand"], history_rules=[{}, {}])
 
 
-def test_every_cleaning_rule_has_words_for_the_buyer():
-    assert tuple(CLEANING_WORDS) == cleaning.RULES
-    assert all(f"`{rule}`" in str(cleaning.clean.__doc__) for rule in cleaning.RULES)
-    assert {f"history_periods_{rule}" for rule in cleaning.RULES} <= set(NAMES)
+def test_every_cleaning_rule_has_words_for_the_buyer_and_a_sentence_in_the_docstring():
+    assert all(f"`{rule}`" in str(cleaning.clean.__doc__) for rule in CleaningRule)
+    assert {f"history_periods_{rule}" for rule in CleaningRule} <= set(NAMES)
+
+
+@pytest.mark.parametrize("form", ["tablet", "gastro-resistant capsule", "patch", "oral solution", None])
+def test_the_page_and_the_paragraph_count_a_dose_form_in_the_same_words(document, form):
+    told = copy.deepcopy(document)
+    told["item"]["dose_form"] = form
+    quantity = Decimal(document["result"]["quantity"])
+    assert f"({doses(quantity, form or '')}) of" in render_paragraph(told)

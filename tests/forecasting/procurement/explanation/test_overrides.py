@@ -11,11 +11,10 @@ import pytest
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
 from forecasting.procurement.explanation.number_check import unsupported_numbers
-from forecasting.procurement.explanation.paragraph import OVERRIDE_WORDS, render_paragraph
+from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.protection_demand import OVERRIDE_COLUMNS
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.shortages import ShortageMove, move_demand
-from forecasting.terms import OverrideReason
 
 
 def with_overrides(case, *factors):
@@ -86,10 +85,6 @@ def test_override_steps_that_do_not_fit_their_quantities_are_refused(network):
     demand = with_overrides(network(), 1.5)["demand"]
     with pytest.raises(InvalidInput, match="override_quantity has shape"):
         dataclasses.replace(demand, override_quantity=demand.override_quantity[:0])
-
-
-def test_every_reason_has_words():
-    assert set(OVERRIDE_WORDS) == set(OverrideReason)
 
 
 def test_an_override_beside_a_shortage_moves_with_the_demand_it_is_part_of(network):
