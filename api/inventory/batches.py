@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from api.access.roles import Principal
 from api.inventory.models import BatchReport, RefusedRow
-from forecasting.terms import SMALL_CELL_THRESHOLD
 from warehouse import audit, store
 from warehouse.audit import Event
 from warehouse.frames import coerce, violations
@@ -19,6 +18,7 @@ from warehouse.queries.lines import Scope, table, within
 from warehouse.revisions import keep_revisions
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.ledger import Load, RejectedRow
+from warehouse.settings import small_cell_threshold
 
 LONGEST_VALUE = 200
 AHEAD = dt.timedelta(days=1)
@@ -120,7 +120,7 @@ def _judged(
     good = read.drop(index=list({place for place, _ in refused}))
     if kind.small_cells:
         # a few people could be somebody: kept as suppressed, as the loaders do
-        small = (good[kind.small_cells] > 0) & (good[kind.small_cells] < SMALL_CELL_THRESHOLD)
+        small = (good[kind.small_cells] > 0) & (good[kind.small_cells] < small_cell_threshold())
         good[kind.small_cells] = good[kind.small_cells].mask(small)
     return good, [RefusedRow(row=place, field=field, reason=rule) for (place, field), rule in refused.items()]
 

@@ -57,7 +57,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
             newest = sa.select(RUNS.c.run_id).order_by(RUNS.c.started_at.desc()).limit(1).scalar_subquery()
             runs = store.read(connection, RUNS, RUNS.c.run_id == newest)
         if runs.empty:
-            raise MissingContent("nothing is planned yet: materialise planning_run first")
+            raise MissingContent("nothing is planned yet: materialise the asset runs first")
         return PlanningRun.from_frame(runs)
 
 

@@ -102,7 +102,9 @@ def _since_count(
     """What left and entered each shelf since its count; the file's own quantity wins over the cleaned one."""
     history = clean.assign(quantity=clean["quantity_raw"].fillna(clean["quantity"]))
     pack_size = products.set_index("product_id")["pack_size"].astype(float)
-    arrived = receipts.assign(quantity=receipts["packs"].astype(float) * receipts["product_id"].map(pack_size))
+    # a map over no rows keeps the type of text
+    units = receipts["product_id"].map(pack_size).astype(float)
+    arrived = receipts.assign(quantity=receipts["packs"].astype(float) * units)
     known = arrived[arrived["received_at"] <= pd.Timestamp(run.as_of)]
     return since_count(lots, history, known, _history_per_day(clean, run), period=run.period, as_of=run.as_of)
 
@@ -116,8 +118,8 @@ def _on_order(
     known = open_orders[open_orders["ordered_at"] <= pd.Timestamp(run.as_of)]
     # an inventory system may hand an exported line back as the open order it became
     decided = decided[~decided["recommendation_id"].isin(set(known["order_id"]))]
-    days = decided["product_id"].map(lead_times.set_index("product_id")["mean_days"]).fillna(0.0)
-    expected = decided["order_by"] + pd.to_timedelta(days.astype(float), unit="D")
+    days = decided["product_id"].map(lead_times.set_index("product_id")["mean_days"]).astype(float)
+    expected = decided["order_by"] + pd.to_timedelta(days.fillna(0.0), unit="D")
     sent = decided["status"].isin(["exported", "acknowledged"])
     lines = decided.assign(
         ordered_at=decided["order_by"],

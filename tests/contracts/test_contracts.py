@@ -2,6 +2,7 @@
 
 import ast
 import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,69 @@ def test_imports_go_one_way():
 )
 def test_the_import_rule_itself(name, path, may):
     assert allowed(name, ROOT / path) is may
+
+
+HELPERS_OF_STAGES = ("assets/sites", "assets/dagster_io", "assets/pictures", "assets/scenarios")
+
+
+def test_what_stages_share_imports_no_stage():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources()
+        if any(path.is_relative_to(ROOT / folder) for folder in HELPERS_OF_STAGES)
+        for name in imported(path)
+        if name.startswith("assets.stages")
+    ]
+    assert wrong == []
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules_imported_on_load(path, modules):
+    """Modules that importing a file loads, with the packages that hold them: not those named in a function or under
+    TYPE_CHECKING, nor packages that hold the file itself, which are being loaded already."""
+    statements = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    for node in statements:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            statements += [*node.body, *node.orelse]
+        elif isinstance(node, ast.Try | ast.With):
+            statements += node.body
+        names = []
+        if isinstance(node, ast.Import):
+            names = [one.name for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{one.name}" for one in node.names]
+        for name in names:
+            parts = name.split(".")
+            loaded = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+            yield from (one for one in loaded if one in modules and not f"{module_name(path)}.".startswith(f"{one}."))
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    files = {module_name(path): path for path in sources()}
+    graph = {name: set(modules_imported_on_load(path, files)) for name, path in files.items()}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"modules import each other in a circle: {' <- '.join(error.args[1])}")
+    assert set(order) == set(files)
+
+
+READS_THE_THRESHOLD = "warehouse/settings.py"
+
+
+def test_the_small_cell_threshold_has_one_reader():
+    """A site may raise it: outside the science, which takes it as an argument, only its reader names the constant."""
+    named = {
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if "forecasting.terms.SMALL_CELL_THRESHOLD" in set(imported(path))
+        and not path.is_relative_to(ROOT / "forecasting")
+    }
+    assert named == {READS_THE_THRESHOLD}
 
 
 def test_no_source_file_is_too_long():

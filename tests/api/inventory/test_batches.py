@@ -90,6 +90,14 @@ def test_a_few_patients_are_kept_as_unknown(push):
 FEW = {"warfarin-1": 10, "warfarin-5": 0, "prasugrel-10": 11}
 
 
+def test_the_threshold_of_the_site_decides_which_number_of_patients_is_small(push, monkeypatch):
+    monkeypatch.setenv("PGX_SUPPLY_SMALL_CELL_THRESHOLD", "20")
+    counts = {"warfarin-1": 15, "warfarin-5": 20}
+    push("dispensing", *(GOOD["dispensing"] | {"product_id": one, "patients": count} for one, count in counts.items()))
+    kept = {one["product_id"]: one["patients"] for one in rows(push.engine, "dispensing")}
+    assert {name: kept[name] for name in counts} == {"warfarin-1": None, "warfarin-5": 20}
+
+
 def test_packs_are_whole(push):
     report = push("receipts", GOOD["receipts"] | {"packs": 1.5}).json()
     assert (report["accepted"], report["rejected_rows"][0]["field"]) == (0, "packs")
