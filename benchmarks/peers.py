@@ -19,8 +19,9 @@ import pandas as pd
 from panels import PANELS, Protocol, load
 
 from forecasting.demand.backtest import accuracy, naive_scales
+from forecasting.demand.pool.selection import Candidates
+from forecasting.demand.pool.table import FORECASTERS
 from forecasting.demand.season import forecast_sites
-from forecasting.demand.selection import candidates
 from forecasting.demand.series import DemandPanel
 
 HERE = Path(__file__).parent
@@ -86,7 +87,7 @@ def _engine(cut: list[tuple[DemandPanel, np.ndarray, dict[str, np.ndarray]]], pr
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()
-        candidates(many, protocol.horizon, past.period)
+        Candidates.of(FORECASTERS, past.period).forecasts(many, protocol.horizon, past.period, [many.shape[1]])
         times.append(time.perf_counter() - began)
     cost = {"ms_a_series": 1000 * seconds / len(past.values), "ms_points": 1000 * float(np.median(times)) / len(many)}
     return _score(cut, answers) | cost

@@ -12,8 +12,9 @@ import pandas as pd
 
 from forecasting.demand.forecast import forecast_panel
 from forecasting.demand.intervals import LEVELS, quantiles_of
-from forecasting.demand.models import fill_gaps
-from forecasting.demand.selection import INTERMITTENT_ZERO_SHARE
+from forecasting.demand.pool.forecaster import Forecaster
+from forecasting.demand.pool.models import INTERMITTENT_ZERO_SHARE, fill_gaps
+from forecasting.demand.pool.table import FORECASTERS
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
 
@@ -203,7 +204,14 @@ def segments_of(past: DemandPanel) -> dict[str, np.ndarray]:
     return named | {f"class {kind}": kinds == kind for kind in sorted(set(kinds))}
 
 
-def backtest(panel: DemandPanel, horizon: int, *, origins: int = 3, step: int | None = None) -> pd.DataFrame:
+def backtest(
+    panel: DemandPanel,
+    horizon: int,
+    *,
+    origins: int = 3,
+    step: int | None = None,
+    pool: Sequence[Forecaster] = FORECASTERS,
+) -> pd.DataFrame:
     """Baseline forecasts made `origins` times from what was known then, against what came and the seasonal naive.
 
     The last origin lies `horizon` periods before the panel's end, each earlier one `step` periods (default: the
@@ -219,7 +227,7 @@ def backtest(panel: DemandPanel, horizon: int, *, origins: int = 3, step: int | 
     parts = []
     for cut in reversed(cuts):
         past, actual = held_out(panel, cut, horizon)
-        made = forecast_panel(past, horizon)
+        made = forecast_panel(past, horizon, pool=pool)
         naive = seasonal_naive_step(past.values, horizon, panel.period.per_year)
         steps = {"seasonal_naive": naive, "baseline": Step(made.mean, made.quantiles)}
         parts.append(origin_scores(past, actual, steps, segments_of(past)))

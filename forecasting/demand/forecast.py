@@ -18,11 +18,13 @@ from forecasting.demand.intervals import (
     quantiles_of,
 )
 from forecasting.demand.mix import strength_factor
-from forecasting.demand.models import cap
-from forecasting.demand.selection import Model, rolling_candidates, season_cycle, select_model
+from forecasting.demand.pool.forecaster import Forecaster, SelectionEvidence, mean_of
+from forecasting.demand.pool.models import cap, season_cycle
+from forecasting.demand.pool.selection import Candidates, rolling_forecasts
+from forecasting.demand.pool.table import FORECASTERS
 from forecasting.demand.series import KEY, DemandPanel, sound
 from forecasting.errors import InvalidInput
-from forecasting.terms import QUANTILE_LEVELS, Period
+from forecasting.terms import QUANTILE_LEVELS
 
 MAXIMUM_LOG_VARIANCE = 0.8
 """Noise beyond this is not believed when the mean is found from the median: e^0.4 is half above it."""
@@ -38,10 +40,10 @@ class PanelForecast:
     """Demand to come, row i being `facility_ids[i]`, `product_ids[i]`, in the panel's order; quantities in dose units.
 
     `starts` are the future periods; `mean` is [series, horizon], `quantiles` [series, horizon, level] at the levels of
-    `terms.QUANTILE_LEVELS`, `model` [series] a name of `selection.Model`. `autocorrelation` [series] joins neighbouring
-    future periods of one series, `common_correlation` [series] one product's sites, `strength_correlation` [series] the
-    products of one of `drugs` at a site. `actual` and `predicted` [series, origin, horizon] are the rolling-origin
-    backtest (no origins when read back from a table).
+    `terms.QUANTILE_LEVELS`, `model` [series] the name of a forecaster in the pool. `autocorrelation` [series] joins
+    neighbouring future periods of one series, `common_correlation` [series] one product's sites, `strength_correlation`
+    [series] the products of one of `drugs` at a site. `actual` and `predicted` [series, origin, horizon] are the
+    rolling-origin backtest (no origins when read back from a table).
     """
 
     facility_ids: tuple[str, ...]
@@ -140,13 +142,15 @@ class OwnForecasts:
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 24) -> PanelForecast:
+def forecast_panel(
+    panel: DemandPanel, horizon: int, *, origins: int = 24, pool: Sequence[Forecaster] = FORECASTERS
+) -> PanelForecast:
     """Mean and quantiles of every series of the panel for the `horizon` periods after its last.
 
-    The model of a series is gated by its own errors over `origins` rolling origins, and its mean depends on nothing but
-    its own history and, where the panel knows strengths, those of its drug at its site (`mix.strength_factor`);
-    quantiles and correlations also learn from the panel's sound series. One known period gives a flat forecast with the
-    panel's typical error, an all-zero history zeros.
+    The forecaster of a series is picked from the `pool` by its own errors over `origins` rolling origins. Its mean
+    depends on nothing but its own history and, where the panel knows strengths, those of its drug at its site
+    (`mix.strength_factor`); quantiles and correlations also learn from the panel's sound series. One known period gives
+    a flat forecast with the panel's typical error, an all-zero history zeros.
 
     Raises `InvalidInput` for a panel without series, a horizon below 1, a negative number of origins, negative demand
     (clean it first) and a series without any known period: unknown is not zero.
@@ -156,26 +160,33 @@ def forecast_panel(panel: DemandPanel, horizon: int, *, origins: int = 24) -> Pa
     >>> forecast_panel(panel, 2).mean.round(6)
     array([[6., 6.]])
     """
-    return calibrated(panel, forecast_own(panel, horizon, origins=origins))
+    return calibrated(panel, forecast_own(panel, horizon, origins=origins, pool=pool), pool=pool)
 
 
-def forecast_own(panel: DemandPanel, horizon: int, *, origins: int = 24) -> OwnForecasts:
+def forecast_own(
+    panel: DemandPanel, horizon: int, *, origins: int = 24, pool: Sequence[Forecaster] = FORECASTERS
+) -> OwnForecasts:
     """The first half of `forecast_panel`, nearly all of its work: parts of a panel may go through it apart."""
     _refuse_unusable(panel, horizon, origins)
-    values = panel.values
-    future, backtest, actual, _ = rolling_candidates(values, horizon, origins, panel.period)
-    model = select_model(values, backtest, actual, panel.period, panel.season_shared)
-    point = future.chosen(model)
-    predicted = backtest.chosen(model)
-    factor = mean_over_median(np.log1p(actual) - np.log1p(predicted), model)
-    # weekly models aim at the mean, log models at the median
-    middle = point / factor[:, None] if panel.period is Period.WEEK else point
-    mean = cap(middle * factor[:, None], values, season_cycle(panel.period))
-    mix = strength_factor(panel, mean, lambda totals: forecast_own(totals, horizon, origins=origins).mean)
-    return OwnForecasts(middle * mix, mean * mix, model, actual, predicted)
+    values, period = panel.values, panel.period
+    candidates = Candidates.of(pool, period)
+    rolling = rolling_forecasts(candidates, values, horizon, origins, period)
+    shared = np.zeros(len(values), dtype=bool) if panel.season_shared is None else panel.season_shared
+    model = candidates.select(SelectionEvidence(values, period, rolling.actual, rolling.backtest, shared))
+    point = candidates.chosen(rolling.future, model)
+    predicted = candidates.chosen(rolling.backtest, model)
+    entries = [candidates.by_name[name] for name in model]
+    noise_share = np.array([entry.noise_share for entry in entries])
+    aims_at_mean = np.array([entry.aims_at_mean for entry in entries])
+    noise = mean_over_median(np.log1p(rolling.actual) - np.log1p(predicted))
+    factor = (1 - noise_share) + noise_share * noise
+    middle = np.where(aims_at_mean[:, None], point / factor[:, None], point)
+    mean = cap(middle * factor[:, None], values, season_cycle(period))
+    mix = strength_factor(panel, mean, lambda totals: forecast_own(totals, horizon, origins=origins, pool=pool).mean)
+    return OwnForecasts(middle * mix, mean * mix, model, rolling.actual, predicted)
 
 
-def calibrated(panel: DemandPanel, own: OwnForecasts) -> PanelForecast:
+def calibrated(panel: DemandPanel, own: OwnForecasts, *, pool: Sequence[Forecaster] = FORECASTERS) -> PanelForecast:
     """The second half: quantiles and correlations, for which the panel's sound series speak for one another.
 
     A series that is not `sound` gets what the others taught and teaches them nothing: with it or without it theirs are
@@ -188,12 +199,14 @@ def calibrated(panel: DemandPanel, own: OwnForecasts) -> PanelForecast:
     spoken = np.where(speaks[:, None, None], errors, np.nan)
     drugs = panel.product_ids if panel.drugs is None else panel.drugs
     last = values.shape[1]
+    quantiles = _quantiles(values, own, speaks, Candidates.of(pool, panel.period))
+    ceiling = cap(np.full(own.middle.shape, np.inf), values, season_cycle(panel.period))
     return PanelForecast(
         facility_ids=panel.facility_ids,
         product_ids=panel.product_ids,
         starts=tuple(panel.period.step(panel.first_start, last + ahead) for ahead in range(horizon)),
         mean=own.mean,
-        quantiles=_quantiles(values, own, speaks, season_cycle(panel.period)),
+        quantiles=np.minimum(quantiles, ceiling[:, :, None]),
         model=model,
         autocorrelation=step_correlations(errors, speaks),
         common_correlation=common_correlations(spoken, panel.product_ids),
@@ -221,18 +234,20 @@ def _silent(panel: DemandPanel) -> np.ndarray:
     return ~np.isfinite(panel.values).any(axis=1)
 
 
-def _quantiles(values: np.ndarray, own: OwnForecasts, speaks: np.ndarray, cycle: int) -> np.ndarray:
-    middle, dense = own.middle, own.model != Model.INTERMITTENT
-    quantiles = np.empty((*middle.shape, len(LEVELS)))
-    if dense.any():
-        logs, roots = (_around(own, dense, scale, speaks) for scale in (Scale.LOG, Scale.ROOT))
-        # a season multiplies, so that both scales have a say; what has none is noise about a level
-        seasonal = (own.model[dense] == Model.SEASONAL)[:, None, None]
-        quantiles[dense] = np.where(seasonal, (logs + roots) / 2, roots)
+def _quantiles(values: np.ndarray, own: OwnForecasts, speaks: np.ndarray, candidates: Candidates) -> np.ndarray:
+    """Quantiles [series, horizon, level] of each series, by the intervals that its forecaster has."""
+    scales = {name: entry.interval_scales for name, entry in candidates.by_name.items()}
+    dense = np.isin(own.model, [name for name in scales if scales[name]])
+    quantiles = np.empty((*own.middle.shape, len(LEVELS)))
+    used = {scale for name in set(own.model[dense]) for scale in scales[name]}
+    # every dense series speaks for the others on every scale
+    around = {scale: _around(own, dense, scale, speaks) for scale in used}
+    for name in set(own.model[dense]):
+        rows = own.model == name
+        quantiles[rows] = mean_of([around[scale][rows[dense]] for scale in scales[name]])
     if not dense.all():
-        quantiles[~dense] = count_quantiles(values[~dense], middle[~dense, 0], middle.shape[1])
-    ceiling = cap(np.full(middle.shape, np.inf), values, cycle)
-    return np.minimum(quantiles, ceiling[:, :, None])
+        quantiles[~dense] = count_quantiles(values[~dense], own.middle[~dense, 0], own.middle.shape[1])
+    return quantiles
 
 
 def _around(own: OwnForecasts, rows: np.ndarray, scale: Scale, speaks: np.ndarray) -> np.ndarray:
@@ -243,12 +258,11 @@ def _around(own: OwnForecasts, rows: np.ndarray, scale: Scale, speaks: np.ndarra
     return conformal_quantiles(middle, scale, size, OriginErrors(errors, speaks[rows]))
 
 
-def mean_over_median(errors: np.ndarray, model: np.ndarray) -> np.ndarray:
+def mean_over_median(errors: np.ndarray) -> np.ndarray:
     """Mean demand over its median, [series], from backtest `errors` [series, origin, horizon] on the log scale.
 
     The factor is that of the log-normal, e^(variance / 2), of the noise between neighbouring periods alone: half the
-    mean squared change of the errors from one horizon to the next (outlying ones held). Intermittent rates are means
-    already: 1.
+    mean squared change of the errors from one horizon to the next (outlying ones held).
     """
     changes = np.abs(np.diff(errors, axis=2)).reshape(len(errors), -1)
     count = np.isfinite(changes).sum(axis=1)
@@ -256,6 +270,4 @@ def mean_over_median(errors: np.ndarray, model: np.ndarray) -> np.ndarray:
     held = np.minimum(np.nan_to_num(changes), OUTLYING * np.nan_to_num(typical)[:, None])
     noise = (held**2).sum(axis=1) / np.maximum(count, 1) / 2
     variance = np.where(count >= MINIMUM_CHANGES, np.minimum(noise, MAXIMUM_LOG_VARIANCE), 0.0)
-    factor = np.where(model == Model.INTERMITTENT, 1.0, np.exp(variance / 2))
-    # half of a noisy series' forecast is a rate
-    return np.where(model == Model.NOISY, (1 + factor) / 2, factor)
+    return np.asarray(np.exp(variance / 2))

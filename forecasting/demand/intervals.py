@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import special
 
-from forecasting.demand.models import INTERMITTENT_DECAY, recency_weights
+from forecasting.demand.pool.models import INTERMITTENT_DECAY, recency_weights
 from forecasting.terms import QUANTILE_LEVELS
 
 LEVELS = np.array(list(QUANTILE_LEVELS.values()))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from forecasting.demand.models import cap, fill_gaps
+from forecasting.demand.pool.models import cap, fill_gaps
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from forecasting.demand.models import fill_gaps, first_known
+from forecasting.demand.pool.models import fill_gaps, first_known
 from forecasting.demand.series import DemandPanel
 from forecasting.terms import Period
 

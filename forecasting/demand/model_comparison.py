@@ -10,7 +10,7 @@ import numpy as np
 
 from forecasting.demand.forecast import forecast_panel
 from forecasting.demand.library_models import prophet_forecast, sarimax_forecast, unobserved_components_forecast
-from forecasting.demand.models import fill_gaps
+from forecasting.demand.pool.models import fill_gaps
 from forecasting.demand.series import DemandPanel
 from forecasting.terms import Contestant
 

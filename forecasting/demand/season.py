@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from forecasting.demand.forecast import PanelForecast, forecast_panel
-from forecasting.demand.models import first_known
+from forecasting.demand.pool.models import first_known
+from forecasting.demand.pool.yearly import HARMONICS, MINIMUM_YEARS, yearly_fit
 from forecasting.demand.series import DemandPanel, sound
 from forecasting.demand.working_days import without_working_days
-from forecasting.demand.yearly import HARMONICS, MINIMUM_YEARS, yearly_fit
 from forecasting.terms import DAYS_A_YEAR, Period
 
 LEAST_SITES = 2

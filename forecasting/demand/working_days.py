@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.demand.intervals import quantiles_of
-from forecasting.demand.selection import INTERMITTENT_ZERO_SHARE
+from forecasting.demand.pool.models import INTERMITTENT_ZERO_SHARE
 from forecasting.demand.series import DemandPanel, sound
 from forecasting.terms import DAYS_A_YEAR, Period
 

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from forecasting.demand.dependence import common_correlations, step_correlations, strength_correlations
 from forecasting.demand.forecast import PanelForecast, forecast_panel
 from forecasting.demand.intervals import LEVELS, Scale, count_quantiles, quantiles_of, widening
-from forecasting.demand.models import weighted_mean
+from forecasting.demand.pool.models import weighted_mean
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period

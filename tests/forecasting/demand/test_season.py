@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from forecasting.demand.season import forecast_sites, share_season
-from forecasting.demand.selection import Model
 from forecasting.demand.series import DemandPanel
 from forecasting.terms import Period
 
@@ -51,10 +50,10 @@ def test_sites_that_share_a_season_are_given_one_of_their_own_only_where_it_is_p
     assert share_season(shared, 26)[0].season_shared.all()
     noisy = np.random.default_rng(5).negative_binomial(8, 8 / (8 + shared.values))
     following = dataclasses.replace(shared, values=noisy.astype(float))
-    assert (forecast_sites(following, 26).model == Model.LOCAL).all()
+    assert (forecast_sites(following, 26).model == "local").all()
     other = np.exp(0.5 * np.sin(ANGLE[:WEEKS] + np.pi)) * np.random.default_rng(6).poisson(500, WEEKS)
     own = dataclasses.replace(shared, values=np.concatenate([noisy[:3], other[None]]).astype(float))
-    assert forecast_sites(own, 26).model[3] == Model.SEASONAL
+    assert forecast_sites(own, 26).model[3] == "seasonal"
 
 
 def test_a_product_of_one_site_shares_no_season() -> None:

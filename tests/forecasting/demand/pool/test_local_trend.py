@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.demand.local_trend import (
+from forecasting.demand.pool.local_trend import (
     GROWTH_AND_CHANGE_RATIOS,
     LEVEL_RATIOS,
     PRIOR_POWER,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from forecasting.demand.models import first_known
+from forecasting.demand.pool.models import first_known
 
 HARMONICS = 2
 MINIMUM_YEARS = 2.0

@@ -11,12 +11,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from forecasting.terms import Period
+
 CAP_RATIO = 3.0
 """A forecast is held below this many times the largest quantity of the recent past: log models can explode."""
 
 RECENT_CYCLES = 2
 MINIMUM_CYCLES = 2
 """Fewer complete cycles than this and a season is not told from noise."""
+
+INTERMITTENT_ZERO_SHARE = 0.3
+"""A series with a larger share of recent periods without demand is intermittent."""
 
 LEVEL_WEIGHTS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 INTERMITTENT_DECAY = 0.9
@@ -25,6 +30,15 @@ SEASON_DECAY = 0.75
 
 GROWTH_DAMPING = 0.7
 MONTHS_A_YEAR = 12
+
+
+def season_cycle(period: Period) -> int:
+    """Periods of the cycle that the seasonal models follow: 1 for weeks, whose year is fitted by harmonics.
+
+    >>> season_cycle(Period.DAY), season_cycle(Period.WEEK), season_cycle(Period.MONTH)
+    (7, 1, 12)
+    """
+    return {Period.DAY: 7, Period.WEEK: 1}.get(period, period.per_year)
 
 
 def first_known(values: np.ndarray) -> np.ndarray:
@@ -216,6 +230,11 @@ def seasonal_naive_growth(values: np.ndarray, horizon: int, *, cycle: int) -> np
     log_forecast = filled[:, source] + GROWTH_DAMPING * growth[:, None] * cycles_ahead
     short = columns - first_known(values) < MINIMUM_CYCLES * cycle
     return from_log(np.where(short[:, None], np.nan, log_forecast), values, cycle)
+
+
+def rolling_naive_growth(values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int) -> np.ndarray:
+    """`seasonal_naive_growth` of the first so many periods for each of `ends`, [end, series, horizon]."""
+    return np.stack([seasonal_naive_growth(values[:, :end], horizon, cycle=cycle) for end in ends])
 
 
 def level(values: np.ndarray, horizon: int, *, cycle: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from forecasting.demand.models import MINIMUM_CYCLES, fill_gaps, first_known, from_log
+from forecasting.demand.pool.models import MINIMUM_CYCLES, fill_gaps, first_known, from_log
 
 HOLT_WINTERS_GRID = tuple(
     (level, trend, season, damping)
