@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from forecasting.pharmacogenomics.content import builtin_content
-from forecasting.pharmacogenomics.genes import GeneModel, gene_model
-from forecasting.pharmacogenomics.prevalence import draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.genes.gene_model import GeneModel, gene_model
+from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, posterior
 
 KINDS = ("diplotype", "allele", "phenotype")
 KIB = 1024

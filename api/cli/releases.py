@@ -51,7 +51,7 @@ def diff_releases(releases: tuple[str, ...], facilities: tuple[str, ...], most: 
     """
     from assets.dagster_io.resources import Warehouse
     from assets.sites.release_impact import preview
-    from warehouse.importers.content_diff import counted
+    from warehouse.importers.content.difference import counted
 
     settings = settings_with(database)
     open_database(settings).dispose()

@@ -20,7 +20,7 @@ from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName, blank_is_none
 from api.releases.activation import activate_releases
 from forecasting.errors import InvalidInput
-from warehouse.importers.content_diff import counted
+from warehouse.importers.content.difference import counted
 from warehouse.queries import releases as reading
 from warehouse.queries.lines import last_run
 from warehouse.releases import activations

@@ -25,7 +25,7 @@ from api.releases.models import (
     ReleaseFilters,
     ReleasePage,
 )
-from warehouse.importers.content_diff import counted
+from warehouse.importers.content.difference import counted
 from warehouse.queries import releases as reading
 from warehouse.releases import RELEASES, activations
 from warehouse.schema.previews import ReleaseMove

@@ -11,7 +11,7 @@ from assets.dagster_io.asset_result import PROBLEM_COLUMNS, Staged
 from assets.dagster_io.metadata import output_metadata
 from assets.dagster_io.planning_run import PlanningRun
 from forecasting.errors import MissingContent
-from forecasting.pharmacogenomics.disclosure import in_steps
+from forecasting.pharmacogenomics.counts.disclosure import in_steps
 from warehouse import store
 from warehouse.engine import create_engine, writing
 from warehouse.schema import Base

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from forecasting.errors import MissingContent
 from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent, builtin_content, notes
-from forecasting.pharmacogenomics.joint_rules import with_joint_rules
-from warehouse.importers import reference
-from warehouse.importers.mapping import mapping_of
+from forecasting.pharmacogenomics.guidance.joint_rules import with_joint_rules
+from warehouse.importers.content import releases as content_releases
+from warehouse.importers.content.mapping import mapping_of
 from warehouse.releases import BUILTIN_PUBLISHER
 
 KIND_OF_TABLE = {name: "diplotype" if name == "diplotypes" else name for name in COLUMNS}
@@ -83,7 +83,7 @@ def store_builtin_content(connection: sa.Connection) -> None:
     for table, kind in KIND_OF_TABLE.items():
         frame = getattr(content, table)
         if not frame.empty:
-            reference.store_release(connection, kind, BUILTIN_PUBLISHER, _digest(frame), frame)
+            content_releases.store_release(connection, kind, BUILTIN_PUBLISHER, _digest(frame), frame)
 
 
 def knowledge(connection: sa.Connection, site_releases: pd.DataFrame) -> Knowledge:
@@ -105,7 +105,7 @@ class _Stored:
 
     def frame(self, release_id: str) -> pd.DataFrame:
         if release_id not in self.frames:
-            self.frames[release_id] = reference.release_content(self.connection, release_id)
+            self.frames[release_id] = content_releases.release_content(self.connection, release_id)
         return self.frames[release_id]
 
     def content(self, releases: Mapping[str, str]) -> ReferenceContent:

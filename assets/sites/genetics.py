@@ -9,9 +9,9 @@ from assets.dagster_io.planning_run import PlanningRun
 from assets.sites.content import Era, Knowledge
 from forecasting.errors import MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
-from forecasting.pharmacogenomics.genes import gene_model
-from forecasting.pharmacogenomics.guidance import joint_lookup_keys, linked_genes
-from forecasting.pharmacogenomics.prevalence import PrevalencePosterior, draw_lookup_keys
+from forecasting.pharmacogenomics.genes.gene_model import gene_model
+from forecasting.pharmacogenomics.guidance.probabilities import joint_lookup_keys, linked_genes
+from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior, draw_lookup_keys
 from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, by_target, with_effect
 from forecasting.regimens.exposure import row_exposure
 from forecasting.regimens.strengths import describe_products

@@ -6,8 +6,8 @@ import pandas as pd
 
 from assets.sites.content import SiteGroup
 from assets.sites.genetics import share_male
-from forecasting.pharmacogenomics.prevalence import PrevalencePosterior
-from forecasting.pharmacogenomics.prevalence import posterior as posterior_of
+from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior
+from forecasting.pharmacogenomics.prevalence.posterior import posterior as posterior_of
 from warehouse.schema.inputs import NOT_STATED
 from warehouse.settings import small_cell_threshold
 

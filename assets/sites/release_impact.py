@@ -24,8 +24,8 @@ from forecasting.errors import InvalidInput
 from forecasting.population import planned_mean
 from forecasting.regimens.therapy import TherapyAtSite
 from warehouse import store
-from warehouse.importers.content_diff import content_diff
-from warehouse.importers.reference import release_content
+from warehouse.importers.content.difference import content_diff
+from warehouse.importers.content.releases import release_content
 from warehouse.releases import RELEASES
 from warehouse.schema import Base
 from warehouse.schema.inputs import NOT_STATED

@@ -10,10 +10,10 @@ import pandas as pd
 from assets.dagster_io.planning_run import PlanningRun
 from assets.sites.content import Knowledge, SiteGroup
 from assets.sites.genetics import Genetics, share_male
-from forecasting.pharmacogenomics import representation as science
-from forecasting.pharmacogenomics.gene_posterior import GenePosterior
-from forecasting.pharmacogenomics.guidance import joint_lookup_keys
-from forecasting.pharmacogenomics.prevalence import PrevalencePosterior
+from forecasting.pharmacogenomics.guidance.probabilities import joint_lookup_keys
+from forecasting.pharmacogenomics.prevalence import representation as science
+from forecasting.pharmacogenomics.prevalence.gene_posterior import GenePosterior
+from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior
 from forecasting.regimens.sensitivity import quantiles, units_per_share
 from forecasting.regimens.therapy import TherapyAtSite
 from forecasting.terms import NO_RESULT

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from assets.sites.genetics import Genetics
-from forecasting.pharmacogenomics.representation import THIN_PEOPLE, THIN_UNTESTED
+from forecasting.pharmacogenomics.prevalence.representation import THIN_PEOPLE, THIN_UNTESTED
 from forecasting.terms import ALL_GROUPS, Basis
 
 ITEM = ["facility_id", "product_id"]

@@ -7,8 +7,8 @@ from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.table_asset import PHARMACOGENOMICS, table_asset
 from assets.sites.content import knowledge
 from assets.sites.posterior import group_posterior, newest_counts
-from forecasting.pharmacogenomics.prevalence import PROBLEM_COLUMNS
-from forecasting.pharmacogenomics.prevalence_rows import COLUMNS
+from forecasting.pharmacogenomics.prevalence.posterior import PROBLEM_COLUMNS
+from forecasting.pharmacogenomics.prevalence.table import COLUMNS
 from forecasting.terms import ALL_FACILITIES
 from warehouse.schema.results import Prevalence
 

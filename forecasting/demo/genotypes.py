@@ -14,7 +14,7 @@ import pandas as pd
 
 from forecasting.demo.tables import stream, table
 from forecasting.pharmacogenomics.content import builtin_content
-from forecasting.pharmacogenomics.genes import GeneModel, gene_model
+from forecasting.pharmacogenomics.genes.gene_model import GeneModel, gene_model
 from forecasting.terms import SMALL_CELL_THRESHOLD, BiogeographicGroup, ResultType
 
 COUNTED_AS = {"CYP2D6": ResultType.PHENOTYPE, "VKORC1": ResultType.ALLELE}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from forecasting.pharmacogenomics.content import ReferenceContent, builtin_content, notes
-from forecasting.pharmacogenomics.guidance import linked_genes
+from forecasting.pharmacogenomics.guidance.probabilities import linked_genes
 from forecasting.terms import Action
 
 PATH = Path("docs/genes_and_drugs.md")

@@ -19,7 +19,7 @@ from forecasting.pharmacogenomics.content import builtin_content
 from tests.api.conftest import hidden_token
 from warehouse import importers
 from warehouse.engine import create_engine, writing
-from warehouse.importers import reference
+from warehouse.importers.content import releases as content_releases
 from warehouse.queries.exports import COLUMNS, export_frame
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -102,7 +102,7 @@ def reference_release(engine: Any) -> str:
     rows = builtin_content().guidance.copy()
     rows.loc[(rows["drug"] == "clopidogrel") & (rows["action"] == "alternative"), "action"] = "standard"
     with writing(engine) as connection:
-        return reference.store_release(connection, "guidance", "curated", "1", rows)
+        return content_releases.store_release(connection, "guidance", "curated", "1", rows)
 
 
 def pages(engine: Any, release: str) -> list[str]:

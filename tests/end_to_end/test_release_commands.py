@@ -26,7 +26,7 @@ from tests.assets.sites.test_release_impact import (
 )
 from tests.end_to_end.conftest import Desk
 from warehouse.engine import writing
-from warehouse.importers import reference
+from warehouse.importers.content import releases as content_releases
 from warehouse.releases import newest_releases
 
 AS_OF = dt.date(2026, 11, 23)
@@ -81,7 +81,9 @@ def stored(request, new_engine, tmp_path, command):
     assert command(url, "load", bundle)[0] == 0
     assert command(url, "load", curated(tmp_path / "curated", changed_guidance()), "--format", "curated")[0] == 0
     with writing(engine) as connection:
-        empty = reference.store_release(connection, "guidance", "nobody", "1", builtin_content().guidance.iloc[:0])
+        empty = content_releases.store_release(
+            connection, "guidance", "nobody", "1", builtin_content().guidance.iloc[:0]
+        )
         old, new = (newest_releases(connection, publisher)["guidance"] for publisher in ("pgx-supply", "curated"))
     assert command(url, "user", "add", "pia", "--role", "pharmacist", "--password", PASSWORD)[0] == 0
     assert command(url, "user", "add", "ben", "--role", "buyer", "--password", PASSWORD)[0] == 0

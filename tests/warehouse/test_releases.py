@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import writing
-from warehouse.importers import load, reference
-from warehouse.importers.content_diff import content_diff, counted
+from warehouse.importers import load
+from warehouse.importers.content import releases as content_releases
+from warehouse.importers.content.difference import content_diff, counted
 from warehouse.releases import activate, newest_releases, releases_at, releases_in_force, site_releases
 from warehouse.schema import Base
 from warehouse.store import insert, read
@@ -28,7 +29,7 @@ def doses(number):
 
 
 def store(connection, publisher, number):
-    return reference.store_release(connection, "usual_daily_dose", publisher, str(number), doses(number))
+    return content_releases.store_release(connection, "usual_daily_dose", publisher, str(number), doses(number))
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_what_cannot_be_activated_is_refused_and_nothing_is_written(network, rel
 def test_a_release_without_rows_cannot_be_activated(network):
     engine, _ = network
     with writing(engine) as connection:
-        empty = reference.store_release(connection, "usual_daily_dose", "curated", "none", doses(1).iloc[:0])
+        empty = content_releases.store_release(connection, "usual_daily_dose", "curated", "none", doses(1).iloc[:0])
         with pytest.raises(InvalidInput, match="has no rows"):
             put(connection, empty)
 
@@ -161,7 +162,9 @@ def test_a_diff_names_each_changed_field_and_each_row_that_came_or_went():
     assert counted(diff) == {"new": 1, "changed": 2, "withdrawn": 1}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in reference.TABLE_OF_KIND if kind != "published_recommendation"])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in content_releases.TABLE_OF_KIND if kind != "published_recommendation"]
+)
 def test_a_release_does_not_differ_from_itself_in_any_order(kind):
     frame = getattr(builtin_content(), "diplotypes" if kind == "diplotype" else kind)
     assert content_diff(kind, frame, frame.iloc[::-1]).empty
@@ -180,13 +183,13 @@ def test_curated_tables_load_as_releases_of_their_kinds(engine, tmp_path):
     builtin_content().default_alternative.to_csv(tmp_path / "default_alternative.csv", index=False)
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with writing(engine) as connection:
-        reference.store_release(connection, "guidance", "pgx-supply", "1", guidance())
+        content_releases.store_release(connection, "guidance", "pgx-supply", "1", guidance())
     report = load(engine, tmp_path, format="curated")
     assert (report.rejected, report.refused) == (0, ())
     assert any("notes.csv is not named after a kind of content" in message for message in report.messages)
     with engine.connect() as connection:
         releases = newest_releases(connection, "curated")
-        got = reference.release_content(connection, releases["guidance"])
+        got = content_releases.release_content(connection, releases["guidance"])
         assert releases_in_force(connection, [], DAY)["*"]["guidance"].startswith("guidance:pgx-supply:")
     assert set(releases) == {"guidance", "default_alternative"}
     assert got["year"].astype(str).sort_values().tolist() == sorted(changed["year"])
@@ -205,7 +208,7 @@ def test_probabilities_of_functions_load_as_a_release(engine, tmp_path):
     assert (report.rejected, report.refused) == (0, ())
     with engine.connect() as connection:
         release = newest_releases(connection, "curated")["function_probability"]
-        got = reference.release_content(connection, release)
+        got = content_releases.release_content(connection, release)
     assert release.startswith("function_probability:curated:2026-10-01+")
     assert got.set_index("clinical_function")["probability"].to_dict() == {
         "Decreased function": 0.6,

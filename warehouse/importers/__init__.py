@@ -7,14 +7,16 @@ import sqlalchemy as sa
 
 from forecasting.errors import InvalidInput
 from warehouse.engine import writing
-from warehouse.importers import bundle, content, epd, scmd, sdud
+from warehouse.importers import bundle
+from warehouse.importers.content import loading
 from warehouse.importers.ingest import audit_loads, ingest_parts, record_refused
+from warehouse.importers.prescribing import epd, scmd, sdud
 from warehouse.importers.report import LoadReport, Progress, RefusedFile, RejectedRow, TableLoad
 
 __all__ = ["FORMATS", "LoadReport", "Progress", "RefusedFile", "RejectedRow", "TableLoad", "load"]
 
 PUBLISHERS = {"scmd": scmd.read_files, "epd": epd.read_files, "sdud": sdud.read_files}
-FORMATS = ("bundle", *PUBLISHERS, *content.READERS)
+FORMATS = ("bundle", *PUBLISHERS, *loading.READERS)
 
 
 def load(
@@ -38,7 +40,7 @@ def load(
         return _load_bundle(engine, paths, progress)
     if format in PUBLISHERS:
         return _load_publisher(engine, paths, format, progress)
-    return content.load_content(engine, paths, format, progress)
+    return loading.load_content(engine, paths, format, progress)
 
 
 def _load_bundle(engine: sa.Engine, paths: list[Path], progress: Progress | None) -> LoadReport:

@@ -11,8 +11,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.errors import InvalidInput
-from warehouse.importers.content_diff import content_diff
-from warehouse.importers.reference import release_content
+from warehouse.importers.content.difference import content_diff
+from warehouse.importers.content.releases import release_content
 from warehouse.queries.lines import Rows, Scope, within
 from warehouse.releases import RELEASES, site_releases
 from warehouse.schema.inputs import Facility, Product

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from forecasting.pharmacogenomics.content import builtin_content
 from tests.api.conftest import AS_OF, NOW, signed_in_at
 from warehouse.engine import writing
-from warehouse.importers import reference
+from warehouse.importers.content import releases as content_releases
 from warehouse.queries.lines import table
 from warehouse.releases import activate
 
@@ -35,9 +35,9 @@ def changed():
 def fill_releases(engine):
     """A built-in and a curated release of guidance, and what a run said that the curated one would move."""
     with writing(engine) as connection:
-        old = reference.store_release(connection, "guidance", "pgx-supply", "1", clopidogrel())
-        new = reference.store_release(connection, "guidance", "curated", "2026-11", changed())
-        empty = reference.store_release(connection, "usual_daily_dose", "curated", "none", _no_doses())
+        old = content_releases.store_release(connection, "guidance", "pgx-supply", "1", clopidogrel())
+        new = content_releases.store_release(connection, "guidance", "curated", "2026-11", changed())
+        empty = content_releases.store_release(connection, "usual_daily_dose", "curated", "none", _no_doses())
         times = {old: NOW - dt.timedelta(days=9), new: NOW - dt.timedelta(days=2), empty: NOW - dt.timedelta(days=1)}
         for release, moment in times.items():
             stored = table("content_releases")
@@ -263,7 +263,7 @@ def test_what_cannot_be_compared_is_a_problem(releases, client, key):
 def test_where_sites_differ_the_diff_asks_against_which(releases, database, client, key):
     old, new, _ = releases
     with writing(database) as connection:
-        third = reference.store_release(connection, "guidance", "curated", "2027", clopidogrel().iloc[:3])
+        third = content_releases.store_release(connection, "guidance", "curated", "2027", clopidogrel().iloc[:3])
         activate(connection, [new], facility_ids=["north"], effective_on=AS_OF, user_id=PIA, decided_at=NOW)
     answer = client.get(f"{URL}/{third}/diff", headers=key("forecasts:read"))
     assert answer.status_code == 422

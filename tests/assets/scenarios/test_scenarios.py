@@ -16,7 +16,7 @@ from assets.sites.release_impact import RunTables, preview
 from tests.assets.conftest import AS_OF, HORIZON
 from tests.assets.sites.test_release_impact import changed_guidance, contents
 from warehouse.engine import create_engine, writing
-from warehouse.importers import reference
+from warehouse.importers.content import releases as content_releases
 
 SITES = ("H01", "H02", "H03")
 LATE = dt.date(2027, 6, 7)
@@ -132,7 +132,7 @@ def test_a_release_moves_what_its_preview_says(copied: Any) -> None:
     mine.execute("UPDATE genetic_effects SET strength = 1, delay_days = 0")
     engine = create_engine(mine.url)
     with writing(engine) as connection:
-        release = reference.store_release(connection, "guidance", "curated", "1", changed_guidance())
+        release = content_releases.store_release(connection, "guidance", "curated", "1", changed_guidance())
     engine.dispose()
     found = asked(mine, InForce(release, "guidance", ("H01", "H02")))
     warehouse = mine.warehouse

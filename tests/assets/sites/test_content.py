@@ -7,7 +7,7 @@ import pytest
 
 from assets.sites.content import PUBLISHED, blocked_drugs
 from forecasting.pharmacogenomics.content import builtin_content
-from warehouse.importers.mapping import normal_lookup_key
+from warehouse.importers.content.mapping import normal_lookup_key
 
 RELEASES = {"guidance": "guidance:pgx-supply:1", PUBLISHED: "published_recommendation:PharmCAT:2024-05"}
 GUIDANCE = builtin_content().guidance

@@ -16,7 +16,7 @@ from assets.stages.release_previews import previews_of_releases
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import create_engine, writing
-from warehouse.importers import reference
+from warehouse.importers.content import releases as content_releases
 from warehouse.schema import Base
 
 AS_OF = dt.date(2026, 11, 23)
@@ -52,7 +52,9 @@ def released(copied: Any) -> Any:
     engine = create_engine(mine.url)
     with writing(engine) as connection:
         frames = {"guidance": changed_guidance(), "default_alternative": changed_alternatives()}
-        mine.releases = [reference.store_release(connection, kind, "curated", "1", one) for kind, one in frames.items()]
+        mine.releases = [
+            content_releases.store_release(connection, kind, "curated", "1", one) for kind, one in frames.items()
+        ]
     engine.dispose()
     return mine
 
@@ -206,7 +208,7 @@ def test_a_changed_release_gives_exactly_the_expected_diff_and_packs(released: A
 def test_a_release_that_changes_nothing_moves_nothing_and_a_site_may_be_asked_alone(released: Any) -> None:
     engine = create_engine(released.url)
     with writing(engine) as connection:
-        same = reference.store_release(connection, "guidance", "curated", "same", builtin_content().guidance)
+        same = content_releases.store_release(connection, "guidance", "curated", "same", builtin_content().guidance)
     engine.dispose()
     warehouse = released.warehouse
     nothing = preview(warehouse, [same])
@@ -229,7 +231,7 @@ def test_a_release_that_leaves_a_drug_without_guidance_says_that_it_stands_aside
     published |= {"population": "NVI", "lookup_key": '{"CYP2C19": "Unheard Of"}', "classification": "Strong"}
     with writing(engine) as connection:
         frame = pd.DataFrame([published | {"recommendation_text": "text", "mapping": "unmapped"}])
-        release = reference.store_release(connection, "published_recommendation", "CPIC", "1", frame)
+        release = content_releases.store_release(connection, "published_recommendation", "CPIC", "1", frame)
     engine.dispose()
     warehouse = released.warehouse
     found = preview(warehouse, [release], ["H01"])
@@ -259,7 +261,7 @@ def test_a_run_keeps_the_preview_of_every_release_that_could_be_put_in_force(rel
     engine = create_engine(released.url)
     with writing(engine) as connection:
         nothing = builtin_content().guidance.iloc[:0]
-        empty = reference.store_release(connection, "guidance", "nobody", "1", nothing)
+        empty = content_releases.store_release(connection, "guidance", "nobody", "1", nothing)
     engine.dispose()
     warehouse = released.warehouse
     previews, moves = previews_of_releases(warehouse=warehouse)
@@ -315,7 +317,7 @@ def test_a_release_of_a_gene_that_nobody_knows_says_so_and_stops_that_drug_alone
     rows.loc[rows["drug"] == "clopidogrel", "gene_1"] = "NOTAGENE9"
     engine = create_engine(released.url)
     with writing(engine) as connection:
-        release = reference.store_release(connection, "guidance", "curated", "new-gene", rows)
+        release = content_releases.store_release(connection, "guidance", "curated", "new-gene", rows)
     engine.dispose()
     warehouse = released.warehouse
     found = preview(warehouse, [release], ["H01"])

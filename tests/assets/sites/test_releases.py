@@ -16,7 +16,8 @@ from assets.checks import mix_is_conserved
 from assets.sites.release_impact import preview
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import create_engine, writing
-from warehouse.importers import load, reference
+from warehouse.importers import load
+from warehouse.importers.content import releases as content_releases
 from warehouse.releases import activate, releases_at
 from warehouse.schema import Base
 
@@ -51,7 +52,7 @@ def put_in_force(
                 facility_ids=None,
                 now=DECIDED,
             )
-        release = reference.store_release(connection, kind, "curated", "2026-11", frame)
+        release = content_releases.store_release(connection, kind, "curated", "2026-11", frame)
         activate(
             connection,
             [release],

@@ -5,7 +5,7 @@ import pytest
 
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent
-from forecasting.pharmacogenomics.effective_size import effective_people, group_effective_size, moments
+from forecasting.pharmacogenomics.prevalence.effective_size import effective_people, group_effective_size, moments
 from forecasting.terms import FALLBACK_ACTIONS, Action, BiogeographicGroup, GuidanceReason, Strength
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.censoring import censored_mean
-from forecasting.pharmacogenomics.genes import gene_model
-from forecasting.pharmacogenomics.guidance import joint_lookup_keys, key_actions
-from forecasting.pharmacogenomics.prevalence import draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.counts.censoring import censored_mean
+from forecasting.pharmacogenomics.genes.gene_model import gene_model
+from forecasting.pharmacogenomics.guidance.probabilities import joint_lookup_keys, key_actions
+from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, posterior
 from forecasting.terms import Action
-from warehouse.importers import cpic
+from warehouse.importers.content import cpic
 
 
 def site(group, share=1.0):

@@ -8,7 +8,7 @@ import pytest
 
 from forecasting.errors import InvalidInput
 from warehouse.importers import load
-from warehouse.importers.strengths import parse_name
+from warehouse.importers.prescribing.product_names import parse_name
 from warehouse.schema import Base
 from warehouse.store import read
 

@@ -8,8 +8,9 @@ import pytest
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import writing
-from warehouse.importers import load, reference
-from warehouse.importers.mapping import mapping_of
+from warehouse.importers import load
+from warehouse.importers.content import releases as content_releases
+from warehouse.importers.content.mapping import mapping_of
 from warehouse.releases import newest_releases
 from warehouse.schema import Base
 from warehouse.store import read
@@ -25,13 +26,15 @@ def frequencies(gene="CYP2C19", frequency=0.1):
     return pd.DataFrame([{**row, "n_subjects": None, "source": "test", "version": "1"}]).astype({"n_subjects": float})
 
 
-@pytest.mark.parametrize("kind", [kind for kind in reference.TABLE_OF_KIND if kind != "published_recommendation"])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in content_releases.TABLE_OF_KIND if kind != "published_recommendation"]
+)
 def test_built_in_frames_come_back_exactly_but_for_the_order_of_rows(engine, kind):
     frame = getattr(builtin_content(), "diplotypes" if kind == "diplotype" else kind)
     with writing(engine) as connection:
-        release = reference.store_release(connection, kind, "pgx-supply", "1", frame)
+        release = content_releases.store_release(connection, kind, "pgx-supply", "1", frame)
     with engine.connect() as connection:
-        got = reference.release_content(connection, release)
+        got = content_releases.release_content(connection, release)
     columns = list(frame.columns)
     pd.testing.assert_frame_equal(
         got.sort_values(columns, ignore_index=True), frame.sort_values(columns, ignore_index=True), check_exact=True
@@ -41,31 +44,31 @@ def test_built_in_frames_come_back_exactly_but_for_the_order_of_rows(engine, kin
 def test_the_same_content_again_is_the_same_release(engine):
     for _ in range(2):
         with writing(engine) as connection:
-            release = reference.store_release(connection, "allele_frequency", "CPIC", "2024", frequencies())
+            release = content_releases.store_release(connection, "allele_frequency", "CPIC", "2024", frequencies())
     with engine.connect() as connection:
-        assert read(connection, reference.RELEASES)["release_id"].tolist() == [release]
+        assert read(connection, content_releases.RELEASES)["release_id"].tolist() == [release]
     assert release.startswith("allele_frequency:CPIC:2024+")
 
 
 def test_new_content_stands_beside_the_old(engine):
     with writing(engine) as connection:
-        old = reference.store_release(connection, "allele_frequency", "CPIC", "2024", frequencies())
-        new = reference.store_release(connection, "allele_frequency", "CPIC", "2024", frequencies(frequency=0.2))
-        other = reference.store_release(connection, "allele_frequency", "X", "1", frequencies(gene="X"))
+        old = content_releases.store_release(connection, "allele_frequency", "CPIC", "2024", frequencies())
+        new = content_releases.store_release(connection, "allele_frequency", "CPIC", "2024", frequencies(frequency=0.2))
+        other = content_releases.store_release(connection, "allele_frequency", "X", "1", frequencies(gene="X"))
     with engine.connect() as connection:
-        assert reference.release_content(connection, old)["frequency"].tolist() == [0.1]
-        assert reference.release_content(connection, new)["frequency"].tolist() == [0.2]
-        assert reference.release_content(connection, other)["gene"].tolist() == ["X"]
+        assert content_releases.release_content(connection, old)["frequency"].tolist() == [0.1]
+        assert content_releases.release_content(connection, new)["frequency"].tolist() == [0.2]
+        assert content_releases.release_content(connection, other)["gene"].tolist() == ["X"]
 
 
 def test_content_that_breaks_a_rule_or_is_of_no_kind_is_refused(database):
     with writing(database) as connection:
         with pytest.raises(InvalidInput, match="must be 1.001 or less"):
-            reference.store_release(connection, "allele_frequency", "CPIC", "1", frequencies(frequency=20.0))
+            content_releases.store_release(connection, "allele_frequency", "CPIC", "1", frequencies(frequency=20.0))
         with pytest.raises(InvalidInput, match="is not one of"):
-            reference.store_release(connection, "weather", "CPIC", "1", frequencies())
+            content_releases.store_release(connection, "weather", "CPIC", "1", frequencies())
         with pytest.raises(InvalidInput, match="no content release"):
-            reference.release_content(connection, "nothing")
+            content_releases.release_content(connection, "nothing")
 
 
 def test_mapping_tells_covered_changed_and_uncovered_recommendations_apart():
@@ -104,7 +107,7 @@ def test_keys_that_a_publisher_writes_in_other_words_stand_at_the_row_of_their_i
 
 def test_cpic_content_becomes_releases_and_again_changes_nothing(engine, shared_data):
     with writing(engine) as connection:
-        reference.store_release(connection, "guidance", "pgx-supply", "1", builtin_content().guidance)
+        content_releases.store_release(connection, "guidance", "pgx-supply", "1", builtin_content().guidance)
     report = load(engine, shared_data / "pgx" / "guidance" / "cpic_api", format="cpic")
     (loaded,) = report.tables
     assert (loaded.accepted, loaded.rejected) == (2_115, 0)
@@ -120,11 +123,11 @@ def test_cpic_content_becomes_releases_and_again_changes_nothing(engine, shared_
 
 def test_a_file_of_some_genes_keeps_the_other_genes_that_are_built_in(database, tmp_path, shared_data):
     with writing(database) as connection:
-        reference.store_release(connection, "allele_frequency", "pgx-supply", "1", frequencies(gene="VKORC1"))
+        content_releases.store_release(connection, "allele_frequency", "pgx-supply", "1", frequencies(gene="VKORC1"))
     load(database, shared_data / "pgx" / "frequencies" / "allele_frequency_by_group.csv", format="cpic")
     with database.connect() as connection:
         loaded = newest_releases(connection, "CPIC")["allele_frequency"]
-        got = reference.release_content(connection, loaded)
+        got = content_releases.release_content(connection, loaded)
     assert loaded.startswith("allele_frequency:CPIC:2024-10-17+")
     assert len(got) == 2_225 + 1
     published = pd.read_csv(shared_data / "pgx" / "frequencies" / "allele_frequency_by_group.csv")
@@ -191,7 +194,7 @@ def test_pharmcat_json_of_one_or_all_guidelines_becomes_a_release(database, tmp_
     assert (report.accepted, report.rejected, report.refused) == (2 if together else 1, 0, ())
     with database.connect() as connection:
         release = newest_releases(connection, "PharmCAT")["published_recommendation"]
-        rows = reference.release_content(connection, release).set_index("recommendation_id")
+        rows = content_releases.release_content(connection, release).set_index("recommendation_id")
     assert f":{'2026-03-01' if together else '2026-02'}+" in release
     first = rows.loc["PA1", ["drug", "version", "population", "recommendation_text", "mapping"]].tolist()
     assert first == ["abacavir", "29", "general", "Avoid & ask.", "no_guidance"]

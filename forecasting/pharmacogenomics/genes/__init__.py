@@ -1,0 +1,1 @@
+"""One gene: its alleles, what they mean, and the way from allele frequencies to lookup keys."""

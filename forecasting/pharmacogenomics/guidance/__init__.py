@@ -1,0 +1,1 @@
+"""From lookup keys to what guidelines ask for."""

@@ -1,0 +1,185 @@
+"""How common each result is at each site: the posterior of all genes, its table, and the posterior from its table."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.errors import InvalidInput, MissingContent
+from forecasting.pharmacogenomics.content import ReferenceContent
+from forecasting.pharmacogenomics.counts.evidence import collect
+from forecasting.pharmacogenomics.genes.gene_model import SHARE_MALE, GeneModel, gene_model
+from forecasting.pharmacogenomics.genes.hardy_weinberg import departures
+from forecasting.pharmacogenomics.genes.monomorphic import monomorphic
+from forecasting.pharmacogenomics.genes.traits import Counting, Inheritance
+from forecasting.pharmacogenomics.prevalence.ancestry import site_shares
+from forecasting.pharmacogenomics.prevalence.gene_posterior import GenePosterior
+from forecasting.pharmacogenomics.prevalence.network_size import COUNTS_OF_COPIES, LEAST_SITES, network_people
+from forecasting.pharmacogenomics.prevalence.prior import group_table, prior
+from forecasting.pharmacogenomics.prevalence.table import COLUMNS, group_rows, site_rows, state_of_rows
+from forecasting.pharmacogenomics.prevalence.update import joined, update
+from forecasting.terms import ALL_FACILITIES, SMALL_CELL_THRESHOLD, ResultType
+
+PROBLEM_COLUMNS = ("facility_id", "gene", "problem")
+
+Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PrevalencePosterior:
+    """Posteriors of all genes asked for, and what could not be used: `problems` (facility_id, gene, problem)."""
+
+    facility_ids: tuple[str, ...]
+    by_gene: dict[str, GenePosterior]
+    problems: pd.DataFrame
+
+    @functools.cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row per site, gene, and result (allele | phenotype | lookup_key), with a 90 % equal-tailed interval.
+
+        The rows speak of all people served (group `*`). `effective_n` is in people; alleles that the site's assay calls
+        reference carry the smaller, published weight of how they share that call.
+        """
+        return _joined([site_rows(gene) for gene in self.by_gene.values()])
+
+    @functools.cached_property
+    def table(self) -> pd.DataFrame:
+        """The rows of `frame`, and one row per site, gene, group and allele: the whole posterior, see `from_frame`.
+
+        Rows of a biogeographic group speak of its people at the site, whose share is `ancestry_share`.
+        """
+        return _joined([self.frame, *(group_rows(gene) for gene in self.by_gene.values())])
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, content: ReferenceContent, share_male: pd.Series | None = None
+    ) -> "PrevalencePosterior":
+        """The posterior again from the stored rows of `table` (the allele rows are enough) and the same shares."""
+        rows = frame[frame["result_type"] == ResultType.ALLELE.value]
+        by_gene = {}
+        for gene, of_gene in rows.groupby("gene", sort=False):
+            model = gene_model(content, str(gene))
+            sites, state = state_of_rows(model, of_gene)
+            by_gene[str(gene)] = GenePosterior(model, sites, state, shares_male(sites, share_male))
+        facilities = tuple(dict.fromkeys(frame["facility_id"]))
+        return cls(facilities, by_gene, pd.DataFrame(columns=list(PROBLEM_COLUMNS)))
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(COLUMNS))
+
+
+def posterior(
+    content: ReferenceContent,
+    facility_ids: Sequence[str],
+    genes: Iterable[str],
+    *,
+    ancestry: pd.DataFrame | None,
+    genotype_counts: pd.DataFrame | None = None,
+    assays: pd.DataFrame | None = None,
+    share_male: pd.Series | None = None,
+    threshold: int = SMALL_CELL_THRESHOLD,
+) -> PrevalencePosterior:
+    """Allele, phenotype and lookup key frequencies per site and gene, from published and local knowledge.
+
+    Frames as in the site bundle: `ancestry` (facility_id, biogeographic_group, share), `genotype_counts` (facility_id,
+    gene, result_type, result, count, tested, optional biogeographic_group and as_of; blank count: 1 to `threshold` - 1)
+    and `assays` (facility_id, gene, alleles_tested). A site whose groups have no published frequency of a gene, or
+    without ancestry rows, and without counts, is left out of that gene and listed in `problems`: no proxy is used
+    silently. `share_male` by facility_id is the share of males among the people served (unknown: one half), to the
+    nearest hundredth; of X-linked genes males have one copy. Genotypes are taken to be in Hardy-Weinberg proportions
+    within each group of a site; counts that say otherwise are a problem. An unknown gene raises `MissingContent`.
+
+    >>> from forecasting.pharmacogenomics.content import builtin_content
+    >>> ancestry = pd.DataFrame({"facility_id": ["A"], "biogeographic_group": ["East Asian"], "share": [1.0]})
+    >>> rows = posterior(builtin_content(), ["A"], ["CYP2C19"], ancestry=ancestry).frame
+    >>> float(rows.set_index("result").loc["Poor Metabolizer", "mean"].iloc[0].round(2))
+    0.14
+    """
+    facility_ids = tuple(facility_ids)
+    shares, ancestry_problems = site_shares(facility_ids, ancestry)
+    males = shares_male(facility_ids, share_male)
+    by_gene: dict[str, GenePosterior] = {}
+    problems: list[tuple[str, str, str]] = []
+    for gene in genes:
+        model = gene_model(content, gene)
+        found = [*ancestry_problems, *((ALL_FACILITIES, text) for text in model.function_problems)]
+        people = people_at_sites(content, model, genotype_counts, ancestry, assays, threshold)
+        alike = males if model.traits.inheritance is Inheritance.X_LINKED else np.full(len(males), SHARE_MALE)
+        parts = []
+        for male in dict.fromkeys(alike.tolist() or [SHARE_MALE]):
+            # sites where as many people have a single copy are reckoned together
+            here = np.flatnonzero(alike == male)
+            same, sites = gene_model(content, gene, male), [facility_ids[i] for i in here]
+            evidence = collect(same, sites, genotype_counts, assays, threshold, shares[here])
+            before = prior(content, same, sites, shares[here], evidence, people)
+            state, used = update(same, before, evidence, threshold)
+            found += [*before.problems, *evidence.problems, *monomorphic(before, evidence)]
+            found += departures(same, before, state, used, threshold)
+            parts.append(dataclasses.replace(state, site=here[state.site]))
+        state = joined(parts)
+        known, site = np.unique(state.site, return_inverse=True)
+        state = dataclasses.replace(state, site=site)
+        by_gene[gene] = GenePosterior(model, tuple(facility_ids[i] for i in known), state, males[known])
+        problems.extend((facility, gene, text) for facility, text in dict.fromkeys(found))
+    return PrevalencePosterior(facility_ids, by_gene, pd.DataFrame(problems, columns=list(PROBLEM_COLUMNS)))
+
+
+def people_at_sites(
+    content: ReferenceContent,
+    model: GeneModel,
+    genotype_counts: pd.DataFrame | None,
+    ancestry: pd.DataFrame | None,
+    assays: pd.DataFrame | None,
+    threshold: int,
+) -> Floats:
+    """People that each group's published frequencies of a gene are worth at a site, [9], as far as the counts tell.
+
+    All sites in `genotype_counts` speak, whichever are asked for: a site's numbers do not depend on that.
+    """
+    table, people, _, _ = group_table(content, model)
+    if genotype_counts is None or not len(genotype_counts):
+        return people
+    told = (genotype_counts["gene"] == model.gene) & genotype_counts["result_type"].isin(COUNTS_OF_COPIES)
+    sites = sorted(set(genotype_counts.loc[told, "facility_id"]))
+    if len(sites) < LEAST_SITES or model.traits.counting is Counting.CARRIERS:
+        return people
+    shares, _ = site_shares(tuple(sites), ancestry)
+    evidence = collect(model, sites, genotype_counts, assays, threshold, shares)
+    return network_people(table, people, evidence, shares, threshold)
+
+
+def shares_male(facility_ids: Sequence[str], share_male: pd.Series | None) -> Floats:
+    """Share of males at each site to the nearest hundredth, [S]; `SHARE_MALE` where it is not known.
+
+    >>> shares_male(["A", "B"], pd.Series({"B": 0.304})).tolist()
+    [0.5, 0.3]
+    """
+    stated = pd.Series(dtype=float) if share_male is None else share_male.astype(float)
+    known = stated.reindex(list(facility_ids)).fillna(SHARE_MALE).to_numpy()
+    if ((known < 0) | (known > 1)).any():
+        raise InvalidInput(f"shares of males must lie between 0 and 1, not {known.min()} to {known.max()}")
+    return np.asarray(known.round(2))
+
+
+def draw_lookup_keys(
+    posterior: PrevalencePosterior, gene: str, draws: int, seed: int
+) -> tuple[Floats, tuple[str, ...]]:
+    """Draws of lookup key frequencies, [S, draws, K] over `posterior.facility_ids`, and the names of the K keys.
+
+    NaN for sites without a posterior of the gene. The same seed gives the same numbers for a site, whichever other
+    sites are asked for. A gene that the posterior does not hold raises `MissingContent`.
+    """
+    if gene not in posterior.by_gene:
+        raise MissingContent(f"the posterior holds no {gene}")
+    of_gene = posterior.by_gene[gene]
+    if of_gene.facility_ids == posterior.facility_ids:
+        return of_gene.draw(draws, seed), of_gene.model.keys
+    out = np.full((len(posterior.facility_ids), draws, len(of_gene.model.keys)), np.nan)
+    position = {facility: i for i, facility in enumerate(posterior.facility_ids)}
+    out[[position[facility] for facility in of_gene.facility_ids]] = of_gene.draw(draws, seed)
+    return out, of_gene.model.keys

@@ -1,0 +1,1 @@
+"""Pharmacogenomic content of publishers and curators, loaded as releases."""

@@ -1,0 +1,1 @@
+"""Prescribing data of publishers, loaded into the tables of a site bundle."""
