@@ -26,7 +26,7 @@ WALK_RATIOS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Variance of a block's step of the random walk over that of the noise, tried together."""
 
 GROWTH_RATIO = 8e-4
-"""Variance of the growth from block to block, about none, over that of the noise: that of `demand.local_trend`, 1e-4 a
+"""Variance of the growth from block to block, about none, over that of the noise: that of `local_trend`, 1e-4 a
 week, in blocks of two weeks (growth 2^2 times as variable, noise half)."""
 
 ANNUAL_HARMONICS = 2

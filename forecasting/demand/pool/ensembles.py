@@ -52,7 +52,7 @@ def _median_of_models(values: np.ndarray, horizon: int, ends: Sequence[int], per
 
 
 def local_weeks(values: np.ndarray, horizon: int, ends: Sequence[int], period: Period) -> np.ndarray:
-    """`local_trend` of weeks on the raw scale [end, series, horizon]; the level from fewer periods than it needs."""
+    """`rolling_local_trend` of weeks, [end, series, horizon]; the level where it needs more periods."""
     cycle = models.season_cycle(period)
     forecast = rolling_local_trend(values, horizon, ends)
     capped = np.stack([models.cap(forecast[at], values[:, :end], cycle) for at, end in enumerate(ends)])

@@ -15,25 +15,16 @@ HOLT_WINTERS_GRID = tuple(
 """Weights of level, trend (as a share of the level's) and season, and the damping of the trend, tried together."""
 
 
-def damped_holt_winters(values: np.ndarray, horizon: int, *, cycle: int) -> np.ndarray:
-    """Additive Holt-Winters with a damped trend on log1p, the weights with the least one-step error taken per series.
+def rolling_holt_winters(values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int) -> np.ndarray:
+    """Additive Holt-Winters with a damped trend on log1p, of the first so many periods for each of `ends`.
 
-    `cycle` 1 means no season. Series shorter than two cycles (three periods without season) give NaN.
+    Shape [end, series, horizon]; the weights with the least one-step error are taken per series. `cycle` 1 means no
+    season. Series shorter than two cycles (three periods without season) give NaN. The states at an end are those that
+    the filter passes through anyway, so that further ends cost nearly nothing.
 
     References
     ----------
     Gardner & McKenzie (1985), Management Science 31:1237-1246, doi:10.1287/mnsc.31.10.1237.
-
-    >>> damped_holt_winters(np.tile([1.0, 9.0], (1, 6)), 2, cycle=2).round(6)
-    array([[1., 9.]])
-    """
-    return rolling_holt_winters(values, horizon, [values.shape[1]], cycle=cycle)[0]
-
-
-def rolling_holt_winters(values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int) -> np.ndarray:
-    """`damped_holt_winters` of the first so many periods for each of `ends`, [end, series, horizon].
-
-    The states at an end are those that the filter passes through anyway, so that further ends cost nearly nothing.
 
     >>> rolling_holt_winters(np.tile([1.0, 9.0], (1, 6)), 2, [8, 11], cycle=2).round(6)[:, 0]
     array([[1., 9.],

@@ -67,11 +67,11 @@ class _Gains:
         return cls(gain, growth_gain, np.where(scored, 1 / variance, 0.0), log_variance, log_prior[:, None])
 
 
-def local_trend(values: np.ndarray, horizon: int) -> np.ndarray:
-    """Forecast [series, horizon] of the models' weighted mean, never negative, from values [series, period].
+def rolling_local_trend(values: np.ndarray, horizon: int, ends: Sequence[int]) -> np.ndarray:
+    """Forecast [end, series, horizon] of the models' weighted mean, never negative, from values [series, period].
 
-    An unknown period (NaN) moves the level by its growth and says nothing else. Fewer than `STARTS_FROM` known periods
-    give NaN.
+    One pass serves the first so many periods for each of `ends`. An unknown period (NaN) moves the level by its growth
+    and says nothing else. Fewer than `STARTS_FROM` known periods give NaN.
 
     References
     ----------
@@ -79,17 +79,9 @@ def local_trend(values: np.ndarray, horizon: int) -> np.ndarray:
     doi:10.1093/acprof:oso/9780199641178.001.0001; weights as in Raftery, Karny & Ettler (2010), Technometrics 52:52-66,
     doi:10.1198/TECH.2009.08104, without forgetting.
 
-    >>> local_trend(np.tile([2.0, 4.0], (1, 40)), 2).round(1)
-    array([[3., 3.]])
-    """
-    return rolling_local_trend(values, horizon, [values.shape[1]])[0]
-
-
-def rolling_local_trend(values: np.ndarray, horizon: int, ends: Sequence[int]) -> np.ndarray:
-    """`local_trend` of the first so many periods for each of `ends`, [end, series, horizon], from one pass.
-
-    >>> rolling_local_trend(np.full((1, 9), 4.0), 1, [3, 9])[:, 0, 0]
-    array([nan,  4.])
+    >>> rolling_local_trend(np.tile([2.0, 4.0], (1, 40)), 2, [3, 80]).round(1)[:, 0]
+    array([[nan, nan],
+           [ 3.,  3.]])
     """
     # an age's gains are the same in a longer table: few lengths, so that origins and panels find theirs made
     gains = _Gains.of(1 << max(ends).bit_length())

@@ -83,32 +83,24 @@ def cap(forecast: np.ndarray, values: np.ndarray, cycle: int) -> np.ndarray:
     return np.clip(forecast, 0.0, ceiling[:, None])
 
 
-def seasonal_theta(values: np.ndarray, horizon: int, *, cycle: int, drift_periods: int = 48) -> np.ndarray:
+def rolling_theta(
+    values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int, drift_periods: int = 48
+) -> np.ndarray:
     """Seasonal decomposition on log1p with the Theta method (level plus half the drift) on what is left.
 
-    The seasonal pattern is the recency-weighted mean of the detrended cycles, the drift the slope over the last
-    `drift_periods`. Series shorter than two cycles (three periods without season) give NaN.
+    Of the first so many periods for each of `ends`, [end, series, horizon]. The seasonal pattern is the
+    recency-weighted mean of the detrended cycles, the drift the slope over the last `drift_periods`. Series shorter
+    than two cycles (three periods without season) give NaN. A season is another one at each end, so that only without
+    season one pass serves all.
 
     References
     ----------
     Assimakopoulos & Nikolopoulos (2000), International Journal of Forecasting 16:521-530,
     doi:10.1016/S0169-2070(00)00066-2.
 
-    >>> seasonal_theta(np.tile([1.0, 9.0], (1, 6)), 2, cycle=2).round(6)
-    array([[1., 9.]])
-    """
-    return rolling_theta(values, horizon, [values.shape[1]], cycle=cycle, drift_periods=drift_periods)[0]
-
-
-def rolling_theta(
-    values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int, drift_periods: int = 48
-) -> np.ndarray:
-    """`seasonal_theta` of the first so many periods for each of `ends`, [end, series, horizon].
-
-    A season is another one at each end, so that only without season one pass serves all.
-
-    >>> rolling_theta(np.full((1, 9), 4.0), 1, [6, 9], cycle=1).round(6)[:, 0, 0]
-    array([4., 4.])
+    >>> rolling_theta(np.tile([1.0, 9.0], (1, 6)), 2, [8, 12], cycle=2).round(6)[:, 0]
+    array([[1., 9.],
+           [1., 9.]])
     """
     filled = fill_gaps(np.log1p(values), cycle)
     start = first_known(values)
@@ -210,6 +202,11 @@ def recent_slope(adjusted: np.ndarray, periods: int) -> np.ndarray:
     return np.where(count >= 3, slope, 0.0)
 
 
+def rolling_naive_growth(values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int) -> np.ndarray:
+    """`seasonal_naive_growth` of the first so many periods for each of `ends`, [end, series, horizon]."""
+    return np.stack([seasonal_naive_growth(values[:, :end], horizon, cycle=cycle) for end in ends])
+
+
 def seasonal_naive_growth(values: np.ndarray, horizon: int, *, cycle: int) -> np.ndarray:
     """The quantity one cycle earlier, moved by the damped growth of the last half cycle over its year before.
 
@@ -232,27 +229,14 @@ def seasonal_naive_growth(values: np.ndarray, horizon: int, *, cycle: int) -> np
     return from_log(np.where(short[:, None], np.nan, log_forecast), values, cycle)
 
 
-def rolling_naive_growth(values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int) -> np.ndarray:
-    """`seasonal_naive_growth` of the first so many periods for each of `ends`, [end, series, horizon]."""
-    return np.stack([seasonal_naive_growth(values[:, :end], horizon, cycle=cycle) for end in ends])
-
-
-def level(values: np.ndarray, horizon: int, *, cycle: int) -> np.ndarray:
+def rolling_level(values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int) -> np.ndarray:
     """Simple exponential smoothing, the mean of the raw and the log1p scale, flat over the horizon.
 
-    One known period is enough; a series without any gives NaN.
+    Of the first so many periods for each of `ends`, [end, series, horizon], from one pass. One known period is enough;
+    a series without any gives NaN.
 
-    >>> level(np.array([[np.nan, 4.0]]), 2, cycle=12).round(6)
-    array([[4., 4.]])
-    """
-    return rolling_level(values, horizon, [values.shape[1]], cycle=cycle)[0]
-
-
-def rolling_level(values: np.ndarray, horizon: int, ends: Sequence[int], *, cycle: int) -> np.ndarray:
-    """`level` of the first so many periods for each of `ends`, [end, series, horizon], from one pass.
-
-    >>> rolling_level(np.array([[4.0, 4.0, 9.0]]), 1, [2], cycle=1).round(6)
-    array([[[4.]]])
+    >>> rolling_level(np.array([[np.nan, 4.0, 9.0]]), 2, [2], cycle=12).round(6)
+    array([[[4., 4.]]])
     """
     raw = smoothed_levels(values, ends)[0]
     logged = np.expm1(smoothed_levels(np.log1p(values), ends)[0])

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,26 +140,6 @@ class GeneModel:
         hits = self.one_keys[carried[0]] if len(carried) == 1 else self.pair_keys[carried[0], carried[1]]
         return tuple(key for key, hit in zip(self.keys, hits, strict=True) if hit)
 
-    def key_of_variants(self, variants: Iterable[str]) -> str:
-        """Lookup key of somebody in whom these variants were found without phase: the two that matter most count.
-
-        The two lowest activity values as CPIC counts DPYD; where no values are defined, those that differ from the
-        reference. Only for genes whose alleles are variants.
-
-        >>> from forecasting.pharmacogenomics.content import builtin_content
-        >>> dpyd = gene_model(builtin_content(), "DPYD")
-        >>> dpyd.key_of_variants(["c.85T>C (*9A)", "c.1129-5923C>G, c.1236G>A (HapB3)", "c.1905+1G>A (*2A)"])
-        '0.5'
-        """
-        if self.traits.counting is not Counting.VARIANTS:
-            raise InvalidInput(f"{self.gene}: alleles are whole haplotypes, of which a person has one a copy")
-        found = [*variants, self.reference, self.reference]
-        return self.key_of("/".join(sorted(found, key=self._weight_of)[:2]))
-
-    def _weight_of(self, allele: str) -> tuple[float, bool]:
-        own = self.key_of(f"{allele}/{allele}")
-        return (score_of(own)[0] if is_score(own) else math.inf), self._like_reference(allele)
-
     def _like_reference(self, allele: str) -> bool:
         return bool(self.class_of_allele[self.index_of(allele)] == self.class_of_allele[self.index_of(self.reference)])
 
@@ -199,27 +178,10 @@ class GeneModel:
         pairs = sum_pairs(classes[..., :, None] * classes[..., None, :], self.acting_pair_keys)
         return (1 - one) * pairs + one * (classes @ self.acting_one_keys)
 
-    def phenotype_frequencies(self, frequencies: Floats) -> Floats:
-        """Share of people per phenotype, in the order of `phenotypes`: [..., A] -> [..., P]."""
-        return self.lookup_key_frequencies(frequencies) @ self._key_phenotypes
-
 
 def sum_pairs(pairs: Floats, weights: Floats) -> Floats:
     """Sum a table over pairs into results by their weights [C, C, N]: [..., C, C] -> [..., N]."""
     return pairs.reshape(*pairs.shape[:-2], pairs.shape[-1] ** 2) @ weights.reshape(-1, weights.shape[-1])
-
-
-def diplotype_frequencies(frequencies: Floats) -> Floats:
-    """Hardy-Weinberg diplotype frequencies, [..., A] -> [..., A, A]; unordered, so only the upper triangle is filled.
-
-    NaN if either allele is NaN: an allele that nobody reported has no diplotype frequency, not a zero one.
-
-    >>> diplotype_frequencies(np.array([0.75, 0.25])).tolist()
-    [[0.5625, 0.375], [0.0, 0.0625]]
-    """
-    pairs = frequencies[..., :, None] * frequencies[..., None, :]
-    times = 2 * np.triu(np.ones(pairs.shape[-2:]), 1) + np.eye(pairs.shape[-1])
-    return np.where(times > 0, times * pairs, 0.0)
 
 
 @functools.lru_cache(maxsize=256)

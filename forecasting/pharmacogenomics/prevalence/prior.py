@@ -11,11 +11,16 @@ from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.counts.evidence import Evidence
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS, WHOLE_SITE
-from forecasting.pharmacogenomics.prevalence.effective_size import EVERY_GROUP, LEAST_PEOPLE
 from forecasting.terms import ALL_FACILITIES
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
+
+EVERY_GROUP = "all"
+"""In place of a group in the table of effective sizes: a group of the gene without a size of its own."""
+
+LEAST_PEOPLE = 10.0
+"""Effective size of a gene without any, the least that the table holds."""
 
 UNINFORMED_PEOPLE = 1.0
 """Weight of the published frequencies of all groups where a site's own counts have to decide."""

@@ -5,8 +5,8 @@ import pytest
 
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import COLUMNS, NUMBERS, ReferenceContent
-from forecasting.pharmacogenomics.prevalence.effective_size import effective_people, group_effective_size, moments
 from forecasting.terms import FALLBACK_ACTIONS, Action, BiogeographicGroup, GuidanceReason, Strength
+from tests.forecasting.pharmacogenomics.prevalence.effective_size import effective_people, group_effective_size, moments
 
 
 def test_every_table_has_its_columns_and_no_hidden_blanks(content):

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.pharmacogenomics.content import builtin_content
 from forecasting.pharmacogenomics.genes.alleles import parse_diplotype, reference_allele
-from forecasting.pharmacogenomics.genes.gene_model import diplotype_frequencies, gene_model
+from forecasting.pharmacogenomics.genes.gene_model import gene_model
 
 GENES = sorted(builtin_content().allele_function["gene"].unique())
 NO_TABLE = {"CYP4F2", "HLA-A", "HLA-B", "IFNL3"}
@@ -38,13 +38,6 @@ def test_every_published_diplotype_gets_cpics_phenotype_score_and_key(gene, cont
     assert len(table) == pairs + (alleles if one_copy or not pairs else 0)
 
 
-@given(frequencies(5))
-def test_diplotype_frequencies_give_back_the_allele_frequencies(p):
-    f = diplotype_frequencies(p)
-    copies_carried = f.sum(axis=0) + f.sum(axis=1)
-    assert copies_carried / 2 == pytest.approx(p)
-
-
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_lookup_keys_are_the_diplotypes_added_up_one_by_one(data):
@@ -56,7 +49,6 @@ def test_lookup_keys_are_the_diplotypes_added_up_one_by_one(data):
             expected[model.key_of(f"{first}/{second}")] += p[i] * p[j]
     assert model.lookup_key_frequencies(p) == pytest.approx([expected[key] for key in model.keys])
     assert model.lookup_key_frequencies(p).sum() == pytest.approx(1)
-    assert model.phenotype_frequencies(p).sum() == pytest.approx(1)
 
 
 def test_sites_and_draws_are_computed_at_once(content):
@@ -65,12 +57,6 @@ def test_sites_and_draws_are_computed_at_once(content):
     together = model.lookup_key_frequencies(p)
     assert together.shape == (3, 4, len(model.keys))
     assert together[2, 1] == pytest.approx(model.lookup_key_frequencies(p[2, 1]))
-
-
-def test_an_unreported_allele_has_no_diplotype_frequency_rather_than_zero():
-    f = diplotype_frequencies(np.array([0.9, np.nan]))
-    assert f[0, 0] == pytest.approx(0.81)
-    assert np.isnan(f[0, 1])
 
 
 def test_a_loaded_diplotype_table_wins_over_the_rules(content):

@@ -59,18 +59,10 @@ def test_mt_rnr1_everybody_has_one_copy(content):
     assert keys["increased risk of aminoglycoside-induced hearing loss"] == pytest.approx(0.02)
 
 
-def test_dpyd_unphased_variants_count_by_the_two_lowest_values(content):
-    model = gene_model(content, "DPYD")
-    assert model.key_of_variants(["c.85T>C (*9A)", "c.1627A>G (*5)"]) == "2.0"
-    assert model.key_of_variants(["c.2846A>T", "c.1905+1G>A (*2A)", "c.85T>C (*9A)"]) == "0.5"
-    with pytest.raises(InvalidInput, match="haplotypes"):
-        gene_model(content, "CYP2C19").key_of_variants(["*2"])
-
-
 def test_ryr1_any_causative_variant_is_enough(content):
     model = gene_model(content, "RYR1")
-    assert model.key_of_variants(["c.7300G>A"]) == "Malignant Hyperthermia Susceptibility"
-    assert model.key_of_variants([]) == "Uncertain Susceptibility"
+    assert model.key_of(f"c.7300G>A/{model.reference}") == "Malignant Hyperthermia Susceptibility"
+    assert model.key_of(f"{model.reference}/{model.reference}") == "Uncertain Susceptibility"
 
 
 def test_linked_genes_are_declared(content):

@@ -5,10 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.catalogue import GENOTYPES
 from forecasting.pharmacogenomics.content import builtin_content, notes
 from forecasting.pharmacogenomics.genes.gene_model import gene_model
 from forecasting.terms import NO_RESULT, Action
+from tests.forecasting.pharmacogenomics.genes_and_drugs_page import GENOTYPES
 
 GUIDANCE = builtin_content().guidance
 OF_SOURCE = {str(source): sorted(rows["drug"].unique()) for source, rows in GUIDANCE.groupby("source")}

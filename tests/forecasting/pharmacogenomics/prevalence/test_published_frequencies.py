@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.genes.gene_model import diplotype_frequencies, gene_model
+from forecasting.pharmacogenomics.genes.gene_model import gene_model
 from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, posterior
 
 GENES = ["CYP2C19", "CYP2D6", "CYP3A5", "SLCO1B1", "TPMT"]
@@ -37,25 +37,6 @@ def test_cpics_phenotype_frequencies_are_reproduced(gene, content, published):
     column = [model.keys.index(key) for key in sheet["phenotype_or_activity_score"]]
     assert len(sheet) >= 35
     assert ours[row, column] == pytest.approx(sheet["frequency"].astype(float).to_numpy(), abs=1e-6)
-
-
-@pytest.mark.parametrize("gene", GENES)
-def test_cpics_diplotype_frequencies_are_reproduced(gene, content, published):
-    model = gene_model(published_content(content, published, gene), gene)
-    wide = group_frequencies(model, published)
-    ours = diplotype_frequencies(wide.to_numpy())
-    sheet = published("frequencies/diplotype_frequency_by_group.csv")
-    sheet = sheet[sheet["gene"] == gene]
-    pairs = [sorted(model.index_of(name) for name in text.rsplit("/", 1)) for text in sheet["diplotype"]]
-    first, second = np.array(pairs).T
-    compared = 0
-    for i, group in enumerate(wide.index):
-        theirs = pd.to_numeric(sheet[group]).to_numpy()
-        both = ~np.isnan(theirs)
-        assert ours[i, first, second][both] == pytest.approx(theirs[both], abs=1e-6)
-        assert np.isnan(ours[i, first, second][~both]).all()
-        compared += both.sum()
-    assert compared > 50
 
 
 OWN_RESIDUAL = ["CACNA1S", "DPYD", "G6PD", "RYR1", "UGT1A1"]

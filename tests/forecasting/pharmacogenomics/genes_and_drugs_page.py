@@ -1,4 +1,4 @@
-"""All genes and drugs on one page: `python -m forecasting.pharmacogenomics.catalogue` writes it to docs/."""
+"""All genes and drugs on one page: `python -m tests.forecasting.pharmacogenomics.genes_and_drugs_page` writes it."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ from forecasting.terms import Action
 PATH = Path("docs/genes_and_drugs.md")
 TESTS = "tests/forecasting/pharmacogenomics/"
 TEST_OF_SOURCE = {
-    "CPIC": "test_guidance_tables.py::test_rows_agree_with_cpic_in_all_but_the_wording",
-    "DPWG": "test_guidance_sources.py::test_dpwg_rows_say_what_the_publisher_says",
-    "FDA": "test_guidance_sources.py::test_fda_rows_say_what_the_table_says",
+    "CPIC": "guidance/test_guidance_tables.py::test_rows_agree_with_cpic_in_all_but_the_wording",
+    "DPWG": "guidance/test_guidance_sources.py::test_dpwg_rows_say_what_the_publisher_says",
+    "FDA": "guidance/test_guidance_sources.py::test_fda_rows_say_what_the_table_says",
 }
-TEST_OF_2024_FILE = "test_guidance_sources.py::test_antiemetics_are_cpics_2024_rows"
-TEST_OF_CARRIERS = "test_inheritance.py::test_hla_carriers_have_at_least_one_copy_each_allele_by_itself"
-TEST_OF_GENOTYPES = "test_guidance_sources.py::test_genes_without_a_diplotype_table_have_their_genotypes"
-TEST_OF_DIPLOTYPES = "test_genes.py::test_every_published_diplotype_gets_cpics_phenotype_score_and_key"
+TEST_OF_2024_FILE = "guidance/test_guidance_sources.py::test_antiemetics_are_cpics_2024_rows"
+TEST_OF_CARRIERS = "genes/test_inheritance.py::test_hla_carriers_have_at_least_one_copy_each_allele_by_itself"
+TEST_OF_GENOTYPES = "guidance/test_guidance_sources.py::test_genes_without_a_diplotype_table_have_their_genotypes"
+TEST_OF_DIPLOTYPES = "genes/test_gene_model.py::test_every_published_diplotype_gets_cpics_phenotype_score_and_key"
 GENOTYPES = ("CYP4F2", "IFNL3")
 """Genes of which CPIC publishes no diplotype table: their keys are genotypes."""
 
@@ -51,10 +51,10 @@ def why_nothing_moves(content: ReferenceContent, drug: str) -> list[str]:
     if rows["action"].isin(STAYING).all():
         unnumbered = (rows["action"] == Action.NO_NUMBER).any()
         return ["another dose is asked for without a number" if unnumbered else "no other drug or dose is asked for"]
-    found = [*_genes_aside(content, rows), *_alternatives_aside(content, drug, rows)]
-    if together := linked_genes(content, rows):
-        found.append(f"{' and '.join(together)} are linked: their frequencies cannot be multiplied")
-    return found
+    reasons = [*_genes_aside(content, rows), *_alternatives_aside(content, drug, rows)]
+    if genes := linked_genes(content, rows):
+        reasons.append(f"{' and '.join(genes)} are linked: their frequencies cannot be multiplied")
+    return reasons
 
 
 def _genes_aside(content: ReferenceContent, rows: pd.DataFrame) -> Iterable[str]:
@@ -85,7 +85,7 @@ def render(content: ReferenceContent | None = None) -> str:
     rows = guidance["action"].value_counts().sort_index()
     lines = [
         *("# Genes and drugs", ""),
-        "Made from the tables by `python -m forecasting.pharmacogenomics.catalogue`; do not edit.",
+        "Made from the tables by `python -m tests.forecasting.pharmacogenomics.genes_and_drugs_page`; do not edit.",
         "",
         f"{len(content.gene)} genes; {guidance['drug'].nunique()} drugs with guidance ({_counted(drugs)}).",
         f"{len(guidance)} rows of guidance ({_counted(rows)}). Tests are those of `{TESTS}`.",

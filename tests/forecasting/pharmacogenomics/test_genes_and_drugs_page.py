@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics import catalogue
 from forecasting.pharmacogenomics.content import builtin_content
 from forecasting.regimens.moves import Moves, build_moves
 from forecasting.regimens.strengths import describe_products
+from tests.forecasting.pharmacogenomics import genes_and_drugs_page
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDANCE = builtin_content().guidance
@@ -17,12 +17,12 @@ GUIDANCE = builtin_content().guidance
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return catalogue.render()
+    return genes_and_drugs_page.render()
 
 
 def test_the_page_is_current(page):
-    written = (ROOT / catalogue.PATH).read_text(encoding="utf-8")
-    assert written == page, "run: python -m forecasting.pharmacogenomics.catalogue"
+    written = (ROOT / genes_and_drugs_page.PATH).read_text(encoding="utf-8")
+    assert written == page, "run: python -m tests.forecasting.pharmacogenomics.genes_and_drugs_page"
 
 
 def functions(path: str) -> set[str]:
@@ -30,8 +30,8 @@ def functions(path: str) -> set[str]:
 
 
 def test_the_tests_that_it_names_are_there(content):
-    named = {catalogue.covering_gene(content, gene) for gene in content.gene["gene"]}
-    named |= {catalogue.covering_drug(rows) for _, rows in GUIDANCE.groupby("drug")}
+    named = {genes_and_drugs_page.covering_gene(content, gene) for gene in content.gene["gene"]}
+    named |= {genes_and_drugs_page.covering_drug(rows) for _, rows in GUIDANCE.groupby("drug")}
     for test in named:
         path, name = test.split("::")
         assert name in functions(path), test
@@ -55,7 +55,7 @@ def test_every_gene_and_drug_has_a_line(content, page):
     ],
 )
 def test_why_a_drug_has_no_genetic_step(drug, why, content):
-    assert catalogue.why_nothing_moves(content, drug) == why
+    assert genes_and_drugs_page.why_nothing_moves(content, drug) == why
 
 
 PUBLISHED_TABLES = ("gene", "allele_frequency", "allele_function", "phenotype_rule")
@@ -106,7 +106,7 @@ def moves_of(content, drug: str) -> Moves:
 
 @pytest.mark.parametrize("drug", sorted(GUIDANCE["drug"].unique()))
 def test_a_drug_that_the_page_says_nothing_against_has_moves_and_the_others_say_why(drug, content):
-    reasons = catalogue.why_nothing_moves(content, drug)
+    reasons = genes_and_drugs_page.why_nothing_moves(content, drug)
     moves = moves_of(content, drug)
     rules = set(moves.problems["rule"])
     blocked = {"no default alternative": "no_approved_alternative", "no daily dose": "treatment_days_unknown"}

@@ -1,4 +1,4 @@
-"""How far real sites of one biogeographic group differ, said as the number of people a published frequency is worth."""
+"""How far real sites of one biogeographic group differ, in people: what the built-in effective sizes come from."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from forecasting.errors import InvalidInput
+from forecasting.pharmacogenomics.prevalence.prior import EVERY_GROUP, LEAST_PEOPLE
 
-LEAST_PEOPLE, MOST_PEOPLE = 10.0, 200.0
+MOST_PEOPLE = 200.0
 LEAST_STUDY_PEOPLE = 25
 LEAST_STUDIES = 3
 POOL_STUDIES = 10
-EVERY_GROUP = "all"
 
 
 def moments(studies: pd.DataFrame) -> tuple[float, float]:
