@@ -15,6 +15,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.protection_demand import GENETIC_STEP_COLUMNS, DemandDraws
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.open_orders import COLUMNS
@@ -65,7 +66,7 @@ def plan_site(task: tuple[int, int]) -> tuple[int, float, float, float]:
     """Lines, wall seconds, CPU seconds, and the process's largest memory so far in MB, of one site."""
     case = site_case(*task)
     wall, cpu = time.perf_counter(), time.process_time()
-    found = recommend(**case)  # type: ignore[arg-type]
+    found = recommend(OrderInputs(**case))  # type: ignore[arg-type]
     used = time.perf_counter() - wall, time.process_time() - cpu
     return len(found.lines), *used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

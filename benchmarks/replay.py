@@ -31,9 +31,9 @@ from benchmarks.simulated_hospitals import SimulatedHospitals, simulated_hospita
 from forecasting.demand.intervals import quantiles_of
 from forecasting.demand.season import forecast_sites
 from forecasting.demand.series import DemandPanel
+from forecasting.procurement.arrays import Floats
 from forecasting.procurement.packs import THOUSANDTHS
 from forecasting.procurement.policy.policy_rows import with_policies
-from forecasting.procurement.protection_demand import Floats
 from forecasting.procurement.replay.rules import DRAWS, rule_of_draws
 from forecasting.procurement.replay.scores import at_fill_rate, measured, replay
 from forecasting.procurement.replay.setup import Stage, known_before, set_stage

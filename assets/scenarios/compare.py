@@ -104,19 +104,19 @@ def _orders(
 
 def _lines(site: SiteOrders, run: PlanningRun) -> pd.DataFrame:
     """Of every item of a site: demand a week over the horizon, packs and cost of the order, risk after it."""
-    items, draws = site.asked["items"], site.asked["demand"]
-    ordered = recommend(**site.asked).lines.set_index("product_id")
+    inputs = site.inputs
+    items = inputs.items
+    ordered = recommend(inputs).lines.set_index("product_id")
     packs = ordered["packs"].reindex(items["product_id"]).fillna(0).to_numpy(dtype=np.int64)
     weeks = run.horizon * run.period.mean_days / 7
-    facts = {name: value for name, value in site.asked.items() if name not in ("items", "demand", "limits", "context")}
     return pd.DataFrame(
         {
             "facility_id": site.facility_id,
             "product_id": items["product_id"].to_numpy(),
-            "units_per_week": draws.final_mean.sum(axis=1) / weeks,
+            "units_per_week": inputs.demand.final_mean.sum(axis=1) / weeks,
             "packs": packs,
             "cost": packs * items["pack_price"].astype(float).to_numpy(),
-            "stockout_probability": stockout_risk(items, draws, packs, **facts),
+            "stockout_probability": stockout_risk(inputs, packs),
         }
     )
 

@@ -14,6 +14,7 @@ from assets.sites.genetics import Genetics
 from assets.sites.reference_demand import shift_words
 from assets.sites.shortages import ShortageFacts, with_shortages
 from assets.sites.site_demand import SiteDemand, overrides_at, site_demand
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.policy.policy_rows import limits_at, with_policies
 from forecasting.procurement.policy.segments import abc_of, xyz_of
 from forecasting.procurement.protection_demand import GENETIC_STEP_COLUMNS, OVERRIDE_COLUMNS, DemandDraws
@@ -40,11 +41,11 @@ class Tables(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class SiteOrders:
-    """One site: its demand, what `recommend` is asked for it, and what shortages say of it."""
+    """One site: its demand, what its orders answer to, and findings on its shortages."""
 
     facility_id: str
     demand: SiteDemand
-    asked: dict[str, Any]
+    inputs: OrderInputs
     problems: pd.DataFrame
 
 
@@ -67,26 +68,26 @@ def orders_of_sites(warehouse: Warehouse, run: PlanningRun, tables: Tables, gene
         items["guidance_changed_on"] = guidance_changed_on(warehouse, run, releases, site, items["drug"])
         draws = _with_overrides(_draws(demand, genetics, history, touched), demand, overrides)
         items, draws, said = with_shortages(run, items, draws, demand.starts, short, genetics.rows_at(site))
-        asked = {
-            "items": items,
-            "demand": draws,
-            "period": run.period,
-            "period_starts": [start.date() for start in demand.starts],
-            "as_of": run.as_of,
-            "lots": lots[lots["facility_id"] == site],
-            "since": since[since["facility_id"] == site],
-            "open_orders": orders[orders["facility_id"] == site],
-            "lead_times": lead_times,
-            "draws_seed": run.seed,
-            "standing": standing,
-            "limits": limits_at(site, items, tables["policies"], _spent(items, orders, demand.starts[0])),
-            "context": {
+        inputs = OrderInputs(
+            items=items,
+            demand=draws,
+            period=run.period,
+            period_starts=[start.date() for start in demand.starts],
+            as_of=run.as_of,
+            lots=lots[lots["facility_id"] == site],
+            moves_since_count=since[since["facility_id"] == site],
+            open_orders=orders[orders["facility_id"] == site],
+            lead_times=lead_times,
+            draws_seed=run.seed,
+            standing_packs=standing,
+            limits=limits_at(site, items, tables["policies"], _spent(items, orders, demand.starts[0])),
+            context={
                 "run_id": run.run_id,
                 "releases": releases_at(run.releases, site),
                 "with_genetics": run.with_genetics,
             },
-        }
-        yield SiteOrders(site, demand, asked, said)
+        )
+        yield SiteOrders(site, demand, inputs, said)
 
 
 def latest_count(stock: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:

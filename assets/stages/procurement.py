@@ -132,7 +132,7 @@ def recommendations(
     found, short_problems = [], []
     for site in orders_of_sites(warehouse, run, tables, genetics):
         short_problems.append(site.problems)
-        found.append(recommend(**site.asked))
+        found.append(recommend(site.inputs))
     problems = pd.concat([*(one.problems for one in found), *short_problems], ignore_index=True)
     thin = thin_evidence(representation, regimen_moves, genetics)
     return _publish(warehouse, run, found, _problem_rows(problems), products, thin)

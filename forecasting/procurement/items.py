@@ -3,22 +3,19 @@
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import Integers, PackRule, as_decimal, to_thousandths
+from forecasting.procurement.arrays import Floats, Integers
+from forecasting.procurement.packs import PackRule, as_decimal, to_thousandths
 from forecasting.procurement.policy.service_level import PolicyDefaults, target_in_millionths
 from forecasting.procurement.policy.stocking_policy import complete_stocking
-from forecasting.procurement.protection_demand import Floats
 from forecasting.procurement.supply.calendar import OrderDays, days_to_open, order_days, parse_closed_dates
 from forecasting.procurement.supply.lead_time import ASSUMED_COEFFICIENT_OF_VARIATION, DEFAULT_LEAD_TIME_DAYS
 from forecasting.terms import TargetKind
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 ITEM_COLUMNS = [
     "facility_id",
@@ -60,10 +57,8 @@ ITEM_COLUMNS = [
     "guidance_changed_on",
 ]
 
-_Arrays = TypeVar("_Arrays", bound="DataclassInstance")
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """Arrays [item]: pack sizes in thousandths of a dose unit, targets in millionths, days; NaN where not set."""
 
@@ -99,20 +94,6 @@ class Settings:
     def protection_days(self) -> Floats:
         """Days from today that this order has to bridge, on average: until the order after it arrives."""
         return self.new_order_day + self.review_days
-
-
-def take(arrays: _Arrays, rows: Any) -> _Arrays:
-    """The same dataclass of arrays for some items only (a slice, or item numbers)."""
-    fields = dataclasses.fields(arrays)
-    return dataclasses.replace(arrays, **{f.name: getattr(arrays, f.name)[rows] for f in fields})
-
-
-def joined(parts: Sequence[_Arrays]) -> _Arrays:
-    """One dataclass of arrays from those of several blocks of items."""
-    fields = dataclasses.fields(parts[0])
-    return dataclasses.replace(
-        parts[0], **{f.name: np.concatenate([getattr(one, f.name) for one in parts]) for f in fields}
-    )
 
 
 def complete_items(items: pd.DataFrame, lead_times: pd.DataFrame, defaults: PolicyDefaults) -> pd.DataFrame:
@@ -166,51 +147,44 @@ def read_settings(items: pd.DataFrame, days: list[OrderDays], as_of: dt.date) ->
 
 def order_days_of(items: pd.DataFrame, as_of: dt.date) -> list[OrderDays]:
     """Each item's next order day and the one after it."""
-    words = ("order_weekdays", "closed_dates", "order_cutoff")
 
     def read(row: dict[str, Any]) -> OrderDays:
-        weekdays, closed, cutoff = (_text(row[word]) for word in words)
-        return order_days(as_of, weekdays, _whole(row["review_period_days"]), closed, cutoff)
+        weekdays, closed, cutoff = (None if pd.isna(row[name]) else str(row[name]) for name in _CALENDAR_COLUMNS)
+        review = row["review_period_days"]
+        return order_days(as_of, weekdays, None if pd.isna(review) else int(review), closed, cutoff)
 
-    return _each(items, [*words, "review_period_days"], read)
+    return _each(items, [*_CALENDAR_COLUMNS, "review_period_days"], read)
 
 
 def open_days(items: pd.DataFrame, days: Floats, as_of: dt.date) -> tuple[Floats, Floats]:
     """`days` [item, draw] moved off their suppliers' closed days, and by how much on average [item]."""
     moved = days
-    given = items["closed_dates"].astype(object).where(items["closed_dates"].notna(), "")
-    for words in sorted(set(given) - {""}):
-        rows = np.flatnonzero((given == words).to_numpy())
+    stated = items["closed_dates"].astype(object).where(items["closed_dates"].notna(), "")
+    for dates in sorted(set(stated) - {""}):
+        rows = np.flatnonzero((stated == dates).to_numpy())
         moved = moved.copy()
-        moved[rows] = days_to_open(parse_closed_dates(words), as_of, days[rows])
+        moved[rows] = days_to_open(parse_closed_dates(dates), as_of, days[rows])
     return moved, (moved - days).mean(axis=1)
 
 
 def _each(items: pd.DataFrame, columns: Sequence[str], read: Callable[[dict[str, Any]], Any]) -> list[Any]:
     """What `read` makes of each item's `columns`; an `InvalidInput` of it names the item."""
-    found, names = [], ["facility_id", "product_id", *columns]
+    results, names = [], ["facility_id", "product_id", *columns]
     for values in zip(*(items[name].to_numpy(dtype=object) for name in names), strict=True):
         row = dict(zip(names, values, strict=True))
         try:
-            found.append(read(row))
+            results.append(read(row))
         except InvalidInput as error:
             raise InvalidInput(f"item {row['facility_id']}, {row['product_id']}: {error}") from error
-    return found
+    return results
 
 
+_CALENDAR_COLUMNS = ("order_weekdays", "closed_dates", "order_cutoff")
 _PACK_COLUMNS = ("pack_size", "minimum_order_packs", "order_multiple_packs")
 
 
 def _pack_rule(row: dict[str, Any]) -> PackRule:
     return PackRule(as_decimal(row["pack_size"]), int(row["minimum_order_packs"]), int(row["order_multiple_packs"]))
-
-
-def _text(value: Any) -> str | None:
-    return None if pd.isna(value) else str(value)
-
-
-def _whole(value: Any) -> int | None:
-    return None if pd.isna(value) else int(value)
 
 
 def _integers(values: Iterable[int]) -> Integers:

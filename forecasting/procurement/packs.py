@@ -13,9 +13,9 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
 from forecasting.errors import InvalidInput
+from forecasting.procurement.arrays import Booleans, Integers
 
 ROUNDING_RULE = "at_least"
 LIMIT_RULE = "at_most"
@@ -27,7 +27,6 @@ THOUSANDTHS = 1000
 MILLIONTHS = 1_000_000
 """Service targets are counted in millionths, as integers."""
 
-Integers = npt.NDArray[np.int64]
 Exact = int | Decimal | Fraction
 
 
@@ -103,7 +102,7 @@ def packs_within_thousandths(
     return np.where((quantity > 0) & (packs >= minimum), packs, 0)
 
 
-def acceptable(packs: Integers, minimum: Integers, multiple: Integers) -> npt.NDArray[np.bool_]:
+def acceptable(packs: Integers, minimum: Integers, multiple: Integers) -> Booleans:
     """Whether the supplier takes so many packs [item]: none at all, or the minimum and a whole multiple.
 
     >>> acceptable(np.array([0, 2, 4, 5]), np.array([3] * 4), np.array([2] * 4))

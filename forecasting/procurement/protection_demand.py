@@ -9,10 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import THOUSANDTHS, Integers
+from forecasting.procurement.arrays import Floats, Integers
+from forecasting.procurement.packs import THOUSANDTHS
 from forecasting.terms import Period
-
-Floats = npt.NDArray[np.float64]
 
 GENETIC_STEP_COLUMNS = [
     "item",
@@ -37,7 +36,7 @@ class DemandDraws:
     `genetic_quantity[s]` [period] dose units onto (or, negative, off) that item. Over an item the steps should add up
     to `final_mean - baseline_mean`; what they leave is shown as "interaction". `history_rules` (empty, or one an item)
     are the cleaning rules that touched the item's history, with the number of periods. `shortage_quantity` [item,
-    period] is what shortages moved onto (negative: off) an item, already part of all three; `shortage_words` say why.
+    period] is what shortages moved onto (negative: off) an item, already part of all three; `shortage_reasons` say why.
     `override_steps` (`OVERRIDE_COLUMNS`) and `override_quantity` [step, period] are what people's overrides moved, part
     of `final_mean` beside the genetic steps; `without_genetics` [item, period] is the baseline with the same overrides.
 
@@ -52,7 +51,7 @@ class DemandDraws:
     genetic_quantity: Floats
     history_rules: Sequence[Mapping[str, int]] = ()
     shortage_quantity: Floats | None = None
-    shortage_words: Sequence[str] = ()
+    shortage_reasons: Sequence[str] = ()
     override_steps: pd.DataFrame | None = None
     override_quantity: Floats | None = None
     without_genetics: Floats | None = None

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from forecasting.errors import InvalidInput
+from forecasting.procurement.arrays import Integers
 from forecasting.procurement.packs import (
     MILLIONTHS,
     NANO,
@@ -42,8 +43,27 @@ _DECIMALS = {
 }
 """Decimals that a number of this denominator needs."""
 
+DOSE_UNITS = "dose units"
+SUPPLY = ["usable_stock", "open_orders_in_time"]
+"""Names of what counts as supply before an order."""
+
+PACK_RULE = ["pack_size", "minimum_order_packs", "order_multiple_packs"]
+"""Names of how packs are rounded."""
+
+HISTORY_RULE = "history_periods_"
+"""Begins the name of an input that counts the periods a cleaning rule touched."""
+
 Document = dict[str, Any]
 Value = Fraction | list[int]
+
+
+def dose_units(thousandths: Any) -> Fraction:
+    """Dose units of whole thousandths, exact.
+
+    >>> dose_units(22_500)
+    Fraction(45, 2)
+    """
+    return Fraction(int(thousandths), THOUSANDTHS)
 
 
 def as_text(value: Fraction | Decimal | int) -> str:
@@ -86,7 +106,7 @@ def _level_with_expiry(
         middle = (low + high) // 2
         enough = middle >= 0 and next_short(middle) - first_short(middle) <= allowed
         low, high = (low, middle) if enough else (middle, high)
-    return Fraction(high, THOUSANDTHS)
+    return dose_units(high)
 
 
 def _shortages(sample: list[int]) -> Callable[[int], int]:
@@ -101,7 +121,7 @@ def _shortages(sample: list[int]) -> Callable[[int], int]:
 
 
 def _level_for_cycle_service(until_next: list[int], target: Fraction) -> Fraction:
-    return Fraction(until_next[math.ceil(target * len(until_next)) - 1], THOUSANDTHS)
+    return dose_units(until_next[math.ceil(target * len(until_next)) - 1])
 
 
 def _rule(pack_size: Fraction, minimum: Fraction, multiple: Fraction) -> PackRule:
@@ -117,15 +137,17 @@ def _newsvendor(needed: list[int], within_life: list[int], *costs: Fraction) -> 
         left, expires = bisect.bisect_right(needed, middle), bisect.bisect_right(within_life, middle)
         enough = middle >= 0 and short * (len(needed) - left) <= wasted * expires + held * left
         low, high = (low, middle) if enough else (middle, high)
-    return Fraction(high, THOUSANDTHS)
+    return dose_units(high)
 
 
-def _least_cost(needed: list[int], of_review: list[int], *given: Fraction) -> tuple[Fraction, Fraction]:
-    target, order_cost, pack_size, multiple = given
-    whole = (target * MILLIONTHS, order_cost * THOUSANDTHS, pack_size * multiple * THOUSANDTHS)
-    ratio, setup, step = (np.array([int(one)]) for one in whole)
+def _least_cost(needed: list[int], of_review: list[int], *operands: Fraction) -> tuple[Fraction, Fraction]:
+    target, order_cost, pack_size, multiple = operands
+    ratio, setup, step = (
+        np.array([int(value)])
+        for value in (target * MILLIONTHS, order_cost * THOUSANDTHS, pack_size * multiple * THOUSANDTHS)
+    )
     low, high = reorder_levels(np.array([needed]), np.array([of_review]), ratio, setup, step)
-    return Fraction(int(low[0]), THOUSANDTHS), Fraction(int(high[0]), THOUSANDTHS)
+    return dose_units(low[0]), dose_units(high[0])
 
 
 def _kept_between(standing: Fraction, low: Fraction, high: Fraction) -> Fraction:
@@ -140,9 +162,9 @@ def _weighed(*pairs: Fraction) -> Fraction:
     return Fraction(math.floor(total * NANO), NANO)
 
 
-def _packs_worth(needed: list[int], *given: Fraction) -> Fraction:
+def _packs_at_price(needed: list[int], *operands: Fraction) -> Fraction:
     """Most packs of which every step gains what is asked of a pack; the smallest order is one step."""
-    position, pack_size, minimum, multiple, most, days_per_unit, asked = given
+    position, pack_size, minimum, multiple, most, days_per_unit, required_gain = operands
     step = int(multiple)
     first = math.ceil(max(minimum, Fraction(1)) / multiple) * step
     short = _shortages(needed)
@@ -150,7 +172,7 @@ def _packs_worth(needed: list[int], *given: Fraction) -> Fraction:
     def gains(before: int, after: int) -> bool:
         at = [int((position + packs * pack_size) * THOUSANDTHS) for packs in (before, after)]
         met = Fraction(short(at[0]) - short(at[1]), THOUSANDTHS) * days_per_unit
-        return met >= asked * (after - before) * len(needed)
+        return met >= required_gain * (after - before) * len(needed)
 
     packs = 0
     while packs + (step if packs else first) <= most and gains(packs, packs + (step if packs else first)):
@@ -169,12 +191,12 @@ OPERATIONS: dict[str, Callable[..., Fraction]] = {
     "order_up_to_cycle_service": _level_for_cycle_service,
     "newsvendor": _newsvendor,
     "newsvendor_without_expiry": lambda needed, *costs: _newsvendor(needed, [], *costs),
-    "least_cost_reorder_point": lambda *given: _least_cost(*given)[0],
-    "least_cost_order_up_to": lambda *given: _least_cost(*given)[1],
+    "least_cost_reorder_point": lambda *operands: _least_cost(*operands)[0],
+    "least_cost_order_up_to": lambda *operands: _least_cost(*operands)[1],
     "if_at_or_below": lambda value, position, limit: max(value, Fraction(0)) if position <= limit else Fraction(0),
     "kept_between": _kept_between,
     "weighed": _weighed,
-    "packs_worth": _packs_worth,
+    "packs_worth": _packs_at_price,
     "round_up_to_packs": lambda quantity, *rule: Fraction(packs_for(quantity, _rule(*rule))),
     "round_down_to_packs": lambda quantity, *rule: Fraction(packs_within(quantity, _rule(*rule))),
 }
@@ -190,7 +212,7 @@ class Calculation:
         self.steps: list[Document] = []
         self._values: dict[str, Value] = {}
 
-    def given(
+    def add_input(
         self,
         name: str,
         value: Fraction | Decimal | int,
@@ -198,22 +220,27 @@ class Calculation:
         source: str,
         *,
         age_days: int | None = None,
-        **about: Any,
+        **details: Any,
     ) -> str:
         """Write an input down and return its name."""
         exact = Fraction(value)
         self._values[name] = exact
         entry = {"name": name, "value": as_text(exact), "unit": unit, "source": source, "age_days": age_days}
-        self.inputs.append(entry | about)
+        self.inputs.append(entry | details)
         return name
 
-    def sample(self, name: str, thousandths: list[int]) -> str:
-        """Write a sorted demand sample down and return its name."""
-        self._values[name] = thousandths
-        self.samples.append({"name": name, "unit": "thousandths of a dose unit", "values": thousandths})
+    def add_quantity(self, name: str, thousandths: Any, source: str, **details: Any) -> str:
+        """Write a quantity of thousandths of a dose unit (an integer) down as an input, and return its name."""
+        return self.add_input(name, dose_units(thousandths), DOSE_UNITS, source, **details)
+
+    def add_sample(self, name: str, thousandths: Integers) -> str:
+        """Write a demand sample [draw] down, sorted, and return its name."""
+        values = np.sort(thousandths).tolist()
+        self._values[name] = values
+        self.samples.append({"name": name, "unit": "thousandths of a dose unit", "values": values})
         return name
 
-    def step(self, name: str, operation: str, operands: list[str], unit: str, known: Fraction | None = None) -> str:
+    def add_step(self, name: str, operation: str, operands: list[str], unit: str, known: Fraction | None = None) -> str:
         """Compute a step (or take its `known` value, which `recompute` will test) and return its name."""
         value = OPERATIONS[operation](*(self._values[o] for o in operands)) if known is None else known
         self._values[name] = value

@@ -7,8 +7,7 @@ rounded the same way. More decimals than that are allowed, fewer are not.
 from decimal import Decimal
 from typing import Any
 
-from forecasting.procurement.explanation.calculation import Document
-from forecasting.procurement.explanation.line_calculation import HISTORY_RULE
+from forecasting.procurement.explanation.calculation import HISTORY_RULE, Document
 from forecasting.procurement.explanation.number_check import LIMIT_NAMES, shown
 from forecasting.terms import CleaningRule, OverrideReason, TargetKind, dose_noun
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from forecasting.procurement.arrays import Floats
 from forecasting.procurement.explanation.calculation import OPERATIONS, Document, as_text
 from forecasting.procurement.order.plan import DAMPING, damped_packs
 from forecasting.procurement.packs import THOUSANDTHS, PackRule, packs_for
 from forecasting.procurement.policy.stocking_policy import Levels
-from forecasting.procurement.protection_demand import Floats, period_edges, shares_of_periods
+from forecasting.procurement.protection_demand import period_edges, shares_of_periods
 from forecasting.terms import Period
 
 ARRIVAL, NEXT = "demand_until_arrival", "demand_until_next_arrival"

@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 
+from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.order.plan import Plan, Situation
-from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, Integers
-from forecasting.procurement.policy.stocking_policy import WEIGHTS
-from forecasting.procurement.protection_demand import CumulativeDemand, Floats
+from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS
+from forecasting.procurement.policy.stocking_policy import CRITICALITY_WEIGHTS
+from forecasting.procurement.protection_demand import CumulativeDemand
 from forecasting.procurement.supply.stock import usable_stock
 
 
@@ -35,13 +36,9 @@ def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlo
     """The outlook of each planned order."""
     supply = situation.supply
     ordered = (plan.packs * situation.settings.pack_size)[:, None]
-    arrival, next_arrival = situation.arrival, situation.next_arrival
     usable = situation.lots.on_hand[:, None] - plan.lost_until_next_arrival
-    nothing = np.zeros_like(ordered)
-    moments = arrival, next_arrival
-    coming = list(zip(supply.arrivals(arrival), supply.quantity.T, strict=True))
-    short_before = _largest_shortage(demand, usable, coming, moments, nothing)
-    short_after = _largest_shortage(demand, usable, coming, moments, ordered)
+    short_before = _largest_shortage(demand, situation, usable)
+    short_after = _largest_shortage(demand, situation, usable + ordered)
     position = usable + supply.total[:, None] - plan.late
     stocking = situation.stocking
     unmet = np.maximum(short_before, 0).mean(axis=1) / THOUSANDTHS * (stocking.days_per_unit / MILLIONTHS)
@@ -51,25 +48,24 @@ def outlook(demand: CumulativeDemand, situation: Situation, plan: Plan) -> Outlo
         days_on_hand_before=_median_days(demand, position),
         days_on_hand_after=_median_days(demand, position + ordered),
         expected_waste=_expected_waste(demand, situation, ordered),
-        urgency=unmet * WEIGHTS[stocking.rank],
+        urgency=unmet * CRITICALITY_WEIGHTS[stocking.rank],
     )
 
 
-def _largest_shortage(
-    demand: CumulativeDemand,
-    usable: Integers,
-    coming: list[tuple[Floats, Integers]],
-    moments: tuple[Floats, Floats],
-    ordered: Integers,
-) -> Integers:
-    """Demand above supply at its worst [item, draw] in the time the order bridges: before deliveries, at the end."""
-    arrival, end = moments
+def _largest_shortage(demand: CumulativeDemand, situation: Situation, stock: Integers) -> Integers:
+    """Demand above supply at its worst [item, draw] in the time the order bridges: before deliveries, at the end.
+
+    `stock` [item, draw] is usable stock and what of this order is counted.
+    """
+    arrival, end, supply = situation.arrival, situation.next_arrival, situation.supply
+    deliveries = list(zip(supply.arrivals(arrival), supply.quantity.T, strict=True))
+    moments = [np.where(day > arrival, np.minimum(day, end), end) for day, _ in deliveries]
     worst = np.full(end.shape, np.iinfo(np.int64).min)
-    for moment in [*(np.where(day > arrival, np.minimum(day, end), end) for day, _ in coming), end]:
-        there = usable + ordered
-        for day, quantity in coming:
-            there = there + np.where(day < moment, quantity[:, None], 0)
-        worst = np.maximum(worst, demand.thousandths_over(moment) - there)
+    for moment in [*moments, end]:
+        available = stock
+        for day, quantity in deliveries:
+            available = available + np.where(day < moment, quantity[:, None], 0)
+        worst = np.maximum(worst, demand.thousandths_over(moment) - available)
     return worst
 
 

@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.findings import COLUMNS, Severity
+from forecasting.procurement.arrays import Booleans, Integers
+from forecasting.procurement.findings import COLUMNS, finding
 from forecasting.procurement.order.plan import Situation
-from forecasting.procurement.packs import Integers, from_thousandths
+from forecasting.procurement.packs import from_thousandths
 from forecasting.terms import PolicyKind
 
 PAR_TOLERANCE = 0.1
 """A par that is off by less than this share of what the target asks for, or by less than an order step, is right."""
 
 
-def par_is_wrong(situation: Situation, level: Integers) -> np.ndarray:
+def par_is_wrong(situation: Situation, level: Integers) -> Booleans:
     """Whether an item's par differs from the target's `level` [item] by more than what matters [item].
 
     Items of other kinds are never wrong.
@@ -27,8 +28,8 @@ def par_problems(items: pd.DataFrame, situation: Situation, level: Integers) -> 
     rows = []
     for row in np.flatnonzero(par_is_wrong(situation, level) & situation.lots.counted):
         par, proposed = int(situation.stocking.par_level[row]), int(level[row])
-        word, item = ("low" if par < proposed else "high"), items.iloc[row]
-        text = f"the par level of {from_thousandths(par)} dose units is too {word} for the target of {item['target']}: "
+        side, item = ("low" if par < proposed else "high"), items.iloc[row]
+        text = f"the par level of {from_thousandths(par)} dose units is too {side} for the target of {item['target']}: "
         text += f"{from_thousandths(proposed)} would meet it"
-        rows.append([item["facility_id"], item["product_id"], f"par_too_{word}", Severity.CHECK.value, text])
+        rows.append(finding(item, f"par_too_{side}", text))
     return pd.DataFrame(rows, columns=COLUMNS)

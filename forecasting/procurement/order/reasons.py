@@ -6,7 +6,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.protection_demand import Floats
+from forecasting.procurement.arrays import Booleans, Floats
 from forecasting.terms import Reason
 
 NEW_FOR_DAYS = 91
@@ -30,40 +30,40 @@ PRIMARY = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Findings:
+class Conditions:
     """What holds of each line, arrays [line] of true or false."""
 
-    shifted: np.ndarray
-    guideline_changed: np.ndarray
-    expiring: np.ndarray
-    short: np.ndarray
-    par_wrong: np.ndarray
-    trimmed: np.ndarray
-    runs_out: np.ndarray
+    shifted: Booleans
+    guideline_changed: Booleans
+    expiring: Booleans
+    short: Booleans
+    par_wrong: Booleans
+    trimmed: Booleans
+    runs_out: Booleans
 
 
-def reasons_of(items: pd.DataFrame, found: Findings, as_of: dt.date) -> list[list[str]]:
+def reasons_of(items: pd.DataFrame, holds: Conditions, as_of: dt.date) -> list[list[str]]:
     """The reasons of each line, the primary one first; `items` has launched_on and withdrawn_on.
 
     A line has at least one reason: where nothing special holds, that it is likely to run out.
     """
     days = {name: _days_until(items[name], as_of) for name in ("launched_on", "withdrawn_on")}
-    holds = {
-        Reason.SHORTAGE: found.short,
+    reasons = {
+        Reason.SHORTAGE: holds.short,
         Reason.LAUNCH: days["launched_on"] > -NEW_FOR_DAYS,
         Reason.WITHDRAWAL: np.abs(days["withdrawn_on"]) < NEW_FOR_DAYS,
-        Reason.GUIDELINE_CHANGE: found.guideline_changed,
-        Reason.GENETIC_SHIFT: found.shifted,
-        Reason.EXPIRY: found.expiring,
-        Reason.PAR_CHANGE: found.par_wrong,
-        Reason.BUDGET: found.trimmed,
-        Reason.STOCK_OUT_RISK: found.runs_out,
+        Reason.GUIDELINE_CHANGE: holds.guideline_changed,
+        Reason.GENETIC_SHIFT: holds.shifted,
+        Reason.EXPIRY: holds.expiring,
+        Reason.PAR_CHANGE: holds.par_wrong,
+        Reason.BUDGET: holds.trimmed,
+        Reason.STOCK_OUT_RISK: holds.runs_out,
     }
-    told = [[reason.value for reason in PRIMARY if holds[reason][line]] for line in range(len(items))]
-    return [reasons or [Reason.STOCK_OUT_RISK.value] for reasons in told]
+    named = [[reason.value for reason in PRIMARY if reasons[reason][line]] for line in range(len(items))]
+    return [names or [Reason.STOCK_OUT_RISK.value] for names in named]
 
 
-def changed_lately(dates: pd.Series, as_of: dt.date) -> np.ndarray:
+def changed_lately(dates: pd.Series, as_of: dt.date) -> Booleans:
     """Whether each date [line] lies within the last `NEW_FOR_DAYS` days.
 
     >>> changed_lately(pd.Series(["2026-11-01", None]), dt.date(2026, 11, 23)).tolist()

@@ -6,8 +6,8 @@ that the least cost is found by looking at every pair of levels, not by a formul
 
 import numpy as np
 
-from forecasting.procurement.packs import MILLIONTHS, Integers
-from forecasting.procurement.protection_demand import Floats
+from forecasting.procurement.arrays import Floats, Integers
+from forecasting.procurement.packs import MILLIONTHS
 
 MOST_STEPS = 240
 """Steps in a grid; wider ranges take coarser steps."""

@@ -4,11 +4,9 @@ Criticality is the third: it is stated per product, never computed.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from forecasting.errors import InvalidInput
-
-Floats = npt.NDArray[np.float64]
+from forecasting.procurement.arrays import Floats
 
 ABC_SHARES = (0.8, 0.95)
 """Cumulated share of a site's value of use at which class A and class B end."""

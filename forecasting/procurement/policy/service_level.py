@@ -10,7 +10,8 @@ import dataclasses
 import numpy as np
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import MILLIONTHS, Integers, as_decimal
+from forecasting.procurement.arrays import Integers
+from forecasting.procurement.packs import MILLIONTHS, as_decimal
 from forecasting.terms import Criticality, PolicyKind, TargetKind
 
 OLD_COUNT_DAYS = 31
@@ -104,8 +105,8 @@ def order_up_to(
     kind: np.ndarray,
     target: Integers,
     *,
-    lost_first: Integers,
-    lost: Integers,
+    lost_first: Integers | int = 0,
+    lost: Integers | int = 0,
 ) -> Integers:
     """Stock and orders needed [item] so that each item's own kind of target is met although some stock expires.
 

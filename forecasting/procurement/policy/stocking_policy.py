@@ -8,25 +8,25 @@ import numpy as np
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, Integers, as_decimal, to_thousandths, treatment_days
+from forecasting.procurement.arrays import Booleans, Floats, Integers
+from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, as_decimal, to_thousandths, treatment_days
 from forecasting.procurement.policy.least_cost import newsvendor_level, reorder_levels
 from forecasting.procurement.policy.service_level import PolicyDefaults
-from forecasting.procurement.protection_demand import Floats
 from forecasting.terms import Criticality, PolicyKind
 
 NO_PAR = -1
 DAYS_A_YEAR = 365
-RANKS = {Criticality.CRITICAL.value: 0, Criticality.IMPORTANT.value: 1, Criticality.STANDARD.value: 2}
+CRITICALITY_RANKS = {Criticality.CRITICAL.value: 0, Criticality.IMPORTANT.value: 1, Criticality.STANDARD.value: 2}
 """Which class limits serve first."""
 
-WEIGHTS = np.array([4.0, 2.0, 1.0])
+CRITICALITY_WEIGHTS = np.array([4.0, 2.0, 1.0])
 """By rank: how much more a missing treatment-day of it counts. A choice, not a measurement."""
 
 SETTINGS = (
     *("target_kind", "target", "review_period_days", "max_on_hand_days", "policy_kind", "par_level"),
     *("fixed_order_cost", "holding_rate_per_year", "shortage_cost", "criticality", "abc", "xyz"),
 )
-"""What is set per item, in the order in which a line tells it."""
+"""What is set per item, in the order in which a line names it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Stocking:
     """Arrays [item].
 
     `kind` holds `PolicyKind` values. `par_level` in thousandths of a dose unit (`NO_PAR` without one); `order_cost`: an
-    order's fixed cost over that of holding a dose unit for one review, in thousandths; `short`, `wasted` and `held`:
-    costs of a dose unit that is missing, that expires and that is left over, in millionths of one unit of money;
-    `economic`: whether a shortage cost was stated; `days_per_unit` in millionths of a treatment-day; `rank` by
+    order's fixed cost over that of holding a dose unit for one review, in thousandths; `shortage_cost`, `waste_cost`
+    and `holding_cost` of a dose unit that is missing, that expires and that is left over, in millionths of one unit of
+    money; `has_shortage_cost`: whether one was stated; `days_per_unit` in millionths of a treatment-day; `rank` by
     criticality.
     """
 
     kind: np.ndarray
     par_level: Integers
     order_cost: Integers
-    short: Integers
-    wasted: Integers
-    held: Integers
-    economic: np.ndarray
+    shortage_cost: Integers
+    waste_cost: Integers
+    holding_cost: Integers
+    has_shortage_cost: Booleans
     days_per_unit: Integers
     rank: Integers
 
@@ -70,23 +70,29 @@ def complete_stocking(items: pd.DataFrame, defaults: PolicyDefaults) -> pd.DataF
         "criticality": defaults.criticality.value,
         "holding_rate_per_year": defaults.holding_rate_per_year,
     }
-    sources = [dict(one) if isinstance(one, Mapping) else {} for one in items["setting_sources"]]
+    sources = [dict(stated) if isinstance(stated, Mapping) else {} for stated in items["setting_sources"]]
     for name, value in usual.items():
         items[name] = items[name].astype(object).where(items[name].notna(), value)
-    priced = (pd.to_numeric(items["pack_price"]).to_numpy(dtype=float, na_value=np.nan) > 0) & True
     kind = items["policy_kind"].astype(str)
     lacking = {
         PolicyKind.PAR.value: ("par level", items["par_level"].isna().to_numpy()),
         PolicyKind.REORDER_POINT.value: (
             "order cost, holding rate or price",
-            items["fixed_order_cost"].isna().to_numpy() | ~priced | ~(_numbers(items["holding_rate_per_year"]) > 0),
+            items["fixed_order_cost"].isna().to_numpy()
+            | ~price_known(items)
+            | ~(_numbers(items["holding_rate_per_year"]) > 0),
         ),
     }
-    for word, (what, missing) in lacking.items():
-        for row in np.flatnonzero((kind == word).to_numpy() & missing):
+    for stated, (input_name, missing) in lacking.items():
+        for row in np.flatnonzero((kind == stated).to_numpy() & missing):
             items.loc[row, "policy_kind"] = PolicyKind.ORDER_UP_TO.value
-            sources[row]["policy_kind"] = f"default: {word} without {what}"
+            sources[row]["policy_kind"] = f"default: {stated} without {input_name}"
     return items.assign(setting_sources=pd.Series(sources, index=items.index, dtype=object))
+
+
+def price_known(items: pd.DataFrame) -> Booleans:
+    """Whether a pack has a price above zero [item]; zero is what systems store when they do not know."""
+    return np.asarray(_numbers(items["pack_price"]) > 0)
 
 
 def order_up_to_alone(items: int) -> Stocking:
@@ -96,18 +102,27 @@ def order_up_to_alone(items: int) -> Stocking:
     ['order_up_to']
     """
     none = np.zeros(items, dtype=np.int64)
-    kind = np.full(items, PolicyKind.ORDER_UP_TO.value, dtype=object)
-    return Stocking(kind, none + NO_PAR, none, none, none, none, none > 0, none + MILLIONTHS, none + 2)
+    return Stocking(
+        kind=np.full(items, PolicyKind.ORDER_UP_TO.value, dtype=object),
+        par_level=none + NO_PAR,
+        order_cost=none,
+        shortage_cost=none,
+        waste_cost=none,
+        holding_cost=none,
+        has_shortage_cost=none > 0,
+        days_per_unit=none + MILLIONTHS,
+        rank=none + CRITICALITY_RANKS[Criticality.STANDARD.value],
+    )
 
 
 def read_stocking(items: pd.DataFrame, pack_size: Integers, target: Integers, review_days: Floats) -> Stocking:
     """The stocking of completed items; raises `InvalidInput` for a kind or criticality that is not known."""
-    _known(items["policy_kind"], {one.value for one in PolicyKind}, "policy_kind")
-    _known(items["criticality"], set(RANKS), "criticality")
+    _known(items["policy_kind"], {kind.value for kind in PolicyKind}, "policy_kind")
+    _known(items["criticality"], set(CRITICALITY_RANKS), "criticality")
     price = np.nan_to_num(_numbers(items["pack_price"])) * THOUSANDTHS / pack_size
     held = price * _numbers(items["holding_rate_per_year"]) * review_days / DAYS_A_YEAR
     shortage = _numbers(items["shortage_cost"])
-    economic = np.isfinite(shortage) & (price > 0)
+    stated = np.isfinite(shortage) & (price > 0)
     fixed = np.nan_to_num(_numbers(items["fixed_order_cost"]))
     pars = [NO_PAR / THOUSANDTHS if pd.isna(value) else as_decimal(value) for value in items["par_level"]]
     strength, daily = _numbers(items["strength_value"]), _numbers(items["usual_daily_dose"])
@@ -115,12 +130,12 @@ def read_stocking(items: pd.DataFrame, pack_size: Integers, target: Integers, re
         kind=items["policy_kind"].astype(str).to_numpy(dtype=object),
         par_level=to_thousandths(pars),
         order_cost=_whole(np.divide(fixed, held, out=np.zeros_like(held), where=held > 0) * THOUSANDTHS),
-        short=np.where(economic, _whole(np.nan_to_num(shortage) * MILLIONTHS), target),
-        wasted=np.where(economic, _whole(price * MILLIONTHS), MILLIONTHS - target),
-        held=np.where(economic, _whole(held * MILLIONTHS), 0),
-        economic=economic,
+        shortage_cost=np.where(stated, _whole(np.nan_to_num(shortage) * MILLIONTHS), target),
+        waste_cost=np.where(stated, _whole(price * MILLIONTHS), MILLIONTHS - target),
+        holding_cost=np.where(stated, _whole(held * MILLIONTHS), 0),
+        has_shortage_cost=stated,
         days_per_unit=np.array([treatment_days(*pair) for pair in zip(strength, daily, strict=True)], dtype=np.int64),
-        rank=np.array([RANKS[str(word)] for word in items["criticality"]], dtype=np.int64),
+        rank=np.array([CRITICALITY_RANKS[str(name)] for name in items["criticality"]], dtype=np.int64),
     )
 
 
@@ -147,9 +162,15 @@ def levels_of(
     low[par] = high[par] = stocking.par_level[par]
     sold = np.flatnonzero(stocking.kind == PolicyKind.NEWSVENDOR.value)
     if len(sold):
-        costs = (stocking.short[sold], stocking.wasted[sold], stocking.held[sold])
-        worth = newsvendor_level(until_next_arrival[sold], within_life[sold], *costs)
-        low[sold] = high[sold] = np.where(stocking.economic[sold], worth, np.minimum(worth, target_level[sold]))
+        level = newsvendor_level(
+            until_next_arrival[sold],
+            within_life[sold],
+            stocking.shortage_cost[sold],
+            stocking.waste_cost[sold],
+            stocking.holding_cost[sold],
+        )
+        capped = np.minimum(level, target_level[sold])
+        low[sold] = high[sold] = np.where(stocking.has_shortage_cost[sold], level, capped)
     fixed = np.flatnonzero(stocking.kind == PolicyKind.REORDER_POINT.value)
     if len(fixed):
         of_review = until_next_arrival[fixed] - until_arrival[fixed]
@@ -159,9 +180,9 @@ def levels_of(
     return Levels(low, high)
 
 
-def _known(values: pd.Series, words: set[str], name: str) -> None:
-    for word in sorted(set(values.astype(str)) - words):
-        raise InvalidInput(f"{name} {word!r} is none of {', '.join(sorted(words))}")
+def _known(values: pd.Series, allowed: set[str], name: str) -> None:
+    for value in sorted(set(values.astype(str)) - allowed):
+        raise InvalidInput(f"{name} {value!r} is none of {', '.join(sorted(allowed))}")
 
 
 def _numbers(values: pd.Series) -> Floats:
@@ -172,10 +193,10 @@ def _whole(values: Floats) -> Integers:
     return np.rint(values).astype(np.int64)
 
 
-def told_settings(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+def settings_with_sources(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each setting of an item with its value and where it came from; what is not set is left out.
 
-    >>> told_settings({"target": 0.98, "setting_sources": {"target": "policy of drug"}})
+    >>> settings_with_sources({"target": 0.98, "setting_sources": {"target": "policy of drug"}})
     [{'name': 'target', 'value': '0.98', 'source': 'policy of drug'}]
     """
     sources = item.get("setting_sources") or {}

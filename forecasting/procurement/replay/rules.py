@@ -8,9 +8,10 @@ import pandas as pd
 
 from forecasting.demand.forecast import PanelForecast
 from forecasting.demand.paths import sample_paths
+from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.order.plan import Situation, plan_orders
-from forecasting.procurement.packs import THOUSANDTHS, Integers, packs_for_thousandths
-from forecasting.procurement.protection_demand import CumulativeDemand, Floats, period_edges
+from forecasting.procurement.packs import THOUSANDTHS, packs_for_thousandths
+from forecasting.procurement.protection_demand import CumulativeDemand, period_edges
 from forecasting.procurement.replay.setup import Stage, days_of_periods
 from forecasting.procurement.replay.simulation import ORDER_DAYS, Rule, Seen
 from forecasting.procurement.supply.lead_time import draw_lead_times, key_seeds

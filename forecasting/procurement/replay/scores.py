@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.demand.forecast import PanelForecast
-from forecasting.procurement.packs import Integers
+from forecasting.procurement.arrays import Integers
 from forecasting.procurement.replay.rules import par_rule, peak_rule, plan_rule
 from forecasting.procurement.replay.setup import Stage
 from forecasting.procurement.replay.simulation import ORDER_DAYS, Rule, Walked, walk

@@ -8,15 +8,14 @@ import dataclasses
 import datetime as dt
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
-from forecasting.procurement.items import Settings, complete_items, read_settings, take
-from forecasting.procurement.packs import THOUSANDTHS, Integers, packs_for_thousandths
+from forecasting.procurement.arrays import Booleans, Floats, Integers, take
+from forecasting.procurement.items import Settings, complete_items, read_settings
+from forecasting.procurement.packs import THOUSANDTHS, packs_for_thousandths
 from forecasting.procurement.policy.service_level import PolicyDefaults
-from forecasting.procurement.protection_demand import Floats
 from forecasting.procurement.replay.simulation import FOREVER, ORDER_DAYS, Terms, lead_time_of_orders
 from forecasting.procurement.supply.calendar import OrderDays
 from forecasting.procurement.supply.lead_time import draw_lead_times
@@ -28,8 +27,6 @@ COVER_QUANTILE = 0.9
 
 GUESS_PERIODS = 8
 """The demand of a period without stock is taken to be the mean of so many known periods before it."""
-
-Booleans = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True)

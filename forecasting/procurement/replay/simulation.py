@@ -12,8 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import Integers
-from forecasting.procurement.protection_demand import Floats
+from forecasting.procurement.arrays import Floats, Integers
 
 ORDER_DAYS = 7
 """Days between two chances to order, for every item alike."""

@@ -4,9 +4,9 @@ import dataclasses
 import datetime as dt
 
 import numpy as np
-import numpy.typing as npt
 
 from forecasting.errors import InvalidInput
+from forecasting.procurement.arrays import Floats
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WORKING_WEEK = frozenset(range(5))
@@ -91,7 +91,7 @@ def order_day_from(
     raise InvalidInput(f"no order day within a year of {day}: the supplier is closed on all of them")
 
 
-def days_to_open(closed: frozenset[dt.date], as_of: dt.date, days: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def days_to_open(closed: frozenset[dt.date], as_of: dt.date, days: Floats) -> Floats:
     """Moments in days from `as_of`, those on closed days moved to the start of the next day that is not closed.
 
     >>> days_to_open(frozenset({dt.date(2026, 12, 25)}), dt.date(2026, 12, 24), np.array([0.5, 1.2, 2.0]))

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from forecasting.errors import InvalidInput
+from forecasting.procurement.arrays import Floats
 
 DEFAULT_LEAD_TIME_DAYS = 14.0
 """Used when neither receipts nor a supplier say anything: long on purpose, and always marked "assumed"."""
@@ -29,7 +30,6 @@ CENSORED_ROUNDS = 40
 
 COLUMNS = ["product_id", "supplier_id", "mean_days", "sd_days", "observations", "source"]
 
-Floats = npt.NDArray[np.float64]
 Seeds = npt.NDArray[np.uint64]
 
 

@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import Integers
-from forecasting.procurement.protection_demand import Floats
+from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.supply.lead_time import Seeds, draw_arrivals, key_seeds
 from forecasting.procurement.supply.stock import places_of
 

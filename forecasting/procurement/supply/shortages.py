@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.protection_demand import DemandDraws, Floats
+from forecasting.procurement.arrays import Floats
+from forecasting.procurement.protection_demand import DemandDraws
 from forecasting.terms import Action
 
 
@@ -134,7 +135,7 @@ def move_demand(demand: DemandDraws, moves: Sequence[ShortageMove]) -> DemandDra
         baseline_mean=np.maximum(baseline, 0.0),
         final_mean=np.maximum(mean, 0.0),
         shortage_quantity=shift,
-        shortage_words=words,
+        shortage_reasons=words,
         without_genetics=None if without_genetics is None else np.maximum(without_genetics, 0.0),
         **_moved_overrides(demand, moves),
     )

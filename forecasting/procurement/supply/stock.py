@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.packs import THOUSANDTHS, Integers, to_thousandths
-from forecasting.procurement.protection_demand import CumulativeDemand, Floats
+from forecasting.procurement.arrays import Booleans, Floats, Integers
+from forecasting.procurement.packs import THOUSANDTHS, to_thousandths
+from forecasting.procurement.protection_demand import CumulativeDemand
 from forecasting.terms import StockStatus
 
-Booleans = npt.NDArray[np.bool_]
 LOT_COLUMNS = ["facility_id", "product_id", "quantity", "counted_at", "expiry_date", "status", "committed"]
 
 

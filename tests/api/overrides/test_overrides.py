@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from tests.api.conftest import AS_OF, NOW, signed_in_at
 from tests.forecasting.procurement.conftest import make_network
@@ -45,7 +46,7 @@ def trail(engine):
 def recommended(database):
     """The north ticagrelor line with a real stored calculation over a steady forecast; its packs."""
     case = make_network(daily=60.0, periods=16, facility_id="north", product_id="ticagrelor-90")
-    document = recommend(**case).explanations[0]
+    document = recommend(OrderInputs(**case)).explanations[0]
     packs = document["result"]["packs"]
     forecasts, lines = table("forecasts"), table("recommendations")
     here = (forecasts.c.facility_id == "north", forecasts.c.product_id == "ticagrelor-90")

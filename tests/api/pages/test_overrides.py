@@ -12,6 +12,7 @@ from api.app import create_app
 from api.cli.backtest import MEASURES
 from api.cli.main import cli
 from forecasting.procurement.explanation.paragraph import render_paragraph
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from tests.api.conftest import AS_OF, NOW, PASSWORD
 from tests.api.overrides.test_overrides import post, recommended, trail  # noqa: F401 (a fixture)
@@ -185,7 +186,7 @@ def test_note_27_what_edits_were_worth_is_told_by_person_reason_drug_direction_a
 
 
 def test_the_lines_page_shows_the_override_step_with_who_what_and_why(signed_in, database):
-    document = recommend(**with_overrides(make_network(daily=60.0), 1.5)).explanations[0]
+    document = recommend(OrderInputs(**with_overrides(make_network(daily=60.0), 1.5))).explanations[0]
     told = {"document": json.dumps(document), "paragraph": render_paragraph(document)}
     stored = table("explanations")
     with writing(database) as connection:

@@ -14,6 +14,7 @@ from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import OPERATIONS, recommendation_id, recompute
 from forecasting.procurement.explanation.number_check import shown, unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from forecasting.terms import CleaningRule
 
@@ -21,7 +22,7 @@ from forecasting.terms import CleaningRule
 @pytest.fixture(scope="module")
 def document(network):
     case = network(daily=10.0)
-    return recommend(**case, context={"guidance_release": "cpic-2026-10"}).explanations[0]
+    return recommend(OrderInputs(**case, context={"guidance_release": "cpic-2026-10"})).explanations[0]
 
 
 def test_the_document_survives_json_and_gives_the_order_back(document):
@@ -136,7 +137,7 @@ def test_a_drug_strength_may_be_named_but_no_other(document):
 
 
 def test_an_unknown_price_is_said_in_words(network):
-    document = recommend(**network(pack_price=None)).explanations[0]
+    document = recommend(OrderInputs(**network(pack_price=None))).explanations[0]
     assert "the price is not known" in render_paragraph(document)
     assert recompute(document)["cost"] is None
 
@@ -151,7 +152,9 @@ def test_display_rounding_is_as_documented(value, text):
 def test_what_cleaning_did_to_the_history_is_told_and_changes_no_number(network, document):
     case = network(daily=10.0)
     demand = dataclasses.replace(case["demand"], history_rules=[{"stock_out": 3, "outlier": 1}])
-    told = recommend(**case | {"demand": demand}, context={"guidance_release": "cpic-2026-10"}).explanations[0]
+    told = recommend(
+        OrderInputs(**case | {"demand": demand}, context={"guidance_release": "cpic-2026-10"})
+    ).explanations[0]
     counted = {one["name"]: one["value"] for one in told["inputs"] if one["name"].startswith("history_periods_")}
     assert counted == {"history_periods_outlier": "1", "history_periods_stock_out": "3"}
     assert recompute(told) == recompute(document)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from forecasting.procurement.explanation.model_paragraph import MOST_CHARACTERS, material, objections
 from forecasting.procurement.explanation.number_check import unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 
 OTHERS = ("north", "product-0000", "wholesaler", "cpic-2026-10", "Dr Miller")
@@ -30,7 +31,7 @@ def document(network, orders):
         demand, final=demand.final + 9, final_mean=demand.baseline_mean + 9, genetic_quantity=moved, genetic_steps=steps
     )
     case |= {"demand": demand, "open_orders": orders({"packs": 1, "expected_at": case["as_of"]})}
-    return recommend(**case, context={"guidance_release": "cpic-2026-10"}).explanations[0]
+    return recommend(OrderInputs(**case, context={"guidance_release": "cpic-2026-10"})).explanations[0]
 
 
 @pytest.fixture(scope="module")

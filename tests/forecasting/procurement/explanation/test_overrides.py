@@ -12,6 +12,7 @@ from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
 from forecasting.procurement.explanation.number_check import unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.protection_demand import OVERRIDE_COLUMNS
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.shortages import ShortageMove, move_demand
@@ -47,8 +48,8 @@ def told(document):
 
 
 def test_the_stored_calculation_names_the_override_and_recomputes(network):
-    plain = recommend(**network()).explanations[0]
-    document = json.loads(json.dumps(recommend(**with_overrides(network(), 1.5, 0.8)).explanations[0]))
+    plain = recommend(OrderInputs(**network())).explanations[0]
+    document = json.loads(json.dumps(recommend(OrderInputs(**with_overrides(network(), 1.5, 0.8))).explanations[0]))
     values, inputs = told(document), {one["name"]: one for one in document["inputs"]}
     assert values["override"] == values["override_1"] + values["override_2"]
     assert values["override_1"] == Decimal("35")
@@ -61,7 +62,7 @@ def test_the_stored_calculation_names_the_override_and_recomputes(network):
 
 
 def test_without_overrides_the_document_is_as_before(network):
-    document = recommend(**network()).explanations[0]
+    document = recommend(OrderInputs(**network())).explanations[0]
     override = next(one for one in document["inputs"] if one["name"] == "override")
     assert override == {
         "name": "override",
@@ -74,7 +75,7 @@ def test_without_overrides_the_document_is_as_before(network):
 
 
 def test_the_paragraph_names_who_and_why_and_claims_no_number_of_its_own(network):
-    document = recommend(**with_overrides(network(), 1.5)).explanations[0]
+    document = recommend(OrderInputs(**with_overrides(network(), 1.5))).explanations[0]
     text = render_paragraph(document)
     assert "Ben Buyer 2 set a factor (a known event): adds 35 tablets." in text
     assert unsupported_numbers(text, document) == []
@@ -98,6 +99,6 @@ def test_an_override_beside_a_shortage_moves_with_the_demand_it_is_part_of(netwo
     by_people = np.zeros_like(moved.final_mean)
     np.add.at(by_people, steps["item"].to_numpy(dtype=int), moved.override_quantity)
     np.testing.assert_allclose(moved.final_mean - by_people, moved.baseline_mean)
-    for document in recommend(**(case | {"demand": moved})).explanations:
+    for document in recommend(OrderInputs(**(case | {"demand": moved}))).explanations:
         assert recompute(document)
         assert not [one for one in document["inputs"] if one["name"].startswith("genetic_shift_")]

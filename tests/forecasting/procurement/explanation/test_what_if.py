@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecasting.procurement.explanation.what_if import Demand, days_of_use, needed_in_hindsight, packs_of, reorder
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from forecasting.terms import Period
 
@@ -33,10 +34,10 @@ def asked(case, now, then):
 )
 def test_it_agrees_with_a_run_on_the_changed_demand(network, factor, terms, seed):
     case = network(daily=30.0, seed=seed, **terms)
-    before = recommend(**case)
+    before = recommend(OrderInputs(**case))
     mean = case["demand"].final_mean[0]
     standing = before.lines.set_index(["facility_id", "product_id"])["packs"]
-    after = recommend(**planned(case, factor), standing=standing).lines["packs"].sum()
+    after = recommend(OrderInputs(**planned(case, factor), standing_packs=standing)).lines["packs"].sum()
     found = reorder(before.explanations[0], asked(case, mean, mean * factor))
     assert found.packs_now == before.lines["packs"].sum()
     assert found.packs_then == after
@@ -51,7 +52,7 @@ def test_note_30_unchanged_demand_shows_the_very_number_of_the_line(network):
         {"policy_kind": "par", "par_level": 400.0},
     ):
         case = network(daily=30.0, **terms)
-        line = recommend(**case)
+        line = recommend(OrderInputs(**case))
         mean = case["demand"].final_mean[0]
         found = reorder(line.explanations[0], asked(case, mean, mean))
         assert found.packs_then == found.packs_now == line.lines["packs"].iloc[0]
@@ -60,7 +61,7 @@ def test_note_30_unchanged_demand_shows_the_very_number_of_the_line(network):
 
 def test_note_27_a_small_edit_that_does_not_change_the_order_is_told_as_such(network):
     case = network(daily=30.0)
-    document = recommend(**case).explanations[0]
+    document = recommend(OrderInputs(**case)).explanations[0]
     mean = case["demand"].final_mean[0]
     assert (
         reorder(document, asked(case, mean, mean * 1.005)).packs_then
@@ -75,7 +76,7 @@ def packs_now(document):
 
 def test_demand_after_the_interval_does_not_change_the_order(network):
     case = network(daily=30.0)
-    document = recommend(**case).explanations[0]
+    document = recommend(OrderInputs(**case)).explanations[0]
     mean = case["demand"].final_mean[0]
     later = mean.copy()
     later[4:] *= 5
@@ -87,12 +88,12 @@ def test_demand_after_the_interval_does_not_change_the_order(network):
 def test_no_demand_at_all_needs_no_order(network):
     case = network(daily=30.0)
     mean = case["demand"].final_mean[0]
-    found = reorder(recommend(**case).explanations[0], asked(case, mean, mean * 0))
+    found = reorder(recommend(OrderInputs(**case)).explanations[0], asked(case, mean, mean * 0))
     assert (found.packs_then, found.expected_then) == (0, 0)
 
 
 def test_note_27_a_quantity_that_rounds_to_the_same_packs_is_seen(network):
-    document = recommend(**network(daily=30.0, order_multiple_packs=4)).explanations[0]
+    document = recommend(OrderInputs(**network(daily=30.0, order_multiple_packs=4))).explanations[0]
     packs = packs_now(document)
     assert packs_of(document, Decimal(packs * 28)) == packs
     assert packs_of(document, Decimal(packs * 28 - 3)) == packs
@@ -108,7 +109,7 @@ def weeks(case, quantity):
 
 def test_hindsight_asks_for_the_packs_of_a_calculation_that_expected_what_came(network):
     case = network(daily=30.0)
-    document = recommend(**case).explanations[0]
+    document = recommend(OrderInputs(**case)).explanations[0]
     values = {one["name"]: Decimal(one["value"]) for one in [*document["inputs"], *document["steps"]]}
     starts, dispensed = weeks(case, 350.0)
     found = needed_in_hindsight(document, Period.WEEK, starts, dispensed)
@@ -124,7 +125,7 @@ def test_hindsight_asks_for_the_packs_of_a_calculation_that_expected_what_came(n
 
 def test_hindsight_is_silent_until_all_of_the_time_is_known(network):
     case = network(daily=30.0)
-    document = recommend(**case).explanations[0]
+    document = recommend(OrderInputs(**case)).explanations[0]
     starts, dispensed = weeks(case, 350.0)
     assert needed_in_hindsight(document, Period.WEEK, starts[:4], dispensed[:4]) is None
     assert needed_in_hindsight(document, Period.WEEK, [], dispensed[:0]) is None

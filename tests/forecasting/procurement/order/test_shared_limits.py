@@ -7,10 +7,12 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from forecasting.procurement.arrays import take
 from forecasting.procurement.explanation.calculation import recompute
 from forecasting.procurement.explanation.number_check import unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
-from forecasting.procurement.order.shadow_prices import Wanted, packs_worth, trim
+from forecasting.procurement.order.inputs import OrderInputs
+from forecasting.procurement.order.shadow_prices import OrderRequests, packs_at_price, trim
 from forecasting.procurement.packs import NANO
 from forecasting.procurement.policy.limits import Limit, LimitKind
 from forecasting.procurement.recommend import recommend
@@ -18,11 +20,11 @@ from forecasting.procurement.recommend import recommend
 
 def orders(rng, items=4, draws=12, most=4, ranks=1):
     pick = lambda *values: rng.choice(values, items).astype(np.int64)  # noqa: E731
-    return Wanted(
+    return OrderRequests(
         demand=rng.integers(0, 40_000, (items, draws)),
         position=rng.integers(0, 15_000, items),
         pack_size=pick(1000, 5000, 7500),
-        first=pick(1, 2),
+        smallest_order=pick(1, 2),
         step=np.ones(items, dtype=np.int64),
         packs=rng.integers(2, most + 1, items),
         days_per_unit=pick(500_000, 1_000_000, 2_000_000),
@@ -30,13 +32,13 @@ def orders(rng, items=4, draws=12, most=4, ranks=1):
     )
 
 
-def gain(wanted, packs):
-    return wanted.gain(np.zeros_like(packs), packs).sum()
+def gain(requests, packs):
+    return requests.gain(np.zeros_like(packs), packs).sum()
 
 
-def every_order(wanted, use, room):
+def every_order(requests, use, room):
     """All orders within the limits, by trying them."""
-    choices = [[0, *range(f, p + 1)] for f, p in zip(wanted.first, wanted.packs, strict=True)]
+    choices = [[0, *range(f, p + 1)] for f, p in zip(requests.smallest_order, requests.packs, strict=True)]
     for packs in itertools.product(*choices):
         chosen = np.array(packs)
         if np.all(use @ chosen <= room + 1e-9):
@@ -48,46 +50,50 @@ def test_what_is_kept_gains_as_much_as_the_best_of_all_orders_but_for_one_step_a
     rng = np.random.default_rng(limits)
     losses = []
     for _ in range(40):
-        wanted = orders(rng)
+        requests = orders(rng)
         use = rng.integers(1, 9, (limits, 4)).astype(float)
-        room = use @ wanted.packs * rng.uniform(0.2, 0.9, limits)
-        found = trim(wanted, use, np.floor(room)).packs
+        room = use @ requests.packs * rng.uniform(0.2, 0.9, limits)
+        found = trim(requests, use, np.floor(room)).packs
         assert np.all(use @ found <= room + 1e-9)
-        best = max(gain(wanted, packs) for packs in every_order(wanted, use, np.floor(room)))
-        step = max(gain(wanted.take(np.array([n])), wanted.first[[n]]) for n in range(4))
-        losses.append((best - gain(wanted, found)) / max(best, 1))
-        assert gain(wanted, found) >= best - limits * step
+        best = max(gain(requests, packs) for packs in every_order(requests, use, np.floor(room)))
+        step = max(gain(take(requests, np.array([n])), requests.smallest_order[[n]]) for n in range(4))
+        losses.append((best - gain(requests, found)) / max(best, 1))
+        assert gain(requests, found) >= best - limits * step
     assert np.mean(losses) < 0.03
 
 
 def test_nothing_is_changed_where_everything_fits_and_nothing_is_left_where_there_is_no_room():
-    wanted = orders(np.random.default_rng(1))
+    requests = orders(np.random.default_rng(1))
     use = np.ones((1, 4))
-    plenty = trim(wanted, use, np.array([1e9]))
-    assert plenty.packs.tolist() == wanted.packs.tolist()
+    plenty = trim(requests, use, np.array([1e9]))
+    assert plenty.packs.tolist() == requests.packs.tolist()
     assert not plenty.shadow_price.any()
-    assert trim(wanted, use, np.array([-3.0])).packs.tolist() == [0, 0, 0, 0]
+    assert trim(requests, use, np.array([-3.0])).packs.tolist() == [0, 0, 0, 0]
 
 
 def test_critical_items_are_served_before_any_other_is():
     rng = np.random.default_rng(4)
     for _ in range(20):
-        wanted = orders(rng, items=6, ranks=3)
+        requests = orders(rng, items=6, ranks=3)
         price = rng.uniform(1, 9, (1, 6)).round(2)
-        critical = wanted.rank == wanted.rank.min()
-        enough = np.array([float((price[0] * wanted.packs)[critical].sum())])
-        assert (trim(wanted, price, enough).packs[critical] == wanted.packs[critical]).all()
+        critical = requests.rank == requests.rank.min()
+        enough = np.array([float((price[0] * requests.packs)[critical].sum())])
+        assert (trim(requests, price, enough).packs[critical] == requests.packs[critical]).all()
 
 
 def test_within_a_class_a_pack_goes_where_it_gains_most_for_its_price():
     same = np.tile(np.arange(0, 40_000, 1000), (2, 1))
     facts = dict.fromkeys(("pack_size", "days_per_unit"), np.array([1000, 1000]))
     facts |= {"position": np.zeros(2, dtype=np.int64), "rank": np.zeros(2, dtype=np.int64)}
-    facts |= {"first": np.ones(2, dtype=np.int64), "step": np.ones(2, dtype=np.int64), "packs": np.array([30, 30])}
-    wanted = Wanted(demand=same, **facts)
-    even = trim(wanted, np.array([[2.0, 2.0]]), np.array([60.0])).packs
+    facts |= {
+        "smallest_order": np.ones(2, dtype=np.int64),
+        "step": np.ones(2, dtype=np.int64),
+        "packs": np.array([30, 30]),
+    }
+    requests = OrderRequests(demand=same, **facts)
+    even = trim(requests, np.array([[2.0, 2.0]]), np.array([60.0])).packs
     assert even.tolist() == [15, 15]
-    dear = trim(wanted, np.array([[1.0, 3.0]]), np.array([60.0])).packs
+    dear = trim(requests, np.array([[1.0, 3.0]]), np.array([60.0])).packs
     assert dear[0] > dear[1]
 
 
@@ -95,30 +101,30 @@ def test_the_shadow_price_is_what_a_little_more_room_gains():
     rng = np.random.default_rng(8)
     demand = rng.integers(0, 400_000, (5, 400))
     ones = np.ones(5, dtype=np.int64)
-    wanted = Wanted(demand, 0 * ones, 1000 * ones, ones, ones, 300 * ones, 1_000_000 * ones, 0 * ones)
+    requests = OrderRequests(demand, 0 * ones, 1000 * ones, ones, ones, 300 * ones, 1_000_000 * ones, 0 * ones)
     use = np.array([[1.0, 2.0, 1.0, 3.0, 1.0]])
     rooms = np.array([700.0, 720.0])
-    less, more = (trim(wanted, use, rooms[[n]]) for n in (0, 1))
-    gained = (gain(wanted, more.packs) - gain(wanted, less.packs)) / 400 / NANO / 20
+    less, more = (trim(requests, use, rooms[[n]]) for n in (0, 1))
+    gained = (gain(requests, more.packs) - gain(requests, less.packs)) / 400 / NANO / 20
     assert gained == pytest.approx(less.shadow_price[0, 0] / NANO, rel=0.05)
 
 
-def test_packs_worth_are_those_of_going_up_step_by_step():
+def test_packs_at_a_price_are_those_of_going_up_step_by_step():
     rng = np.random.default_rng(2)
     for _ in range(30):
-        wanted = orders(rng, items=5, most=9)
+        requests = orders(rng, items=5, most=9)
         price = rng.integers(1, 6 * NANO, 5)
         expected = []
         for n in range(5):
-            item, packs = wanted.take(np.array([n])), 0
+            item, packs = take(requests, np.array([n])), 0
             while True:
-                more = packs + (int(item.step[0]) if packs else int(item.first[0]))
+                more = packs + (int(item.step[0]) if packs else int(item.smallest_order[0]))
                 met = item.gain(np.array([packs]), np.array([more]))[0]
                 if more > item.packs[0] or met < price[n] * (more - packs) * item.draws:
                     break
                 packs = more
             expected.append(packs)
-        assert packs_worth(wanted, price).tolist() == expected
+        assert packs_at_price(requests, price).tolist() == expected
 
 
 def limited(network, kind, amount, **item):
@@ -129,8 +135,8 @@ def limited(network, kind, amount, **item):
 
 @pytest.mark.parametrize(("kind", "amount"), [(LimitKind.BUDGET, 30.0), (LimitKind.STORAGE, 9.0)])
 def test_field_note_35__an_order_beyond_the_budget_or_the_room_is_trimmed_and_the_line_says_how(network, kind, amount):
-    free = recommend(**limited(network, kind, 1e9))
-    found = recommend(**limited(network, kind, amount))
+    free = recommend(OrderInputs(**limited(network, kind, 1e9)))
+    found = recommend(OrderInputs(**limited(network, kind, amount)))
     packs = found.lines["packs"].sum()
     assert packs < free.lines["packs"].sum()
     assert (found.lines["cost"].sum() if kind is LimitKind.BUDGET else packs) <= amount
@@ -151,8 +157,8 @@ def test_field_note_35__an_order_beyond_the_budget_or_the_room_is_trimmed_and_th
 def test_a_critical_line_is_whole_while_a_standard_one_gives_way(network):
     case = limited(network, LimitKind.BUDGET, 20.0)
     case["items"]["criticality"] = ["standard"] * 5 + ["critical"]
-    free = recommend(**case | {"limits": []}).lines.set_index("product_id")["packs"]
-    found = recommend(**case).lines.set_index("product_id")["packs"]
+    free = recommend(OrderInputs(**case | {"limits": []})).lines.set_index("product_id")["packs"]
+    found = recommend(OrderInputs(**case)).lines.set_index("product_id")["packs"]
     assert found["product-0005"] == free["product-0005"]
     assert found.sum() < free.sum()
 
@@ -160,7 +166,7 @@ def test_a_critical_line_is_whole_while_a_standard_one_gives_way(network):
 def test_money_that_was_spent_in_the_period_is_gone(network):
     case = limited(network, LimitKind.BUDGET, 45.0)
     spent = dataclasses.replace(case["limits"][0], used=44.0)
-    assert recommend(**case | {"limits": [spent]}).lines.empty
+    assert recommend(OrderInputs(**case | {"limits": [spent]})).lines.empty
 
 
 def said(found, rule):
@@ -172,8 +178,8 @@ def minimum(network, least, **item):
 
 
 def test_an_order_below_the_suppliers_minimum_value_is_topped_up_with_what_is_used_soonest(network):
-    plain = recommend(**minimum(network, None))
-    topped = recommend(**minimum(network, Decimal(60)))
+    plain = recommend(OrderInputs(**minimum(network, None)))
+    topped = recommend(OrderInputs(**minimum(network, Decimal(60))))
     assert plain.lines["cost"].sum() < 60 <= topped.lines["cost"].sum()
     assert topped.lines["cost"].sum() < 60 + Decimal("4.20")
     for document in topped.explanations:
@@ -186,9 +192,9 @@ def test_an_order_that_nobody_needs_soon_is_held_until_the_next_order_day(networ
     case = minimum(network, Decimal(60), target=0.999, target_kind="cycle_service")
     demand = case["demand"].final[:, 0] / 7 * 10  # ten days' demand at the first week's rate
     case["lots"]["quantity"] = np.floor(np.quantile(demand, 0.97, axis=1))
-    plain = recommend(**case | {"items": case["items"].assign(minimum_order_value=None)})
-    held = recommend(**case)
-    critical = recommend(**case | {"items": case["items"].assign(criticality="critical")})
+    plain = recommend(OrderInputs(**case | {"items": case["items"].assign(minimum_order_value=None)}))
+    held = recommend(OrderInputs(**case))
+    critical = recommend(OrderInputs(**case | {"items": case["items"].assign(criticality="critical")}))
     assert len(plain.lines) > 0
     assert held.lines.empty
     assert "held until the next order day" in said(held, "minimum_order_value")[0]
@@ -196,7 +202,7 @@ def test_an_order_that_nobody_needs_soon_is_held_until_the_next_order_day(networ
 
 
 def test_an_order_that_cannot_reach_the_minimum_value_is_kept_and_the_buyer_is_told(network):
-    found = recommend(**minimum(network, Decimal(100_000)))
-    plain = recommend(**minimum(network, None))
+    found = recommend(OrderInputs(**minimum(network, Decimal(100_000))))
+    plain = recommend(OrderInputs(**minimum(network, None)))
     assert found.lines["packs"].tolist() == plain.lines["packs"].tolist()
     assert "ask the supplier" in said(found, "minimum_order_value")[0]

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.procurement.order.inputs import OrderInputs, prepare
 from forecasting.procurement.order.plan import NO_LIMIT, plan_orders
-from forecasting.procurement.order.planning_case import read_case
 from forecasting.procurement.packs import acceptable
-from forecasting.procurement.policy.service_level import PolicyDefaults
 from forecasting.procurement.protection_demand import CumulativeDemand
 
 AS_OF = dt.date(2026, 11, 23)
@@ -48,15 +47,9 @@ def open_orders(case, packs, days, name="PO"):
 
 
 def planned(case, **change):
-    known = case | change
-    read = read_case(
-        *(known[name] for name in ("items", "demand", "period", "period_starts", "as_of", "lots")),
-        None,
-        *(known[name] for name in ("open_orders", "lead_times", "draws_seed")),
-        PolicyDefaults(),
-        None,
-    )
-    return read, plan_orders(CumulativeDemand(read.demand.final, read.edges), read.situation)
+    prepared = prepare(OrderInputs(**case | change))
+    demand = CumulativeDemand(prepared.demand.final, prepared.period_edges)
+    return prepared, plan_orders(demand, prepared.situation)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +94,7 @@ def test_field_note_10__running_again_proposes_nothing_twice(arguments, usual):
     case, plan = usual
     settings = case.situation.settings
     placed = open_orders(arguments, plan.packs, np.zeros(ITEMS), "rec").assign(
-        ordered_at=[day.order_by for day in case.days],
+        ordered_at=[day.order_by for day in case.order_days],
         expected_at=pd.Timestamp(AS_OF) + pd.to_timedelta(settings.new_order_day, unit="D"),
     )
     _, again = planned(arguments, open_orders=pd.concat([arguments["open_orders"], placed], ignore_index=True))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.policy.service_level import order_up_to
 from forecasting.procurement.protection_demand import CumulativeDemand
 from forecasting.procurement.recommend import recommend
@@ -99,7 +100,7 @@ def run_network(network, items, weeks, target, rate):
             columns=["facility_id", "product_id", "packs", "expected_at", "kind", "id"],
         )
         starts = [today + dt.timedelta(weeks=n) for n in range(5)]
-        lines = recommend(**case | {"as_of": today, "period_starts": starts}).lines
+        lines = recommend(OrderInputs(**case | {"as_of": today, "period_starts": starts})).lines
         for item, packs in zip(lines["product_id"].str[-4:].astype(int), lines["packs"], strict=True):
             coming.append((item, packs, max(1, round(rng.gamma(16, 4 / 16)))))
         for day in range(7):

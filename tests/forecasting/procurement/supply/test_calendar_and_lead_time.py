@@ -12,6 +12,7 @@ from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
 from forecasting.procurement.explanation.number_check import unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply import lead_time
 from forecasting.procurement.supply.calendar import WEEKDAYS, days_to_open, order_days, parse_weekdays
@@ -227,8 +228,8 @@ def test_deliveries_wait_for_the_first_day_that_is_open(closed, days):
 
 def test_closed_days_lengthen_the_protection_interval_and_the_calculation_says_so(network):
     closed = ";".join(f"2026-11-{day}" for day in (26, 27, 28))
-    plain = recommend(**network()).explanations[0]
-    found = recommend(**network(closed_dates=closed, order_cutoff="14:30"))
+    plain = recommend(OrderInputs(**network())).explanations[0]
+    found = recommend(OrderInputs(**network(closed_dates=closed, order_cutoff="14:30")))
     document = found.explanations[0]
     values = {entry["name"]: entry["value"] for entry in [*document["inputs"], *document["steps"]]}
     # ordered on the 23rd, the delivery of the 26th waits until the 29th, and so does the order after it

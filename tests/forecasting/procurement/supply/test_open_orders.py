@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from forecasting.procurement.explanation.calculation import recompute
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.lead_time import draw_arrivals, draw_lead_times, key_seeds
 
@@ -50,8 +51,8 @@ def case_with_order(network, orders, *, sd, expected, packs=2):
 
 def test_field_note_12__an_order_counts_by_its_chance_to_come_in_time(network, orders):
     """Expected four days before the order after this one can arrive: relied on wholly if certain, partly if not."""
-    certain = recommend(**case_with_order(network, orders, sd=0.0, expected=9)).explanations[0]
-    doubtful = recommend(**case_with_order(network, orders, sd=3.0, expected=9)).explanations[0]
+    certain = recommend(OrderInputs(**case_with_order(network, orders, sd=0.0, expected=9))).explanations[0]
+    doubtful = recommend(OrderInputs(**case_with_order(network, orders, sd=3.0, expected=9))).explanations[0]
     told = [{step["name"]: float(step["value"]) for step in document["steps"]} for document in (certain, doubtful)]
     assert told[0]["open_orders_in_time"] == told[0]["open_order_quantity"] == 56
     assert 0 < told[1]["open_orders_in_time"] < 56
@@ -63,7 +64,7 @@ def test_the_order_is_the_smallest_that_covers_enough_draws_of_demand_less_what_
     case = case_with_order(network, orders, sd=3.0, expected=11, packs=40)
     case["items"] = case["items"].assign(target_kind="cycle_service", target=0.9, pack_size=1)
     case["demand"].final[:] = 70.0
-    found = recommend(**case).lines.iloc[0]
+    found = recommend(OrderInputs(**case)).lines.iloc[0]
     lead = draw_lead_times(np.array([6.0]), np.array([3.0]), 400, ["1|north|product-0000"])[0]
     seeds = key_seeds(["1|north|product-0000"])
     comes = draw_arrivals(np.array([13.0]), np.array([6.5]), np.array([2.0]), 400, seeds)[0]
@@ -76,13 +77,16 @@ def test_an_order_without_the_day_of_ordering_is_taken_to_be_as_old_as_usual(net
     dated = case | {"open_orders": case["open_orders"].assign(ordered_at=day(2))}
     undated = case | {"open_orders": case["open_orders"].assign(ordered_at=None)}
     # a mean lead time of 6 days before the expected day is in the future: the order is new
-    assert recommend(**undated).lines["packs"].tolist() == recommend(**dated).lines["packs"].tolist()
+    assert (
+        recommend(OrderInputs(**undated)).lines["packs"].tolist()
+        == recommend(OrderInputs(**dated)).lines["packs"].tolist()
+    )
 
 
 def test_field_note_37__an_order_placed_today_at_the_usual_lead_time_is_relied_on_wholly(network, orders):
     """Orders do not overtake each other: what was just ordered comes before what is ordered next."""
     case = network(draws=400)
     case["lead_times"] = case["lead_times"].assign(mean_days=6.0, sd_days=3.0)
-    packs = recommend(**case).lines["packs"].iloc[0]
+    packs = recommend(OrderInputs(**case)).lines["packs"].iloc[0]
     case["open_orders"] = orders({"packs": packs, "expected_at": day(6), "ordered_at": day(0)})
-    assert recommend(**case).lines.empty
+    assert recommend(OrderInputs(**case)).lines.empty

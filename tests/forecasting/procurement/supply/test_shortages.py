@@ -10,6 +10,7 @@ from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
 from forecasting.procurement.explanation.number_check import unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.shortages import (
     ShortageMove,
@@ -44,10 +45,10 @@ def test_no_item_gives_away_more_than_it_has(network):
 
 def test_a_capped_order_and_the_moved_demand_recompute_and_are_told_on_both_lines(network):
     case = network(2)
-    free = recommend(**case).lines.set_index("product_id")["packs"]
+    free = recommend(OrderInputs(**case)).lines.set_index("product_id")["packs"]
     case["demand"] = move_demand(case["demand"], moves(share=0.5, units=1.0))
     case["items"] = case["items"].assign(allocation_share=[0.5, None], shortage_ends_on=[dt.date(2027, 1, 31), None])
-    found = recommend(**case)
+    found = recommend(OrderInputs(**case))
     packs = found.lines.set_index("product_id")["packs"]
     assert packs["product-0000"] < free["product-0000"] < free["product-0001"] + 1 <= packs["product-0001"] + 1
     assert packs["product-0001"] > free["product-0001"]
@@ -62,7 +63,7 @@ def test_a_capped_order_and_the_moved_demand_recompute_and_are_told_on_both_line
 
 
 def test_nothing_is_ordered_of_what_cannot_be_had(network):
-    none = recommend(**network(allocation_share=0.0))
+    none = recommend(OrderInputs(**network(allocation_share=0.0)))
     assert none.lines.empty
     told = none.problems.set_index("rule")["message"]
     assert "max_on_hand_limits" not in told

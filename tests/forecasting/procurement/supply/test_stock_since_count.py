@@ -12,6 +12,7 @@ from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import recompute
 from forecasting.procurement.explanation.number_check import unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
+from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.stock import read_lots
 from forecasting.procurement.supply.stock_since_count import since_count
@@ -110,8 +111,10 @@ def test_use_since_the_count_is_taken_first_expired_first_out_as_on_a_shelf(lots
 
 def test_more_use_than_stock_empties_the_shelf_and_asks_for_a_count(network):
     case = network()
-    case["since"] = case["lots"][["facility_id", "product_id"]].assign(used=33.0, received=5.0, use_source="dispensing")
-    found = recommend(**case)
+    case["moves_since_count"] = case["lots"][["facility_id", "product_id"]].assign(
+        used=33.0, received=5.0, use_source="dispensing"
+    )
+    found = recommend(OrderInputs(**case))
     assert "stock_used_up_since_count" in set(found.problems["rule"])
     assert "8 dose units" in found.problems.set_index("rule")["message"]["stock_used_up_since_count"]
 
@@ -119,8 +122,10 @@ def test_more_use_than_stock_empties_the_shelf_and_asks_for_a_count(network):
 def test_the_order_grows_by_what_was_used_and_shrinks_by_what_was_received_and_the_explanation_says_so(network):
     case = network(pack_size=1)
     since = case["lots"][["facility_id", "product_id"]]
-    plain = recommend(**case).lines["packs"].iloc[0]
-    moved = recommend(**case, since=since.assign(used=12.0, received=5.0, use_source="dispensing"))
+    plain = recommend(OrderInputs(**case)).lines["packs"].iloc[0]
+    moved = recommend(
+        OrderInputs(**case, moves_since_count=since.assign(used=12.0, received=5.0, use_source="dispensing"))
+    )
     assert moved.lines["packs"].iloc[0] == plain + 7
     document = moved.explanations[0]
     values = {entry["name"]: entry for entry in [*document["inputs"], *document["steps"]]}
@@ -136,9 +141,9 @@ def test_the_order_grows_by_what_was_used_and_shrinks_by_what_was_received_and_t
 
 def test_committed_quantities_are_not_there_to_be_used(network):
     case = network(pack_size=1)
-    plain = recommend(**case).lines["packs"].iloc[0]
+    plain = recommend(OrderInputs(**case)).lines["packs"].iloc[0]
     case["lots"] = case["lots"].assign(committed=8.0)
-    found = recommend(**case)
+    found = recommend(OrderInputs(**case))
     assert found.lines["packs"].iloc[0] == plain + 8
     assert "stock_committed" in set(found.problems["rule"])
     assert recompute(found.explanations[0])["packs"] == plain + 8

@@ -1,0 +1,117 @@
+"""The second part of an order's calculation: the level that the service target and the item's policy ask for."""
+
+import dataclasses
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from forecasting.procurement.explanation.calculation import DOSE_UNITS, Calculation, dose_units
+from forecasting.procurement.items import Settings
+from forecasting.procurement.order.inputs import PreparedInputs
+from forecasting.procurement.order.ordered_items import OrderedItems
+from forecasting.procurement.order.plan import NO_LIMIT, Plan
+from forecasting.procurement.packs import MILLIONTHS
+from forecasting.procurement.policy.stocking_policy import Stocking
+from forecasting.terms import PolicyKind, TargetKind
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyPart:
+    """Settings, stocking and plan of one line; `demand_within_life` [draw] is that until the packs expire."""
+
+    source: str
+    settings: Settings
+    stocking: Stocking
+    plan: Plan
+    demand_within_life: np.ndarray
+
+    @classmethod
+    def of(cls, prepared: PreparedInputs, line: OrderedItems, item: Mapping[str, Any]) -> "PolicyPart":
+        """The part of one line."""
+        return cls(
+            source=f"policy: {item['policy_source']}",
+            settings=line.situation.settings,
+            stocking=line.situation.stocking,
+            plan=line.plan,
+            demand_within_life=line.demand_within_life,
+        )
+
+    @property
+    def kind(self) -> str:
+        """The kind of policy: a `PolicyKind` value."""
+        return str(self.stocking.kind)
+
+    @property
+    def target_kind(self) -> str:
+        """The kind of service target: a `TargetKind` value."""
+        return str(self.settings.target_kind)
+
+    @property
+    def target_level(self) -> str:
+        """What the level of the service target is called: it is the order-up-to level unless the policy has another."""
+        return "order_up_to_level" if self.kind == PolicyKind.ORDER_UP_TO.value else "target_level"
+
+    def add_steps(self, calculation: Calculation) -> None:
+        """Write down the target's level, the pack, and the order-up-to level that the policy makes of it."""
+        settings, plan = self.settings, self.plan
+        target = Fraction(int(settings.target), MILLIONTHS)
+        calculation.add_input("target", target, "share", self.source, kind=self.target_kind)
+        operands = [calculation.add_sample("demand_until_next_arrival", plan.until_next_arrival), "target"]
+        if self.target_kind == TargetKind.FILL_RATE:
+            operands.insert(0, calculation.add_sample("demand_until_arrival", plan.until_arrival))
+        operation, level = f"order_up_to_{self.target_kind}", dose_units(plan.level)
+        calculation.add_step(self.target_level, operation, operands, DOSE_UNITS, known=level)
+        calculation.add_input("pack_size", dose_units(settings.pack_size), "dose units per pack", "product")
+        calculation.add_input("minimum_order_packs", int(settings.minimum_order_packs), "packs", "product")
+        calculation.add_input("order_multiple_packs", int(settings.order_multiple_packs), "packs", "product")
+        self._add_policy_level(calculation)
+        calculation.add_step("safety_stock", "difference", ["order_up_to_level", "expected_demand"], DOSE_UNITS)
+
+    def _add_policy_level(self, calculation: Calculation) -> None:
+        """The order-up-to level from that of the target; nothing where they are the same."""
+        if self.kind == PolicyKind.PAR.value:
+            calculation.add_quantity("par_level", self.stocking.par_level, "policy: par level of the site")
+            calculation.add_step("par_difference", "difference", [self.target_level, "par_level"], DOSE_UNITS)
+            calculation.add_step("order_up_to_level", "sum", ["par_level"], DOSE_UNITS)
+        elif self.kind == PolicyKind.NEWSVENDOR.value:
+            self._add_newsvendor(calculation)
+        elif self.kind == PolicyKind.REORDER_POINT.value:
+            self._add_reorder_point(calculation)
+
+    def _add_newsvendor(self, calculation: Calculation) -> None:
+        stocking = self.stocking
+        source, unit = "implied by the service target", "relative cost of a dose unit"
+        if stocking.has_shortage_cost:
+            source = "policy: shortage cost, price and holding rate"
+        costs = {
+            "cost_short": stocking.shortage_cost,
+            "cost_wasted": stocking.waste_cost,
+            "cost_held": stocking.holding_cost,
+        }
+        for name, cost in costs.items():
+            calculation.add_input(name, Fraction(int(cost), MILLIONTHS), unit, source)
+        operation, operands = "newsvendor_without_expiry", ["demand_until_next_arrival", *costs]
+        if self.demand_within_life.min() != NO_LIMIT:
+            operation = "newsvendor"
+            operands.insert(1, calculation.add_sample("demand_within_shelf_life", self.demand_within_life))
+        levels = [calculation.add_step("level_worth_its_waste", operation, operands, DOSE_UNITS)]
+        if not stocking.has_shortage_cost:
+            levels.append(self.target_level)
+        order_to = dose_units(self.plan.order_to)
+        calculation.add_step("order_up_to_level", "smaller_of", levels, DOSE_UNITS, known=order_to)
+
+    def _add_reorder_point(self, calculation: Calculation) -> None:
+        plan, cost = self.plan, dose_units(self.stocking.order_cost)
+        unit, source = "dose units held for a review", "policy: fixed order cost over holding cost"
+        operands = [
+            "demand_until_next_arrival",
+            calculation.add_sample("demand_of_review", plan.until_next_arrival - plan.until_arrival),
+            "target",
+            calculation.add_input("order_cost_in_holding", cost, unit, source),
+            *("pack_size", "order_multiple_packs"),
+        ]
+        low, high = dose_units(plan.reorder_point), dose_units(plan.order_to)
+        calculation.add_step("reorder_point", "least_cost_reorder_point", operands, DOSE_UNITS, known=low)
+        calculation.add_step("order_up_to_level", "least_cost_order_up_to", operands, DOSE_UNITS, known=high)
