@@ -1,13 +1,20 @@
 """The migrated database is the declared schema, on both kinds of database."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from forecasting.errors import InvalidInput
 from warehouse import migrations
 from warehouse.engine import create_engine, writing
+
+FOLDER = Path(migrations.__file__).parent
 
 
 def test_upgrade_makes_the_declared_schema_and_alembic_finds_no_difference(empty_url):
@@ -54,27 +61,52 @@ def test_the_database_itself_refuses_a_share_above_one(engine):
         connection.execute(too_much)
 
 
-RELEASE = """INSERT INTO content_releases (release_id, kind, publisher, version, sha256, rows, column_types, loaded_at)
-VALUES ('guidance:x:1', 'guidance', 'x', '1', 'd', 1, '{}', '2026-01-01 00:00:00')"""
-DOSE = """INSERT INTO usual_daily_doses (release_id, drug, usual_daily_dose_mg, basis, source)
-VALUES ('guidance:x:1', 'd', 5, 'b', 's')"""
-
-
-def test_a_database_with_rows_of_an_older_program_is_brought_up_with_all_of_them(empty_url):
-    engine = create_engine(empty_url)
+def stamp(url: str, revision: str) -> None:
+    """Write the number of a schema into a database that has no tables."""
+    engine = create_engine(url)
     with writing(engine) as connection:
-        command.upgrade(migrations._config(connection), "0020")
-        for statement in (
-            "INSERT INTO facilities (facility_id, name, population) VALUES ('A', 'A', 9000)",
-            RELEASE,
-            DOSE,
-        ):
-            connection.execute(sa.text(statement))
-    migrations.upgrade(engine)
-    migrations.check(engine)
-    with writing(engine) as connection:
-        count = sa.text("SELECT count(*) FROM usual_daily_doses JOIN content_releases USING (release_id)")
-        assert connection.scalar(count) == 1
-        with pytest.raises(sa.exc.IntegrityError):
-            connection.execute(sa.text("DELETE FROM content_releases"))
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("revision", "told"),
+    [("0034", "before release 0.2.0 .schema 0034. .*: load your files into a new database"), ("0999", "newer version")],
+)
+def test_a_database_of_before_the_first_release_or_of_a_newer_program_is_refused(empty_url, revision, told):
+    stamp(empty_url, revision)
+    engine = create_engine(empty_url)
+    with pytest.raises(InvalidInput, match=told):
+        migrations.upgrade(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ["-c", "from api.cli.main import main; main()", "run"],
+        ["-m", "alembic", "-c", str(FOLDER / "alembic.ini"), "upgrade", "head"],
+    ],
+    ids=["pgx-supply", "alembic"],
+)
+def test_the_command_line_refuses_an_old_database_in_one_sentence(tmp_path, program):
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    stamp(url, "0034")
+    environment = os.environ | {"PGX_SUPPLY_DATABASE_URL": url}
+    done = subprocess.run([sys.executable, *program], capture_output=True, text=True, env=environment, check=False)
+    (sentence,) = (done.stdout + done.stderr).splitlines()
+    assert done.returncode != 0
+    assert "was made before release 0.2.0" in sentence
+
+
+def test_a_new_revision_takes_nothing_from_the_declared_tables(engine, tmp_path):
+    with writing(engine) as connection:
+        connection.execute(sa.text("DROP TABLE suppliers"))
+        config = migrations._config(connection)
+        config.set_main_option("version_locations", os.pathsep.join([str(FOLDER / "versions"), str(tmp_path)]))
+        command.revision(config, "suppliers", autogenerate=True, rev_id="9999", version_path=str(tmp_path))
+    (file,) = tmp_path.glob("9999_*.py")
+    text = file.read_text(encoding="utf-8")
+    assert "'minimum_order_value', sa.Numeric(24, 6).with_variant(sa.String(32), \"sqlite\")" in text
+    assert "warehouse" not in text

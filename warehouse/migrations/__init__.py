@@ -1,17 +1,19 @@
-"""The database's shape over time (Alembic), packed with the program.
+"""The database's schema over time (Alembic), packed with the program.
 
 On the command line, with the database of the settings::
 
     python -m alembic -c warehouse/migrations/alembic.ini upgrade head
     python -m alembic -c warehouse/migrations/alembic.ini check
 
-Until the first release the one initial revision is made anew after a change of the schema::
+Revision 0200 is the schema of release 0.2.0. A released revision is never edited: a change of the schema is a further
+revision. It is made against an upgraded PostgreSQL database, which has the comments that SQLite lacks, and numbered by
+hand::
 
-    rm -f warehouse/migrations/versions/0001_*.py
-    PGX_SUPPLY_DATABASE_URL=sqlite:// python -m alembic -c warehouse/migrations/alembic.ini \
-        revision --autogenerate --rev-id 0001 -m "initial schema"
+    python -m alembic -c warehouse/migrations/alembic.ini revision --autogenerate --rev-id 0201 -m "what changes"
 
-After the first release a change is a further revision, made against an upgraded PostgreSQL database.
+Alembic sees neither triggers nor default values. To alter a table on SQLite it copies the table and leaves the
+triggers behind: a revision that alters a table of `APPEND_ONLY` in revision 0200 makes its triggers again.
+`tests/warehouse/test_upgrades.py` takes a database with rows in every table through all revisions.
 """
 
 from collections.abc import Iterator
@@ -25,20 +27,42 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from forecasting.errors import InvalidInput
 from warehouse.engine import writing
+
+FIRST_RELEASED_REVISION = "0200"
+"""The schema of release 0.2.0; earlier revisions had the numbers 0001 to 0034."""
 
 # any number, as long as every process takes the same
 UPGRADE_LOCK = 7_263_551
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Bring the database to the newest revision; nothing happens when it is there. Safe when processes race."""
+    """Bring the database to the newest revision; nothing happens when it is there. Safe when processes race.
+
+    A database of before the first release, or of a newer program, raises `InvalidInput`.
+    """
     with engine.execution_options(writes=True).connect() as connection, _references_free(connection):
         with connection.begin():  # on SQLite this is the lock already
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+            refuse_unknown_revision(connection)
             command.upgrade(_config(connection), "head")
             _refuse_broken_references(connection)
+
+
+def refuse_unknown_revision(connection: sa.Connection) -> None:
+    """Raise `InvalidInput` for a database of before the first release, or of a newer program."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is None or revision in known:
+        return
+    if revision < FIRST_RELEASED_REVISION:
+        raise InvalidInput(
+            f"the database was made before release 0.2.0 (schema {revision}) and cannot be upgraded: "
+            "load your files into a new database"
+        )
+    raise InvalidInput(f"the database is of a newer version of pgx-supply (schema {revision}): update the program")
 
 
 @contextmanager
