@@ -174,6 +174,12 @@ class Desk:
     def signed_in(self, url, name, password=PASSWORD):
         """A browser in which a person, who is made for it, has signed in; and the page that was shown then."""
         self.succeed("user", "add", name, "--role", "approver", "--password", password)
+        with self.browser(url, name, password) as signed_in:
+            yield signed_in
+
+    @contextlib.contextmanager
+    def browser(self, url, name, password=PASSWORD):
+        """A browser in which a person has signed in, and the page that was shown then."""
         with httpx2.Client(base_url=url, follow_redirects=True, timeout=30) as browser:
             form = {
                 "name": name,
