@@ -1,4 +1,4 @@
-"""What following a guideline row does to the dose units of a therapy: the move matrices of DESIGN 3.3, in dose units.
+"""What following a guideline row does to the dose units of a therapy: the move matrices, in dose units.
 
 A therapy is a set of drugs that stand in for each other, closed under the moves. For guideline row r the matrix
 `delta[r]` [source product, target product] says what one dose unit of the source becomes when the row is followed,

@@ -25,7 +25,7 @@ SNAPSHOTS = {"open_orders": "facility_id", "ancestry": "facility_id"}
 SHARE_TOLERANCE = 0.01
 
 WITHOUT = {
-    "ancestry": "prevalence uses one published group mix for every site",
+    "ancestry": "published frequencies do not apply, a site's own genotype counts decide",
     "genotype_counts": "prevalence rests on published frequencies alone",
     "assays": "every allele in the published tables counts as tested",
     "testing_coverage": "the genetic step is skipped",
