@@ -59,6 +59,13 @@ def test_every_relative_link_resolves(page):
     assert broken == []
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "architecture.md"], ids=lambda page: page.name)
+def test_every_source_file_that_a_page_names_exists(page):
+    text = without_code(page.read_text(encoding="utf-8"))
+    named = re.findall(r"`((?:api|assets|benchmarks|forecasting|tests|warehouse)/[\w/]+(?:\.py)?)`", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_decisions_have_a_number_of_their_own_and_the_index_names_each_in_order():
     text = (DOCS / "decisions.md").read_text(encoding="utf-8")
     titles = [match.group(0).removeprefix("### ") for match in DECISION.finditer(text)]
