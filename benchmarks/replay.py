@@ -34,10 +34,10 @@ from forecasting.demand.series import DemandPanel
 from forecasting.procurement.arrays import Floats
 from forecasting.procurement.packs import THOUSANDTHS
 from forecasting.procurement.policy.policy_rows import with_policies
-from forecasting.procurement.replay.rules import DRAWS, rule_of_draws
-from forecasting.procurement.replay.scores import at_fill_rate, measured, replay
-from forecasting.procurement.replay.setup import Stage, known_before, set_stage
-from forecasting.procurement.replay.simulation import Rule, walk
+from forecasting.procurement.replay.rules import DRAWS, plan_rule_from_draws
+from forecasting.procurement.replay.scores import burden_at_fill_rate, measures, replay
+from forecasting.procurement.replay.setup import ReplaySetup, known_before_replay, replay_setup
+from forecasting.procurement.replay.simulation import Rule
 from forecasting.terms import Period, ReplayRule
 from warehouse.engine import create_engine
 from warehouse.queries.exports import export_frame
@@ -68,19 +68,19 @@ def cost(items: int) -> None:
     frame = pd.DataFrame({"facility_id": sites, "product_id": products, "pack_size": 28, "pack_price": 3.0})
     frame = frame.assign(supplier_id="S", shelf_life_days=120.0)
     lead = pd.DataFrame({"product_id": sorted(set(products)), "mean_days": 5.0, "sd_days": 1.5})
-    stage = set_stage(frame, panel, lead.assign(observations=9, source="receipts"), draws_seed=1)
+    setup = replay_setup(frame, panel, lead.assign(observations=9, source="receipts"), draws_seed=1)
     moved = np.arange(0, items, 5)
     began = time.process_time(), time.monotonic()
-    cuts = [stage.cut(week) for week in range(stage.weeks)]
+    cuts = [setup.periods_ended(week) for week in range(setup.weeks)]
     blind = {cut: forecast_sites(panel.until(cut), HORIZON) for cut in cuts}
-    part = stage.take(moved).panel
+    part = setup.take(moved).panel
     informed = {cut: forecast_sites(part.until(cut), HORIZON) for cut in cuts}
     forecast = time.process_time() - began[0]
-    replay(stage, blind, informed, moved, seed=1)
+    replay(setup, blind, informed, moved, seed=1)
     took, clock = time.process_time() - began[0], time.monotonic() - began[1]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     click.echo(
-        f"{items} items x {stage.weeks} weeks: {took:.1f} s of processor time (forecasts {forecast:.1f} s), "
+        f"{items} items x {setup.weeks} weeks: {took:.1f} s of processor time (forecasts {forecast:.1f} s), "
         f"{clock:.1f} s by the clock, at most {memory:.2f} GiB"
     )
 
@@ -138,26 +138,26 @@ def compared(scores: pd.DataFrame) -> pd.DataFrame:
 PAR_QUANTILE = 0.95
 
 
-def told_the_truth(stage: Stage, network: SimulatedHospitals, seed: int) -> Rule:
+def told_the_truth(setup: ReplaySetup, network: SimulatedHospitals, seed: int) -> Rule:
     """The plan, from draws about the demand that was expected, spread as demand was about it in the last two years."""
-    keys = pd.MultiIndex.from_frame(stage.items[["facility_id", "product_id"]])
+    keys = pd.MultiIndex.from_frame(setup.items[["facility_id", "product_id"]])
     wide = network.expected.pivot_table(
         index=["facility_id", "product_id"], columns="period_start", values="expected", observed=True
     )
     expected = wide.reindex(keys).to_numpy()
     column = {pd.Timestamp(start).date(): place for place, start in enumerate(wide.columns)}
-    of_panel = [column[start] for start in stage.panel.period_starts()]
-    ratio = (stage.panel.values / expected[:, of_panel])[:, -2 * PLAN_WEEKS :]
+    of_panel = [column[start] for start in setup.panel.period_starts()]
+    ratio = (setup.panel.values / expected[:, of_panel])[:, -2 * PLAN_WEEKS :]
     ratio = np.where(np.isfinite(ratio), ratio, 1.0)
 
     def drawn(cut: int) -> tuple[list[dt.date], Floats]:
-        first = stage.panel.period.step(stage.panel.first_start, cut)
-        starts = [stage.panel.period.step(first, ahead) for ahead in range(HORIZON)]
+        first = setup.panel.period.step(setup.panel.first_start, cut)
+        starts = [setup.panel.period.step(first, ahead) for ahead in range(HORIZON)]
         chosen = np.random.default_rng([seed, 23]).integers(0, ratio.shape[1], (len(keys), HORIZON, DRAWS))
         noise = ratio[np.arange(len(keys))[:, None, None], chosen]
         return starts, expected[:, [column[start] for start in starts]][:, :, None] * noise
 
-    return rule_of_draws(stage, drawn, seed=seed)
+    return plan_rule_from_draws(setup, drawn, seed=seed)
 
 
 def against_own_lead_times(database_url: str, truth_of: int | None) -> None:
@@ -168,24 +168,25 @@ def against_own_lead_times(database_url: str, truth_of: int | None) -> None:
     of_run = [Base.metadata.tables[name] for name in ("clean_demand", "lead_times")]
     clean, lead = (warehouse.read(table, table.c.as_of == run.as_of) for table in of_run)
     whole = known_panel(clean, run)
-    panel = whole.select(known_before(whole))
+    panel = whole.select(known_before_replay(whole))
     keys = pd.DataFrame({"facility_id": panel.facility_ids, "product_id": panel.product_ids}, dtype=object)
     items = with_policies(keys.merge(read["products"], on="product_id", how="left"), read["policies"])
-    stage = set_stage(items, panel, lead, draws_seed=run.seed)
+    setup = replay_setup(items, panel, lead, draws_seed=run.seed)
     forecasts = {
-        cut: forecast_sites(panel.until(cut), HORIZON) for cut in {stage.cut(week) for week in range(stage.weeks)}
+        cut: forecast_sites(panel.until(cut), HORIZON)
+        for cut in {setup.periods_ended(week) for week in range(setup.weeks)}
     }
     before = panel.values[:, : panel.values.shape[1] // 2]
     use = quantiles_of(before, np.array([PAR_QUANTILE]))[:, 0] / panel.period.mean_days
-    par = np.nan_to_num(use) * stage.bridged_days
-    informed = dataclasses.replace(stage, par=np.rint(par * THOUSANDTHS).astype(np.int64))
+    par = np.nan_to_num(use) * setup.bridged_days
+    informed = dataclasses.replace(setup, par_level=np.rint(par * THOUSANDTHS).astype(np.int64))
     scores = replay(informed, forecasts, {}, np.array([], dtype=np.int64), seed=run.seed)
     click.echo(compared(scores).round(3).to_string())
     if truth_of is not None:
-        rule = told_the_truth(stage, simulated_hospitals(truth_of), run.seed)
-        told = measured(stage, walk(stage.demand, stage.terms, stage.opening, rule))
+        rule = told_the_truth(setup, simulated_hospitals(truth_of), run.seed)
+        told = measures(setup, setup.simulate(rule))
         burden = told["mean_stock_value"] + told["expired_value"]
-        pars = at_fill_rate(scores, "all", ReplayRule.PAR.value, told["fill_rate"])
+        pars = burden_at_fill_rate(scores, "all", ReplayRule.PAR.value, told["fill_rate"])
         click.echo(
             f"told the truth: {told['fill_rate']:.4f} met with {burden:.0f}, pars {pars:.0f}: {burden / pars:.3f}"
         )

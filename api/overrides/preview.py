@@ -19,7 +19,7 @@ from api.overrides.models import (
     ProductPreviewOut,
 )
 from api.recommendations.decisions import broken_pack_rule
-from forecasting.procurement.explanation.what_if import Demand, days_of_use, packs_of, reorder
+from forecasting.procurement.explanation.what_if import DemandChange, days_of_use, order_after_change, packs_of
 from forecasting.terms import OverrideKind, Period, RecommendationStatus
 from warehouse.queries.lines import Rows, Scope, explanation, recommendation_line, run_of
 from warehouse.queries.overrides import forecasts_of, newest_lines, overlapping
@@ -142,7 +142,7 @@ def _recomputed(
 ) -> ProductPreviewOut:
     now, then = (np.array([getattr(one, name) for one in periods]) for name in ("final_now", "final_then"))
     try:
-        found = reorder(document, Demand(period, [one.period_start for one in periods], now, then))
+        found = order_after_change(document, DemandChange(period, [one.period_start for one in periods], now, then))
     except KeyError:  # a document of another version
         message = "The stored calculation of its line cannot be redone: the next run tells."
         return ProductPreviewOut(**facts, order=OrderChange.NO_LINE, message=message)

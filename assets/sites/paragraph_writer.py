@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from forecasting.procurement.explanation.calculation import Document
-from forecasting.procurement.explanation.model_paragraph import INSTRUCTIONS, material, objections
+from forecasting.procurement.explanation.model_paragraph import INSTRUCTIONS, objections, prompt_facts
 from warehouse.writer_settings import WriterSettings
 
 MOST_TOKENS = 400
@@ -90,7 +90,7 @@ def _ask(client: httpx.Client, settings: WriterSettings, document: Document) -> 
 
 
 def _question(settings: WriterSettings, document: Document) -> dict[str, Any]:
-    told = json.dumps(material(document), ensure_ascii=False)
+    told = json.dumps(prompt_facts(document), ensure_ascii=False)
     return {
         "model": settings.model,
         "messages": [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": told}],

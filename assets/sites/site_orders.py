@@ -19,7 +19,7 @@ from forecasting.procurement.policy.policy_rows import limits_at, with_policies
 from forecasting.procurement.policy.segments import abc_of, xyz_of
 from forecasting.procurement.protection_demand import GENETIC_STEP_COLUMNS, OVERRIDE_COLUMNS, DemandDraws
 from forecasting.procurement.supply.open_orders import COLUMNS as ORDER_COLUMNS
-from forecasting.procurement.supply.stock_since_count import since_count
+from forecasting.procurement.supply.stock_since_count import moves_since_count
 from warehouse.publication import ordered_lines, standing_packs
 from warehouse.releases import releases_at
 from warehouse.schema.results import CleanDemand
@@ -107,7 +107,7 @@ def _since_count(
     units = receipts["product_id"].map(pack_size).astype(float)
     arrived = receipts.assign(quantity=receipts["packs"].astype(float) * units)
     known = arrived[arrived["received_at"] <= pd.Timestamp(run.as_of)]
-    return since_count(lots, history, known, _history_per_day(clean, run), period=run.period, as_of=run.as_of)
+    return moves_since_count(lots, history, known, _history_per_day(clean, run), period=run.period, as_of=run.as_of)
 
 
 def _on_order(

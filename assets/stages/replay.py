@@ -14,7 +14,13 @@ from forecasting.demand.series import DemandPanel
 from forecasting.demand.strengths import with_strengths
 from forecasting.procurement.policy.policy_rows import with_policies
 from forecasting.procurement.replay.scores import SCORE_COLUMNS, replay
-from forecasting.procurement.replay.setup import Stage, known_before, set_stage, walk_start, weeks_to_walk
+from forecasting.procurement.replay.setup import (
+    ReplaySetup,
+    known_before_replay,
+    replay_setup,
+    replay_start,
+    replay_weeks,
+)
 from warehouse.schema.replay import ReplayScore
 
 PROTECTION_SPREADS = 2.0
@@ -39,23 +45,23 @@ def replay_scores(
     """Four rules of ordering on the same past: service, stock, waste and cost, by segment."""
     run = PlanningRun.from_frame(runs)
     whole = with_strengths(known_panel(clean_demand, run), products)
-    panel = whole.select(known_before(whole) & _in_use(whole, products)) if weeks_to_walk(whole) else whole
-    if not weeks_to_walk(whole) or not len(panel.values):
+    panel = whole.select(known_before_replay(whole) & _in_use(whole, products)) if replay_weeks(whole) else whole
+    if not replay_weeks(whole) or not len(panel.values):
         message = f"the history of {whole.values.shape[1]} periods is too short to live through any of it: no replay"
         frame = pd.DataFrame(columns=["as_of", *SCORE_COLUMNS])
         return Staged(frame, problems_frame([(None, None, "history_too_short", message)]))
     items = _items(panel, products, suppliers, policies)
-    stage = set_stage(items, panel, lead_times, draws_seed=run.seed)
-    cuts = sorted({stage.cut(week) for week in range(stage.weeks)})
+    setup = replay_setup(items, panel, lead_times, draws_seed=run.seed)
+    cuts = sorted({setup.periods_ended(week) for week in range(setup.weeks)})
     tables = Tables(facilities, products, dispensing, testing_coverage, alternatives, prevalence)
-    made = forecasts_then(warehouse, run, panel, cuts, _horizon(stage), tables)
-    scores = replay(stage, made.blind, made.informed, np.flatnonzero(made.moved), seed=run.seed)
-    return Staged(scores.assign(as_of=run.as_of), _problems(stage, made, testing_coverage), replay_pictures(scores))
+    made = forecasts_then(warehouse, run, panel, cuts, _horizon(setup), tables)
+    scores = replay(setup, made.blind, made.informed, np.flatnonzero(made.moved), seed=run.seed)
+    return Staged(scores.assign(as_of=run.as_of), _problems(setup, made, testing_coverage), replay_pictures(scores))
 
 
 def _in_use(panel: DemandPanel, products: pd.DataFrame) -> np.ndarray:
     """Series [series] of products that were not withdrawn before the walk."""
-    gone = products["withdrawn_on"].notna() & (products["withdrawn_on"] <= pd.Timestamp(walk_start(panel)))
+    gone = products["withdrawn_on"].notna() & (products["withdrawn_on"] <= pd.Timestamp(replay_start(panel)))
     ended: np.ndarray = np.isin(np.array(panel.product_ids, dtype=object), products.loc[gone, "product_id"].tolist())
     return ~ended
 
@@ -67,24 +73,26 @@ def _items(panel: DemandPanel, products: pd.DataFrame, suppliers: pd.DataFrame, 
     return with_policies(items, policies)
 
 
-def _horizon(stage: Stage) -> int:
+def _horizon(setup: ReplaySetup) -> int:
     """Periods ahead that cover nearly every order's days, with the period under way."""
-    days = stage.bridged_days + PROTECTION_SPREADS * stage.settings.lead_time_sd_days
-    periods = int(np.ceil(days.max() / stage.panel.period.mean_days)) + 1
-    return min(periods, stage.panel.period.default_horizon)
+    days = setup.bridged_days + PROTECTION_SPREADS * setup.settings.lead_time_sd_days
+    periods = int(np.ceil(days.max() / setup.panel.period.mean_days)) + 1
+    return min(periods, setup.panel.period.default_horizon)
 
 
-def _problems(stage: Stage, made: Forecasts, coverage: pd.DataFrame) -> pd.DataFrame:
+def _problems(setup: ReplaySetup, made: Forecasts, coverage: pd.DataFrame) -> pd.DataFrame:
     """What the reader has to know of what was not known."""
     found = []
-    derived = int((~stage.par_given).sum())
+    derived = int((~setup.par_is_stated).sum())
     if derived:
-        text = f"{derived} of {len(stage.par)} items have no par level of their own: it is derived from the first half"
-        found.append((None, None, "par_derived", f"{text} of the history ({stage.cover_days} days of mean use)"))
-    if made.moved.any() and not _plans_of_the_past(stage, coverage):
+        text = (
+            f"{derived} of {len(setup.items)} items have no par level of their own: it is derived from the first half"
+        )
+        found.append((None, None, "par_derived", f"{text} of the history ({setup.cover_days} days of mean use)"))
+    if made.moved.any() and not _plans_of_the_past(setup, coverage):
         text = "no plan of testing for the replayed time is on file: exposure is taken to stay as it was last measured"
         found.append((None, None, "past_plan_missing", text))
-    unpriced = int(pd.to_numeric(stage.items["pack_price"]).isna().sum())
+    unpriced = int(pd.to_numeric(setup.items["pack_price"]).isna().sum())
     if unpriced:
         found.append(
             (None, None, "price_missing", f"{unpriced} items have no price: no value of them is in the replay")
@@ -92,7 +100,7 @@ def _problems(stage: Stage, made: Forecasts, coverage: pd.DataFrame) -> pd.DataF
     return problems_frame(found)
 
 
-def _plans_of_the_past(stage: Stage, coverage: pd.DataFrame) -> bool:
-    start, end = pd.Timestamp(stage.start), pd.Timestamp(stage.day(stage.weeks))
+def _plans_of_the_past(setup: ReplaySetup, coverage: pd.DataFrame) -> bool:
+    start, end = pd.Timestamp(setup.start), pd.Timestamp(setup.day(setup.weeks))
     planned = coverage[coverage["planned"].astype(bool)]["period_start"]
     return bool(((planned >= start) & (planned < end)).any())

@@ -165,7 +165,7 @@ def from_thousandths(value: int) -> Decimal:
     return Decimal(f"-{text}" if value < 0 else text)
 
 
-NANO = 1_000_000_000
+BILLIONTHS = 1_000_000_000
 """Gains and prices are compared in billionths of a treatment-day, as integers."""
 
 

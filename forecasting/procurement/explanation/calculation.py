@@ -26,8 +26,8 @@ import numpy as np
 from forecasting.errors import InvalidInput
 from forecasting.procurement.arrays import Integers
 from forecasting.procurement.packs import (
+    BILLIONTHS,
     MILLIONTHS,
-    NANO,
     THOUSANDTHS,
     PackRule,
     packs_for,
@@ -159,7 +159,7 @@ def _kept_between(standing: Fraction, low: Fraction, high: Fraction) -> Fraction
 def _weighed(*pairs: Fraction) -> Fraction:
     """Sum of prices times what is taken, rounded down to billionths."""
     total = sum((price * taken for price, taken in zip(pairs[::2], pairs[1::2], strict=True)), Fraction(0))
-    return Fraction(math.floor(total * NANO), NANO)
+    return Fraction(math.floor(total * BILLIONTHS), BILLIONTHS)
 
 
 def _packs_at_price(needed: list[int], *operands: Fraction) -> Fraction:

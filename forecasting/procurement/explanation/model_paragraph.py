@@ -13,8 +13,8 @@ from forecasting.procurement.explanation.allowed_words import COMMANDS, PLAIN_WO
 from forecasting.procurement.explanation.calculation import Document
 from forecasting.procurement.explanation.number_check import (
     NUMBER,
-    occurs,
-    shown,
+    is_rounding_of,
+    number_text,
     supported_by_unit,
     unsupported_numbers,
     without_names,
@@ -34,7 +34,7 @@ INSTRUCTIONS = (
 Objection = Callable[[str, Document], list[str]]
 
 
-def material(document: Document) -> dict[str, Any]:
+def prompt_facts(document: Document) -> dict[str, Any]:
     """What a model is told of a line, as JSON: the drug, the day to order by, reasons, and numbers as they are shown.
 
     Neither site nor supplier nor people, no identifiers, no demand samples; every number stands in the calculation.
@@ -58,7 +58,7 @@ def material(document: Document) -> dict[str, Any]:
 
 def _told(entry: dict[str, Any]) -> dict[str, Any]:
     value, unit = Decimal(entry["value"]), entry["unit"]
-    number = f"{shown(100 * value)}%" if unit in ("share", "probability") else shown(value)
+    number = f"{number_text(100 * value)}%" if unit in ("share", "probability") else number_text(value)
     told = {"name": entry["name"], "value": number, "unit": unit}
     return told if entry.get("age_days") is None else told | {"age_days": entry["age_days"]}
 
@@ -102,7 +102,7 @@ def _units(text: str, document: Document) -> list[str]:
         f"{found.group(1)} {unit} are not in the calculation"
         for unit, word in words.items()
         for found in re.finditer(rf"({NUMBER.pattern})[ -]{word}\b", text, re.IGNORECASE)
-        if not occurs(_value(found.group(1)), supported_by_unit(document, unit))
+        if not is_rounding_of(_value(found.group(1)), supported_by_unit(document, unit))
     ]
 
 
@@ -173,10 +173,10 @@ def _direction(text: str, document: Document) -> list[str]:
     shift = values.get("genetic_shift", Decimal(0))
     opposite = _FEWER if shift > 0 else _MORE
     sentences = (one for one in re.split(r"(?<=[.;])\s", text) if re.search(r"\bgen(etic|otyp)", one, re.IGNORECASE))
-    number = shown(abs(shift))
+    number = number_text(abs(shift))
     told = rf"{opposite}\s+(?:about\s+|by\s+|around\s+)?{re.escape(number)}(?![\d.,]*\d)"
     wrong = [one for one in sentences if shift and re.search(told, one, re.IGNORECASE)]
-    return [f"it turns the genetic shift of {shown(shift)} round"] if wrong else []
+    return [f"it turns the genetic shift of {number_text(shift)} round"] if wrong else []
 
 
 _FEWER = r"\b(?:takes away|taken away|minus|reduces?|reduced|lowers|less|fewer|decrease[sd]?|falls)"

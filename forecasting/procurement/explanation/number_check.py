@@ -7,9 +7,9 @@ from forecasting.procurement.explanation.calculation import Document
 
 MOST_DECIMALS = 3
 
-SHARES = ("share", "probability")
+SHARE_UNITS = ("share", "probability")
 
-NAMED = ("gene", "lookup_key", "drug", "recommendation_id", "decided_by")
+NAME_FIELDS = ("gene", "lookup_key", "drug", "recommendation_id", "decided_by")
 """What an input may carry that can have digits in its name."""
 
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -28,7 +28,7 @@ LIMIT_NAMES = tuple(f"limit_{number}" for number in range(1, 7))
 """Inputs that carry a limit which several lines share."""
 
 
-def shown(value: Decimal, decimals: int | None = None) -> str:
+def number_text(value: Decimal, decimals: int | None = None) -> str:
     """A number as a buyer reads it.
 
     >>> shown(Decimal("1234.56")), shown(Decimal("7.04")), shown(Decimal("7.46"))
@@ -63,13 +63,13 @@ def unsupported_numbers(text: str, document: Document) -> list[str]:
     for found in NUMBER.finditer(text):
         after = text[found.end() :].lstrip()
         values = percent if after.startswith(("%", "per cent", "percent")) else plain
-        if not occurs(Decimal(found.group().replace(",", "")), values):
+        if not is_rounding_of(Decimal(found.group().replace(",", "")), values):
             wrong.append(found.group())
     spelled = (found.group() for found in _NUMBER_WORD.finditer(text))
-    return wrong + [word for word in spelled if not occurs(Decimal(_NUMBER_WORDS[word.lower()]), plain)]
+    return wrong + [word for word in spelled if not is_rounding_of(Decimal(_NUMBER_WORDS[word.lower()]), plain)]
 
 
-def occurs(number: Decimal, values: list[Decimal]) -> bool:
+def is_rounding_of(number: Decimal, values: list[Decimal]) -> bool:
     """Whether a number is one of the values, as it stands or as it may be rounded."""
     return any(
         number == value or any(number == _rounded(value, p) for p in range(_display_decimals(value), MOST_DECIMALS + 1))
@@ -81,7 +81,7 @@ def _supported(document: Document) -> tuple[list[Decimal], list[Decimal]]:
     """Absolute values that may stand in a text: as plain numbers, and as per cent."""
     entries = [*document["inputs"], *document["steps"], *document["outlook"]]
     plain = [abs(Decimal(entry["value"])) for entry in entries if entry["value"] is not None]
-    percent = [100 * Decimal(e["value"]) for e in entries if e["unit"] in SHARES and e["value"] is not None]
+    percent = [100 * Decimal(e["value"]) for e in entries if e["unit"] in SHARE_UNITS and e["value"] is not None]
     plain += [Decimal(entry["age_days"]) for entry in document["inputs"] if entry["age_days"] is not None]
     for entry in document["inputs"]:
         shares = (entry.get(name) for name in ("exposure_at_origin", "exposure_planned", "prevalence"))
@@ -104,7 +104,7 @@ def without_names(text: str, document: Document) -> str:
     names = {str(item["drug"]), f"{item['strength_value']} {item['strength_unit']}"}
     for entry in document["inputs"]:
         names |= {str(entry["kind"])} if entry["name"] in LIMIT_NAMES else set()
-        names |= {str(entry[name]) for name in NAMED if entry.get(name)}
+        names |= {str(entry[name]) for name in NAME_FIELDS if entry.get(name)}
     for name in sorted((name for name in names if not _is_number(name)), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text, flags=re.IGNORECASE)
     return text

@@ -7,7 +7,7 @@ from typing import Any
 
 from forecasting.procurement.explanation.calculation import DOSE_UNITS, PACK_RULE, SUPPLY, Calculation
 from forecasting.procurement.order.shared_limits import SharedPlan
-from forecasting.procurement.packs import MILLIONTHS, NANO, as_decimal
+from forecasting.procurement.packs import BILLIONTHS, MILLIONTHS, as_decimal
 from forecasting.procurement.policy.limits import Limit, LimitKind
 
 
@@ -56,7 +56,9 @@ class SharedPart:
         trimmed = self.shared.trimmed
         at_price, gain = int(trimmed.packs_at_price[self.number]), int(trimmed.required_gain[self.number])
         prices = list(self._add_limits(calculation))
-        calculation.add_step("gain_asked_of_a_pack", "weighed", prices, "treatment-days", known=Fraction(gain, NANO))
+        calculation.add_step(
+            "gain_asked_of_a_pack", "weighed", prices, "treatment-days", known=Fraction(gain, BILLIONTHS)
+        )
         source = "strength over usual daily dose" if self.item["usual_daily_dose"] else "default: a dose unit a day"
         days = Fraction(self.days_per_unit, MILLIONTHS)
         calculation.add_input("treatment_days_per_dose_unit", days, "treatment-days", source)
@@ -73,7 +75,7 @@ class SharedPart:
         shared, source = self.shared, f"all limits together, {self.item['criticality']} items"
         for number, (place, limit) in enumerate(self._limits(), 1):
             unit, kind = "money" if limit.kind is LimitKind.BUDGET else "packs", f"{limit.kind} of {limit.name}"
-            price = Fraction(int(shared.trimmed.shadow_price[shared.rank[self.number], place]), NANO)
+            price = Fraction(int(shared.trimmed.shadow_price[shared.rank[self.number], place]), BILLIONTHS)
             use = as_decimal(float(shared.use[place, self.number]))
             used, spent = as_decimal(round(limit.used, 6)), "orders placed in this period"
             calculation.add_input(f"limit_{number}", as_decimal(limit.amount), unit, "policy: limit", kind=kind)

@@ -27,7 +27,7 @@ LOST = ("demand_and_expiry_", "demand_and_late_orders_")
 
 
 @dataclasses.dataclass(frozen=True)
-class Demand:
+class DemandChange:
     """Expected demand of future periods: `starts` of consecutive periods, means `now` and `then` [period]."""
 
     period: Period
@@ -37,7 +37,7 @@ class Demand:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reordered:
+class ReplannedOrder:
     """Packs and expected demand (dose units, over the protection interval) as stored, and with the changed demand.
 
     `before_limits`: the packs are those before limits that lines share, which are not redone.
@@ -50,7 +50,7 @@ class Reordered:
     before_limits: bool
 
 
-def reorder(document: Document, demand: Demand, *, standing: bool = True) -> Reordered:
+def order_after_change(document: Document, demand: DemandChange, *, standing: bool = True) -> ReplannedOrder:
     """The order that a stored calculation gives with the changed demand.
 
     `standing`: the line still waits for a decision, so the next run keeps its packs unless the change matters.
@@ -72,7 +72,7 @@ def reorder(document: Document, demand: Demand, *, standing: bool = True) -> Reo
     moved = Fraction(totals[NEXT][1] - totals[NEXT][0]).limit_denominator(THOUSANDTHS)
     packs = _redone(document, values, name, waiting, _band(totals))
     expected = stored["expected_demand"]
-    return Reordered(
+    return ReplannedOrder(
         int(stored[name]),
         packs,
         Decimal(as_text(expected)),
@@ -81,7 +81,7 @@ def reorder(document: Document, demand: Demand, *, standing: bool = True) -> Reo
     )
 
 
-def _totals(demand: Demand, edges: Floats, days: float) -> tuple[float, float]:
+def _totals(demand: DemandChange, edges: Floats, days: float) -> tuple[float, float]:
     """Expected demand of so many days from today, now and then."""
     shares = shares_of_periods(np.array([[days]]), edges)[0]
     return float(shares @ demand.now), float(shares @ demand.then)

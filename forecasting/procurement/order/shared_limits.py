@@ -15,7 +15,7 @@ from forecasting.procurement.order.block_plan import BlockPlan
 from forecasting.procurement.order.inputs import PreparedInputs
 from forecasting.procurement.order.plan import NO_LIMIT, Plan, Situation
 from forecasting.procurement.order.shadow_prices import OrderRequests, TrimmedOrders, trim
-from forecasting.procurement.packs import NANO, as_decimal
+from forecasting.procurement.packs import BILLIONTHS, as_decimal
 from forecasting.procurement.policy.limits import Limit, LimitKind
 from forecasting.procurement.policy.stocking_policy import CRITICALITY_RANKS, price_known
 
@@ -237,7 +237,7 @@ def _limit_problems(items: pd.DataFrame, trimmed: TrimmedOrders, limits: Sequenc
     for number, limit in enumerate(limits):
         ranks = np.flatnonzero(trimmed.shadow_price[:, number])
         if len(ranks):
-            price = trimmed.shadow_price[ranks[0], number] / NANO
+            price = trimmed.shadow_price[ranks[0], number] / BILLIONTHS
             criticality = next(name for name, rank in CRITICALITY_RANKS.items() if rank == ranks[0])
             unit = "in money" if limit.kind is LimitKind.BUDGET else "packs of room"
             text = f"the {limit.kind.value} of {limit.name} is {limit.amount:g}, of which {limit.used:g} are spent; "

@@ -48,7 +48,7 @@ def with_policies(items: pd.DataFrame, policies: pd.DataFrame) -> pd.DataFrame:
         values = _values_of(items, chosen, named)
         states = values.notna()
         found = found.mask(states, values)
-        source = source.mask(states, words_of(named))
+        source = source.mask(states, policy_source(named))
     told: list[Any] = [
         {str(name): text for name, text in row.items() if isinstance(text, str)} for row in source.to_dict("records")
     ]
@@ -57,7 +57,7 @@ def with_policies(items: pd.DataFrame, policies: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def words_of(named: tuple[str, ...]) -> str:
+def policy_source(named: tuple[str, ...]) -> str:
     """A row's source in words, by the keys that it names.
 
     >>> words_of(("facility_id", "drug")), words_of(("abc", "xyz")), words_of(())

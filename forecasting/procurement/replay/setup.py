@@ -1,7 +1,6 @@
-"""The past lived through again: what its days asked for, how items were bought, and what was known on each order day.
+"""What a replay of the past starts from: its demand by day, how items were bought, and what was known when.
 
-How a shelf goes on from day to day is `walk`, the rules of ordering are in `replay_rules`, what comes of them in
-`replay_scores`.
+`simulation` has the shelves, `rules` the rules of ordering, `scores` what comes of them.
 """
 
 import dataclasses
@@ -16,43 +15,53 @@ from forecasting.procurement.arrays import Booleans, Floats, Integers, take
 from forecasting.procurement.items import Settings, complete_items, read_settings
 from forecasting.procurement.packs import THOUSANDTHS, packs_for_thousandths
 from forecasting.procurement.policy.service_level import PolicyDefaults
-from forecasting.procurement.replay.simulation import FOREVER, ORDER_DAYS, Terms, lead_time_of_orders
+from forecasting.procurement.replay.simulation import (
+    NEVER_EXPIRES,
+    ORDER_DAYS,
+    PurchaseTerms,
+    Rule,
+    SimulatedShelf,
+    order_lead_days,
+    simulate,
+)
 from forecasting.procurement.supply.calendar import OrderDays
 from forecasting.procurement.supply.lead_time import draw_lead_times
 
 MOST_WEEKS = 52
 LEAST_WEEKS = 8
+"""A replay has a year of weeks, so that every season counts once; fewer than two months say little."""
+
 COVER_QUANTILE = 0.9
 """Levels of the usual practice cover one number of days for all items: what so many of them need to bridge."""
 
-GUESS_PERIODS = 8
+IMPUTATION_PERIODS = 8
 """The demand of a period without stock is taken to be the mean of so many known periods before it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """A past to live through. Rows of all arrays are those of `items` and of `panel`.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReplaySetup:
+    """A past to replay. Rows of all arrays are those of `items` and of `panel`.
 
-    `panel` is the whole history, of which a rule sees the periods that were over; `start` is the walk's first day.
-    `demand` [item, day], `opening` [item] and `par` [item] are in thousandths of a dose unit; `par_given` [item] says
-    that the site stated the par level. `bridged_days` [item] are those from an order to the arrival of the next one,
-    `cover_days` those that the levels of the usual practice cover, the same for every item.
+    `panel` is the whole history, of which a rule sees the periods that had ended; `start` is the first day replayed.
+    `demand` [item, day], `opening_stock` [item] and `par_level` [item] are in thousandths of a dose unit;
+    `par_is_stated` [item] by the site. `cover_days` are those that the levels of the usual practice cover, the same for
+    every item.
     """
 
     items: pd.DataFrame
     panel: DemandPanel
     start: dt.date
     demand: Integers
-    terms: Terms
+    terms: PurchaseTerms
     settings: Settings
-    opening: Integers
-    par: Integers
-    par_given: Booleans
+    opening_stock: Integers
+    par_level: Integers
+    par_is_stated: Booleans
     cover_days: int
 
     @property
     def weeks(self) -> int:
-        """Weeks that are lived through."""
+        """Weeks that are replayed."""
         return self.demand.shape[1] // ORDER_DAYS
 
     @property
@@ -64,24 +73,33 @@ class Stage:
         """The order day of a week."""
         return self.start + dt.timedelta(days=week * ORDER_DAYS)
 
-    def cut(self, week: int) -> int:
-        """Periods of the history that were over on a week's order day."""
-        return periods_over(self.panel, self.day(week))
+    def periods_ended(self, week: int) -> int:
+        """Periods of the history that had ended on a week's order day."""
+        return periods_ended(self.panel, self.day(week))
 
-    def take(self, rows: Integers) -> "Stage":
+    def take(self, rows: Integers) -> "ReplaySetup":
         """The same for some items only, in their order."""
         mask = np.isin(np.arange(len(self.items)), rows)
-        parts = {name: getattr(self, name)[mask] for name in ("demand", "opening", "par", "par_given")}
-        items, panel = self.items[mask].reset_index(drop=True), self.panel.select(mask)
-        terms, settings = take(self.terms, mask), take(self.settings, mask)
-        return dataclasses.replace(self, items=items, panel=panel, terms=terms, settings=settings, **parts)
+        arrays = {name: getattr(self, name)[mask] for name in ("demand", "opening_stock", "par_level", "par_is_stated")}
+        return dataclasses.replace(
+            self,
+            items=self.items[mask].reset_index(drop=True),
+            panel=self.panel.select(mask),
+            terms=take(self.terms, mask),
+            settings=take(self.settings, mask),
+            **arrays,
+        )
+
+    def simulate(self, rule: Rule) -> SimulatedShelf:
+        """The shelves under a rule of ordering."""
+        return simulate(self.demand, self.terms, self.opening_stock, rule)
 
 
-def weeks_to_walk(panel: DemandPanel) -> int:
-    """Whole weeks at the end of the history to live through: a year, at most half of it, 0 if it is too short.
+def replay_weeks(panel: DemandPanel) -> int:
+    """Whole weeks at the end of the history to replay: a year, at most half of it, 0 if it is too short.
 
     >>> from forecasting.terms import Period
-    >>> weeks_to_walk(DemandPanel(("a",), ("x",), np.ones((1, 80)), dt.date(2025, 1, 6), Period.WEEK))
+    >>> replay_weeks(DemandPanel(("a",), ("x",), np.ones((1, 80)), dt.date(2025, 1, 6), Period.WEEK))
     40
     """
     columns = panel.values.shape[1]
@@ -90,89 +108,99 @@ def weeks_to_walk(panel: DemandPanel) -> int:
     return weeks if weeks >= LEAST_WEEKS else 0
 
 
-def walk_start(panel: DemandPanel) -> dt.date:
-    """The first day of the walk: so many whole weeks before the history ends."""
+def replay_start(panel: DemandPanel) -> dt.date:
+    """The first day of the replay: so many whole weeks before the history ends."""
     end = panel.period.step(panel.first_start, panel.values.shape[1])
-    return end - dt.timedelta(days=weeks_to_walk(panel) * ORDER_DAYS)
+    return end - dt.timedelta(days=replay_weeks(panel) * ORDER_DAYS)
 
 
-def periods_over(panel: DemandPanel, day: dt.date) -> int:
+def periods_ended(panel: DemandPanel, day: dt.date) -> int:
     """How many of the panel's periods had ended when a day began.
 
     >>> from forecasting.terms import Period
     >>> panel = DemandPanel(("a",), ("x",), np.ones((1, 8)), dt.date(2026, 1, 1), Period.MONTH)
-    >>> periods_over(panel, dt.date(2026, 3, 9))
+    >>> periods_ended(panel, dt.date(2026, 3, 9))
     2
     """
     return panel.period.offset(day, panel.first_start)
 
 
-def known_before(panel: DemandPanel) -> Booleans:
-    """Series with a known quantity before the walk begins [series]: of others no rule could have known anything."""
-    known: Booleans = np.isfinite(panel.values[:, : periods_over(panel, walk_start(panel))]).any(axis=1)
+def known_before_replay(panel: DemandPanel) -> Booleans:
+    """Series with a known quantity before the replay begins [series]: of others no rule could know anything."""
+    known: Booleans = np.isfinite(panel.values[:, : periods_ended(panel, replay_start(panel))]).any(axis=1)
     return known
 
 
-def set_stage(
+def replay_setup(
     items: pd.DataFrame,
     panel: DemandPanel,
     lead_times: pd.DataFrame,
     *,
     draws_seed: int,
     defaults: PolicyDefaults | None = None,
-) -> Stage:
-    """The stage of a history: its last weeks to live through, with lead times drawn and par levels where none is given.
+) -> ReplaySetup:
+    """The last weeks of a history, with lead times drawn, and par levels derived where none is stated.
 
-    `items` has a row for each series of the panel (`settings.ITEM_COLUMNS`, and `par_level` in dose units where the
-    site states one); `lead_times` as `lead_time.lead_times` gives. Every rule meets the same demand, the same lead
-    times (of the order of a week, drawn by `draws_seed`, facility and product) and the same opening stock, the par
-    level. Raises `InvalidInput` for items that do not fit the panel, series not `known_before`, and short histories.
+    `items` has a row for each series of the panel (`items.ITEM_COLUMNS`, and `par_level` in dose units where the site
+    states one); `lead_times` as `lead_time.lead_times` gives. Every rule meets the same demand, the same lead times (of
+    the order of a week, drawn by `draws_seed`, facility and product) and the same opening stock, the par level. Raises
+    `InvalidInput` for items that do not fit the panel, series not `known_before_replay`, and short histories.
     """
-    weeks = weeks_to_walk(panel)
-    if len(items) != len(panel.values) or not weeks or not known_before(panel).all():
+    weeks = replay_weeks(panel)
+    if len(items) != len(panel.values) or not weeks or not known_before_replay(panel).all():
         raise InvalidInput(f"{len(items)} items, {len(panel.values)} series, {weeks} weeks: there is nothing to replay")
-    start = walk_start(panel)
-    par_level = pd.to_numeric(items.reindex(columns=["par_level"])["par_level"]).to_numpy(dtype=float, na_value=np.nan)
+    start = replay_start(panel)
+    stated = pd.to_numeric(items.reindex(columns=["par_level"])["par_level"]).to_numpy(dtype=float, na_value=np.nan)
     items = complete_items(items, lead_times, defaults or PolicyDefaults())
     review = pd.to_numeric(items["review_period_days"]).fillna(ORDER_DAYS).to_numpy(dtype=float)
-    every = np.maximum(np.rint(review / ORDER_DAYS), 1).astype(np.int64)
-    days = [OrderDays(start, start + dt.timedelta(days=int(weeks_apart) * ORDER_DAYS)) for weeks_apart in every]
+    interval_weeks = np.maximum(np.rint(review / ORDER_DAYS), 1).astype(np.int64)
+    days = [
+        OrderDays(start, start + dt.timedelta(days=int(weeks_apart) * ORDER_DAYS)) for weeks_apart in interval_weeks
+    ]
     settings = read_settings(items, days, start)
-    bridged = settings.lead_time_mean_days + settings.review_days
-    cover_days = int(np.ceil(np.quantile(bridged, COVER_QUANTILE)))
-    par = mean_use_before(panel) * cover_days
-    given = np.isfinite(par_level)
-    par = np.rint(np.where(given, par_level, par) * THOUSANDTHS).astype(np.int64)
-    return Stage(
+    cover_days = int(np.ceil(np.quantile(settings.lead_time_mean_days + settings.review_days, COVER_QUANTILE)))
+    par_is_stated = np.isfinite(stated)
+    par_level = np.where(par_is_stated, stated, mean_use_before_replay(panel) * cover_days)
+    par_level = np.rint(par_level * THOUSANDTHS).astype(np.int64)
+    return ReplaySetup(
         items=items,
         panel=panel,
         start=start,
         demand=daily_demand(panel, start),
-        terms=_terms(items, settings, every, weeks, draws_seed),
+        terms=_purchase_terms(items, settings, interval_weeks, weeks, draws_seed),
         settings=settings,
-        opening=packs_for_thousandths(par, *settings.pack_rule) * settings.pack_size,
-        par=par,
-        par_given=given,
+        opening_stock=packs_for_thousandths(par_level, *settings.pack_rule) * settings.pack_size,
+        par_level=par_level,
+        par_is_stated=par_is_stated,
         cover_days=cover_days,
     )
 
 
-def _terms(items: pd.DataFrame, settings: Settings, every: Integers, weeks: int, draws_seed: int) -> Terms:
-    keys = [f"{draws_seed}|replay|{one.facility_id}|{one.product_id}" for one in items.itertuples()]
+def _purchase_terms(
+    items: pd.DataFrame, settings: Settings, interval_weeks: Integers, weeks: int, draws_seed: int
+) -> PurchaseTerms:
+    keys = [f"{draws_seed}|replay|{item.facility_id}|{item.product_id}" for item in items.itertuples()]
     drawn = draw_lead_times(settings.lead_time_mean_days, settings.lead_time_sd_days, weeks, keys)
-    keeps = np.where(np.isfinite(settings.shelf_life_days), settings.shelf_life_days, FOREVER)
-    return Terms(*settings.pack_rule, keeps.astype(np.int64), lead_time_of_orders(drawn), every)
+    return PurchaseTerms(
+        pack_size=settings.pack_size,
+        minimum_order_packs=settings.minimum_order_packs,
+        order_multiple_packs=settings.order_multiple_packs,
+        usable_days=np.nan_to_num(settings.shelf_life_days, nan=NEVER_EXPIRES).astype(np.int64),
+        lead_days=order_lead_days(drawn),
+        order_interval_weeks=interval_weeks,
+    )
 
 
-def mean_use_before(panel: DemandPanel) -> Floats:
-    """Mean use a day [item] over the first half of the history; of a later product, over what it had before the walk.
+def mean_use_before_replay(panel: DemandPanel) -> Floats:
+    """Mean use a day [item] over the first half of the history; of a later product, over what it had before the replay.
 
     >>> from forecasting.terms import Period
-    >>> mean_use_before(DemandPanel(("a",), ("x",), np.full((1, 80), 21.0), dt.date(2025, 1, 6), Period.WEEK))
+    >>> panel = DemandPanel(("a",), ("x",), np.full((1, 80), 21.0), dt.date(2025, 1, 6), Period.WEEK)
+    >>> mean_use_before_replay(panel)
     array([3.])
     """
     days = days_of_periods(panel)
-    half, before = panel.values.shape[1] // 2, periods_over(panel, walk_start(panel))
+    half, before = panel.values.shape[1] // 2, periods_ended(panel, replay_start(panel))
     first, later = (_mean_use(panel.values[:, :columns], days[:columns]) for columns in (half, before))
     return np.where(np.isfinite(first), first, later)
 
@@ -193,7 +221,7 @@ def daily_demand(panel: DemandPanel, start: dt.date) -> Integers:
     """Demand of each day from `start` to the end of the panel, in thousandths of a dose unit [series, day].
 
     A period's quantity is spread over its days as evenly as whole thousandths allow. What is unknown (a stock-out is
-    censored demand) is guessed from the periods before it.
+    censored demand) is imputed from the periods before it.
 
     >>> from forecasting.terms import Period
     >>> week = DemandPanel(("a",), ("x",), np.array([[7.0, np.nan]]), dt.date(2026, 1, 5), Period.WEEK)
@@ -201,23 +229,21 @@ def daily_demand(panel: DemandPanel, start: dt.date) -> Integers:
     [[1000, 1000, 1000, 1000, 1000, 1000, 1000]]
     """
     length = days_of_periods(panel)
-    quantity = np.rint(guessed(panel.values) * THOUSANDTHS).astype(np.int64)
-    number = np.repeat(np.arange(len(length)), length)
-    ends = np.cumsum(length)
-    within = np.arange(ends[-1]) - np.repeat(ends - length, length)
-    chosen = slice((start - panel.first_start).days, None)
-    number, within = number[chosen], within[chosen]
-    total, days = quantity[:, number], length[number]
-    spread: Integers = total * (within + 1) // days - total * within // days
+    quantity = np.rint(imputed(panel.values) * THOUSANDTHS).astype(np.int64)
+    replayed = slice((start - panel.first_start).days, None)
+    period = np.repeat(np.arange(len(length)), length)[replayed]
+    day_of_period = (np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length))[replayed]
+    total, days = quantity[:, period], length[period]
+    spread: Integers = total * (day_of_period + 1) // days - total * day_of_period // days
     return spread
 
 
-def guessed(values: Floats) -> Floats:
-    """Values [series, period] with what is unknown as the mean of the `GUESS_PERIODS` before it; 0 before the first.
+def imputed(values: Floats) -> Floats:
+    """Values [series, period], the unknown ones as the mean of the `IMPUTATION_PERIODS` before; 0 before the first.
 
-    What comes later has no say, so that a past guess never changes.
+    What comes later has no say, so that a past value never changes.
 
-    >>> guessed(np.array([[np.nan, 2.0, 4.0, np.nan]]))
+    >>> imputed(np.array([[np.nan, 2.0, 4.0, np.nan]]))
     array([[0., 2., 4., 3.]])
     """
     filled = values.copy()
@@ -225,7 +251,7 @@ def guessed(values: Floats) -> Floats:
         unknown = np.flatnonzero(np.isnan(filled[:, column]))
         if not len(unknown):
             continue
-        before = filled[unknown, max(column - GUESS_PERIODS, 0) : column]
+        before = filled[unknown, max(column - IMPUTATION_PERIODS, 0) : column]
         known = np.isfinite(before)
         mean = np.nan_to_num(before).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         filled[unknown, column] = np.where(known.any(axis=1), mean, np.nan)

@@ -19,7 +19,7 @@ import pandas as pd
 from forecasting.errors import InvalidInput
 from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.supply.lead_time import Seeds, draw_arrivals, key_seeds
-from forecasting.procurement.supply.stock import places_of
+from forecasting.procurement.supply.stock import places_by_item
 
 SUPPLY_RULE_VERSION = 3
 OLD_ORDER_DAYS = 90
@@ -140,7 +140,7 @@ def supply_from(
     item = counted["item"].to_numpy(dtype=np.intp)
     quantity = counted["packs"].to_numpy(dtype=np.int64) * pack_size[item]
     day = counted["arrival_day"].to_numpy(dtype=float)
-    rows, places, width = places_of(item, day, quantity)
+    rows, places, width = places_by_item(item, day, quantity)
     at = item[rows], places
 
     def spread(values: np.ndarray, empty: float, dtype: type = np.float64) -> np.ndarray:

@@ -9,6 +9,7 @@ committed to someone else does not count.
 
 import dataclasses
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,15 @@ class Lots:
     last_day: Floats
     count_age_days: Floats
 
+    @classmethod
+    def empty(cls, items: int) -> "Lots":
+        """Items that were counted today and have nothing on the shelf."""
+        nothing, no = np.zeros(items, dtype=np.int64), np.zeros(items, dtype=np.bool_)
+        flags = {"counted": ~no, "below_zero": no}
+        lots = {"quantity": np.zeros((items, 0), dtype=np.int64), "last_day": np.zeros((items, 0))}
+        known: dict[str, Any] = flags | lots | {"count_age_days": np.zeros(items)}
+        return cls(**{field.name: known.get(field.name, nothing) for field in dataclasses.fields(cls)})
+
 
 def read_lots(keys: pd.MultiIndex, lots: pd.DataFrame, as_of: dt.date, since: pd.DataFrame | None = None) -> Lots:
     """Stock of the items `keys` (facility_id, product_id) on the day `as_of`, from rows as in the `stock` file.
@@ -74,7 +84,7 @@ def read_lots(keys: pd.MultiIndex, lots: pd.DataFrame, as_of: dt.date, since: pd
 
     taken = np.minimum(promised, quantity)
     rows = np.concatenate([item[available], np.flatnonzero(received)])
-    left, last_day = pad(
+    left, last_day = padded_lots(
         rows,
         len(keys),
         np.concatenate([expires[available], np.full(np.count_nonzero(received), np.inf)]),
@@ -141,20 +151,20 @@ def _days_from(dates: pd.Series, as_of: dt.date) -> Floats:
     return np.array(days, dtype=np.float64)
 
 
-def pad(item: npt.NDArray[np.intp], items: int, day: Floats, quantity: Integers) -> tuple[Integers, Floats]:
+def padded_lots(item: npt.NDArray[np.intp], items: int, day: Floats, quantity: Integers) -> tuple[Integers, Floats]:
     """Rows as matrices [item, row of that item] sorted by day: quantity padded with 0, day with infinity.
 
     >>> pad(np.array([1, 1]), 2, np.array([9.0, 3.0]), np.array([5, 4]))[0]
     array([[0, 0],
            [4, 5]])
     """
-    rows, places, width = places_of(item, day, quantity)
+    rows, places, width = places_by_item(item, day, quantity)
     quantities, days = np.zeros((items, width), dtype=np.int64), np.full((items, width), np.inf)
     quantities[item[rows], places], days[item[rows], places] = quantity[rows], day[rows]
     return quantities, days
 
 
-def places_of(
+def places_by_item(
     item: npt.NDArray[np.intp], day: Floats, quantity: Integers
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], int]:
     """Rows sorted by item, day and quantity; each one's place within its item; and the most places of an item."""

@@ -15,7 +15,7 @@ KEY = ["facility_id", "product_id"]
 COLUMNS = [*KEY, "used", "received", "use_source"]
 
 
-def since_count(
+def moves_since_count(
     lots: pd.DataFrame,
     history: pd.DataFrame,
     receipts: pd.DataFrame,

@@ -12,7 +12,7 @@ from api.display.labels import NAMES
 from forecasting.demand import cleaning
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import OPERATIONS, recommendation_id, recompute
-from forecasting.procurement.explanation.number_check import shown, unsupported_numbers
+from forecasting.procurement.explanation.number_check import number_text, unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
@@ -146,7 +146,7 @@ def test_an_unknown_price_is_said_in_words(network):
     ("value", "text"), [("0", "0"), ("0.04", "0"), ("9.96", "10"), ("99.5", "100"), ("1234.5", "1,234")]
 )
 def test_display_rounding_is_as_documented(value, text):
-    assert shown(Decimal(value)) == text
+    assert number_text(Decimal(value)) == text
 
 
 def test_what_cleaning_did_to_the_history_is_told_and_changes_no_number(network, document):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from forecasting.procurement.explanation.model_paragraph import MOST_CHARACTERS, material, objections
+from forecasting.procurement.explanation.model_paragraph import MOST_CHARACTERS, objections, prompt_facts
 from forecasting.procurement.explanation.number_check import unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.order.inputs import OrderInputs
@@ -117,10 +117,10 @@ def test_an_invented_name_never_passes(document, honest, name):
 
 
 def test_a_model_is_told_numbers_of_the_calculation_and_nothing_of_places_people_or_draws(document):
-    told = json.dumps(material(document))
+    told = json.dumps(prompt_facts(document))
     assert not [name for name in OTHERS if name in told]
     assert "demand_until" not in told
     assert len(told) < 8000
-    numbers = " ".join(one["value"].replace("%", " %") for one in material(document)["numbers"])
+    numbers = " ".join(one["value"].replace("%", " %") for one in prompt_facts(document)["numbers"])
     assert unsupported_numbers(re.sub(r"(?<=\d) %", "%", numbers), document) == []
     assert MOST_CHARACTERS < 2000

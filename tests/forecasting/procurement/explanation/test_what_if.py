@@ -9,7 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forecasting.procurement.explanation.what_if import Demand, days_of_use, needed_in_hindsight, packs_of, reorder
+from forecasting.procurement.explanation.what_if import (
+    DemandChange,
+    days_of_use,
+    needed_in_hindsight,
+    order_after_change,
+    packs_of,
+)
 from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from forecasting.terms import Period
@@ -23,7 +29,7 @@ def planned(case, factor):
 
 
 def asked(case, now, then):
-    return Demand(Period.WEEK, case["period_starts"], np.asarray(now, dtype=float), np.asarray(then, dtype=float))
+    return DemandChange(Period.WEEK, case["period_starts"], np.asarray(now, dtype=float), np.asarray(then, dtype=float))
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -38,7 +44,7 @@ def test_it_agrees_with_a_run_on_the_changed_demand(network, factor, terms, seed
     mean = case["demand"].final_mean[0]
     standing = before.lines.set_index(["facility_id", "product_id"])["packs"]
     after = recommend(OrderInputs(**planned(case, factor), standing_packs=standing)).lines["packs"].sum()
-    found = reorder(before.explanations[0], asked(case, mean, mean * factor))
+    found = order_after_change(before.explanations[0], asked(case, mean, mean * factor))
     assert found.packs_now == before.lines["packs"].sum()
     assert found.packs_then == after
     assert not found.before_limits
@@ -54,7 +60,7 @@ def test_note_30_unchanged_demand_shows_the_very_number_of_the_line(network):
         case = network(daily=30.0, **terms)
         line = recommend(OrderInputs(**case))
         mean = case["demand"].final_mean[0]
-        found = reorder(line.explanations[0], asked(case, mean, mean))
+        found = order_after_change(line.explanations[0], asked(case, mean, mean))
         assert found.packs_then == found.packs_now == line.lines["packs"].iloc[0]
         assert found.expected_then == found.expected_now
 
@@ -64,10 +70,10 @@ def test_note_27_a_small_edit_that_does_not_change_the_order_is_told_as_such(net
     document = recommend(OrderInputs(**case)).explanations[0]
     mean = case["demand"].final_mean[0]
     assert (
-        reorder(document, asked(case, mean, mean * 1.005)).packs_then
-        == reorder(document, asked(case, mean, mean)).packs_now
+        order_after_change(document, asked(case, mean, mean * 1.005)).packs_then
+        == order_after_change(document, asked(case, mean, mean)).packs_now
     )
-    assert reorder(document, asked(case, mean, mean * 2)).packs_then > packs_now(document)
+    assert order_after_change(document, asked(case, mean, mean * 2)).packs_then > packs_now(document)
 
 
 def packs_now(document):
@@ -80,7 +86,7 @@ def test_demand_after_the_interval_does_not_change_the_order(network):
     mean = case["demand"].final_mean[0]
     later = mean.copy()
     later[4:] *= 5
-    found = reorder(document, asked(case, mean, later))
+    found = order_after_change(document, asked(case, mean, later))
     assert found.packs_then == found.packs_now
     assert found.expected_then == found.expected_now
 
@@ -88,7 +94,7 @@ def test_demand_after_the_interval_does_not_change_the_order(network):
 def test_no_demand_at_all_needs_no_order(network):
     case = network(daily=30.0)
     mean = case["demand"].final_mean[0]
-    found = reorder(recommend(OrderInputs(**case)).explanations[0], asked(case, mean, mean * 0))
+    found = order_after_change(recommend(OrderInputs(**case)).explanations[0], asked(case, mean, mean * 0))
     assert (found.packs_then, found.expected_then) == (0, 0)
 
 

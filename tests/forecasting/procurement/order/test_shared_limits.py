@@ -13,7 +13,7 @@ from forecasting.procurement.explanation.number_check import unsupported_numbers
 from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.order.shadow_prices import OrderRequests, packs_at_price, trim
-from forecasting.procurement.packs import NANO
+from forecasting.procurement.packs import BILLIONTHS
 from forecasting.procurement.policy.limits import Limit, LimitKind
 from forecasting.procurement.recommend import recommend
 
@@ -105,15 +105,15 @@ def test_the_shadow_price_is_what_a_little_more_room_gains():
     use = np.array([[1.0, 2.0, 1.0, 3.0, 1.0]])
     rooms = np.array([700.0, 720.0])
     less, more = (trim(requests, use, rooms[[n]]) for n in (0, 1))
-    gained = (gain(requests, more.packs) - gain(requests, less.packs)) / 400 / NANO / 20
-    assert gained == pytest.approx(less.shadow_price[0, 0] / NANO, rel=0.05)
+    gained = (gain(requests, more.packs) - gain(requests, less.packs)) / 400 / BILLIONTHS / 20
+    assert gained == pytest.approx(less.shadow_price[0, 0] / BILLIONTHS, rel=0.05)
 
 
 def test_packs_at_a_price_are_those_of_going_up_step_by_step():
     rng = np.random.default_rng(2)
     for _ in range(30):
         requests = orders(rng, items=5, most=9)
-        price = rng.integers(1, 6 * NANO, 5)
+        price = rng.integers(1, 6 * BILLIONTHS, 5)
         expected = []
         for n in range(5):
             item, packs = take(requests, np.array([n])), 0

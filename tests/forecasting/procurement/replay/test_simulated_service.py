@@ -14,8 +14,8 @@ from forecasting.procurement.items import Settings
 from forecasting.procurement.order.plan import Situation, plan_orders
 from forecasting.procurement.policy.service_level import target_in_millionths
 from forecasting.procurement.protection_demand import CumulativeDemand
-from forecasting.procurement.replay.rules import lots_of, supply_of
-from forecasting.procurement.replay.simulation import FOREVER, ORDER_DAYS, Seen, lead_time_of_orders
+from forecasting.procurement.replay.rules import lots_on_shelf, supply_on_order
+from forecasting.procurement.replay.simulation import NEVER_EXPIRES, ORDER_DAYS, ShelfView, order_lead_days
 from forecasting.procurement.supply.lead_time import draw_lead_times, key_seeds
 
 ITEMS, WEEKS, RUN_IN, DRAWS = 300, 110, 20, 200
@@ -34,7 +34,7 @@ class Segment:
     every: int = 1
     pack: int = 1
     minimum: int = 1
-    keeps: int = FOREVER
+    keeps: int = NEVER_EXPIRES
     items: int = ITEMS
 
     def demand(self, random, size, days):
@@ -88,7 +88,7 @@ class Wards:
         items, one = segment.items, np.ones(segment.items, dtype=np.int64)
         keys = [f"{seed}|{item}" for item in range(items)]
         mean, sd = np.full(items, segment.lead), np.full(items, segment.spread)
-        self.lead_days = lead_time_of_orders(draw_lead_times(mean, sd, WEEKS, [f"{key}|true" for key in keys]))
+        self.lead_days = order_lead_days(draw_lead_times(mean, sd, WEEKS, [f"{key}|true" for key in keys]))
         self.arrival = draw_lead_times(mean, sd, DRAWS, keys)
         self.next_arrival = self.arrival + segment.every * ORDER_DAYS
         self.mean, self.seeds, self.keeps = mean, key_seeds(keys), one * segment.keeps
@@ -100,7 +100,7 @@ class Wards:
             target_kind=np.full(items, segment.kind, dtype=object),
             target=one * target_in_millionths(segment.target),
             max_on_hand_days=no,
-            shelf_life_days=no if segment.keeps == FOREVER else np.full(items, float(segment.keeps)),
+            shelf_life_days=no if segment.keeps == NEVER_EXPIRES else np.full(items, float(segment.keeps)),
             wait_days=np.zeros(items),
             review_days=days,
             lead_time_mean_days=mean,
@@ -108,12 +108,12 @@ class Wards:
             closed_days=np.zeros(items),
         )
 
-    def planned(self, seen):
+    def planned(self, shelf):
         """The plan of an order day from fresh draws of the true demand."""
         weeks = int(self.next_arrival.max()) // 7 + 2
         drawn = self.segment.demand(self.random, (self.segment.items, weeks, DRAWS), 7).astype(float)
-        lots = lots_of(seen, self.keeps, float(self.next_arrival.max()))
-        supply = supply_of(seen, self.mean, self.seeds)
+        lots = lots_on_shelf(shelf, self.keeps, float(self.next_arrival.max()))
+        supply = supply_on_order(shelf, self.mean, self.seeds)
         situation = Situation.plain(self.settings, lots, supply, self.arrival, self.next_arrival)
         return plan_orders(CumulativeDemand(drawn, np.arange(weeks + 1) * 7.0), situation)
 
@@ -142,7 +142,7 @@ def simulate(segment, *, waits=True, seed=1):
         week = day // ORDER_DAYS
         if day % ORDER_DAYS == 0 and week % segment.every == 0:
             open_orders = np.where(due[:, :week] > day, waiting[:, :week], 0)
-            plan = wards.planned(Seen(week, inflow[:, : day + 1], gone, open_orders))
+            plan = wards.planned(ShelfView(week, inflow[:, : day + 1], gone, open_orders))
             waiting[:, week] = plan.packs * wards.settings.pack_size
             due[:, week] = day + wards.lead_days[:, week]
             np.add.at(arriving, (due[:, week], np.arange(items)), waiting[:, week])

@@ -15,7 +15,7 @@ from forecasting.procurement.explanation.paragraph import render_paragraph
 from forecasting.procurement.order.inputs import OrderInputs
 from forecasting.procurement.recommend import recommend
 from forecasting.procurement.supply.stock import read_lots
-from forecasting.procurement.supply.stock_since_count import since_count
+from forecasting.procurement.supply.stock_since_count import moves_since_count
 from forecasting.terms import Period
 
 AS_OF = dt.date(2026, 11, 23)
@@ -32,7 +32,7 @@ def frame(**columns):
 
 def moved(*, counted_at, history=(), receipts=(), rate=2.0):
     weeks = [pd.Timestamp(AS_OF) - pd.Timedelta(weeks=len(history) - n) for n in range(len(history))]
-    found = since_count(
+    found = moves_since_count(
         frame(counted_at=[pd.Timestamp(counted_at)]),
         frame(period_start=pd.DatetimeIndex(weeks), quantity=np.array(history, dtype=float)),
         frame(received_at=pd.DatetimeIndex([d for d, _ in receipts]), quantity=[float(q) for _, q in receipts]),
