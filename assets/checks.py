@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from assets.dagster_io.metadata import markdown_table
 from assets.dagster_io.resources import Warehouse
 from assets.sites.content import knowledge
-from assets.sites.moves import approved_alternatives, in_use
+from assets.sites.moves import approved_alternatives, products_in_use
 from forecasting.procurement.policy.service_level import OLD_COUNT_DAYS
 from forecasting.regimens.conservation import broken_moves
 from forecasting.regimens.strengths import describe_products
@@ -32,7 +32,7 @@ def _schema_check(table: sa.Table) -> dg.AssetChecksDefinition:
     )
     def check(warehouse: Warehouse) -> dg.AssetCheckResult:
         frame = warehouse.read(table, *_latest(warehouse, table))
-        broken = [f"{one.column} {one.rule}: {len(one.rows)} rows" for one in violations(frame, table)]
+        broken = [f"{broken.column} {broken.rule}: {len(broken.rows)} rows" for broken in violations(frame, table)]
         return dg.AssetCheckResult(passed=not broken, metadata={"rows": len(frame), "broken": "; ".join(broken)})
 
     return check
@@ -68,22 +68,22 @@ def mix_is_conserved(warehouse: Warehouse) -> dg.AssetCheckResult:
     run = warehouse.latest_run()
     with warehouse.engine.connect() as connection:
         groups = knowledge(connection, _read(warehouse, "site_releases")).groups
-    used = in_use(_read(warehouse, "products"), _read(warehouse, "dispensing"), run)
+    used = products_in_use(_read(warehouse, "products"), _read(warehouse, "dispensing"), run)
     parts = []
     for group in groups:
         products = describe_products(used, group.content.usual_daily_dose)
-        here = moves[moves["facility_id"].isin(group.facility_ids)]
+        of_group = moves[moves["facility_id"].isin(group.facility_ids)]
         for era in group.eras:
-            followed = here[here["followed_from"] == pd.Timestamp(era.since)].drop(columns="followed_from")
+            followed = of_group[of_group["followed_from"] == pd.Timestamp(era.since)].drop(columns="followed_from")
             alternatives = approved_alternatives(_read(warehouse, "alternatives"), era.content, run)
             parts.append(broken_moves(followed, products, era.content.guidance, alternatives))
     broken = pd.concat(parts, ignore_index=True)
-    shown: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "moves": len(moves),
         "broken": len(broken),
         "first broken": dg.MetadataValue.md(markdown_table(broken.head())),
     }
-    return dg.AssetCheckResult(passed=broken.empty, metadata=shown)
+    return dg.AssetCheckResult(passed=broken.empty, metadata=metadata)
 
 
 @dg.asset_check(asset="forecasts", description="The network's means are the sums of its sites'.")
@@ -94,8 +94,7 @@ def levels_agree(warehouse: Warehouse) -> dg.AssetCheckResult:
     sites = forecasts[forecasts["facility_id"] != ALL_FACILITIES]
     total = sites.groupby(["product_id", "period_start"])["mean"].sum()
     worst = float((total.reindex(network.index) - network).abs().max()) if len(network) else 0.0
-    passed = worst <= CONSERVATION_TOLERANCE * max(1.0, float(network.max()) if len(network) else 1.0)
-    return dg.AssetCheckResult(passed=passed, metadata={"largest difference": worst})
+    return _within_tolerance(worst, float(network.max()) if len(network) else 1.0)
 
 
 @dg.asset_check(asset="genetic_shifts", description="What guidance rows add explains every genetic shift.")
@@ -104,11 +103,24 @@ def shifts_are_explained(warehouse: Warehouse) -> dg.AssetCheckResult:
     forecasts, shifts = _read(warehouse, "forecasts"), _read(warehouse, "genetic_shifts")
     keys = ["facility_id", "product_id"]
     wanted = forecasts[forecasts["facility_id"] != ALL_FACILITIES].groupby(keys)["genetic_shift"].sum()
-    told = shifts.groupby(keys)["quantity"].sum().reindex(wanted.index).fillna(0.0)
-    worst = float((told - wanted).abs().max()) if len(wanted) else 0.0
-    size = float(wanted.abs().max()) if len(wanted) else 0.0
+    explained = shifts.groupby(keys)["quantity"].sum().reindex(wanted.index).fillna(0.0)
+    worst = float((explained - wanted).abs().max()) if len(wanted) else 0.0
+    return _within_tolerance(worst, float(wanted.abs().max()) if len(wanted) else 0.0)
+
+
+def _within_tolerance(difference: float, size: float) -> dg.AssetCheckResult:
+    """Passes where the largest difference is rounding alone, for numbers of that size."""
+    passed = difference <= CONSERVATION_TOLERANCE * max(1.0, size)
+    return dg.AssetCheckResult(passed=passed, metadata={"largest difference": difference})
+
+
+def _warning(
+    passed: bool, metadata: dict[str, Any] | None = None, description: str | None = None
+) -> dg.AssetCheckResult:
+    """A result that a person should look at; the plan counts all the same."""
+    severity = dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
-        passed=worst <= CONSERVATION_TOLERANCE * max(1.0, size), metadata={"largest difference": worst}
+        passed=passed, severity=severity, metadata=metadata or {}, description=description or None
     )
 
 
@@ -119,15 +131,9 @@ def intervals_cover(warehouse: Warehouse) -> dg.AssetCheckResult:
     everything = (scores["segment"] == "all") & (scores["horizon"] == "all") & (scores["stage"] == "genetic")
     rows = scores[everything & (scores["metric"] == "coverage_80")]
     if rows.empty:
-        return dg.AssetCheckResult(
-            passed=False, severity=dg.AssetCheckSeverity.WARN, description="The history is too short to measure it."
-        )
+        return _warning(False, description="The history is too short to measure it.")
     value = float(rows["value"].iloc[0])
-    return dg.AssetCheckResult(
-        passed=COVERAGE_80[0] <= value <= COVERAGE_80[1],
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"coverage of 80 % intervals": value},
-    )
+    return _warning(COVERAGE_80[0] <= value <= COVERAGE_80[1], {"coverage of 80 % intervals": value})
 
 
 @dg.asset_check(asset="stock", additional_deps=["runs"], description="Stock was counted recently enough to order on.")
@@ -135,16 +141,12 @@ def stock_is_recent(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every item's last count is at most `OLD_COUNT_DAYS` old on the origin day."""
     stock = _read(warehouse, "stock")
     if stock.empty:
-        return dg.AssetCheckResult(
-            passed=False, severity=dg.AssetCheckSeverity.WARN, description="There are no stock counts."
-        )
+        return _warning(False, description="There are no stock counts.")
     newest = stock.groupby(["facility_id", "product_id"])["counted_at"].max()
     age = (pd.Timestamp(warehouse.latest_run().as_of) - newest).dt.days
-    metadata: dict[str, Any] = {"oldest count (days)": int(age.max()), "items": len(age)}
-    return dg.AssetCheckResult(
-        passed=bool(age.max() <= OLD_COUNT_DAYS),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata=metadata | {"items counted too long ago": int((age > OLD_COUNT_DAYS).sum())},
+    metadata = {"oldest count (days)": int(age.max()), "items": len(age)}
+    return _warning(
+        bool(age.max() <= OLD_COUNT_DAYS), metadata | {"items counted too long ago": int((age > OLD_COUNT_DAYS).sum())}
     )
 
 

@@ -58,18 +58,18 @@ def _job(name: str, selection: Any, description: str, executor: dg.ExecutorDefin
 
 
 def _jobs(executor: dg.ExecutorDefinition) -> list[Any]:
-    here = dg.in_process_executor
+    in_process = dg.in_process_executor
     return [
         _job("plan", plan_assets | plan_checks, "One planning run: from what was loaded to recommendations.", executor),
         _job("plan_assets", plan_assets, "A planning run without its checks.", executor),
-        _job("plan_checks", plan_checks, "The checks of what is stored.", here),
+        _job("plan_checks", plan_checks, "The checks of what is stored.", in_process),
         _job(
             "aggregates",
             dg.AssetSelection.assets(aggregate_forecasts),
             "Totals by Prophet and statsmodels beside the engine: a minute, when somebody asks.",
-            here,
+            in_process,
         ),
-        _job("replay", dg.AssetSelection.assets(replay_scores), "The last year under four rules of ordering.", here),
+        _job("replay", dg.AssetSelection.assets(replay_scores), "The last year under four order rules.", in_process),
     ]
 
 

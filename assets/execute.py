@@ -5,7 +5,7 @@ import datetime as dt
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from warehouse.settings import DATABASE_VARIABLE, WORKERS_VARIABLE, Settings
 Progress = Callable[[str, int, int], None]
 """Called with the name of a finished step, the steps finished and the steps in all."""
 
-# what a step has to say comes as an error or as a problem; the log would only repeat Dagster's events
+# a step reports by an error or a problem; the log would only repeat Dagster's events
 INSTANCE_SETTINGS = "telemetry:\n  enabled: false\nnux:\n  enabled: false\npython_logs:\n  python_log_level: CRITICAL\n"
 
 
@@ -45,37 +45,45 @@ def run_plan(
     progress: Progress | None = None,
 ) -> None:
     """Materialise every asset and run every check; the first error of a step is raised as it is."""
-    asked: dict[str, Any] = {"facilities": list(facilities), "with_genetics": with_genetics}
-    asked |= {"as_of": as_of.isoformat()} if as_of else {}
-    asked |= {"horizon": horizon} if horizon else {}
-    run_config = {"ops": {"runs": {"config": asked}}}
-    settings = dataclasses.replace(Settings.from_environment(), database_url=database_url, home=home)
-    with _quiet(), dg.DagsterInstance.from_config(str(instance_folder(home))) as instance:
-        if settings.workers > 1:
-            _run_in_processes(settings, run_config, instance)
-            return
-        job = definitions(Warehouse(database_url=database_url), settings).resolve_job_def("plan")
-        if progress:
-            job = job.with_hooks({_progress_hook(progress, len(computed_assets))})
-        job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=True)
+    config: dict[str, Any] = {"facilities": list(facilities), "with_genetics": with_genetics}
+    config |= {"as_of": as_of.isoformat()} if as_of else {}
+    config |= {"horizon": horizon} if horizon else {}
+    run_config = {"ops": {"runs": {"config": config}}}
+    if Settings.from_environment().workers > 1:
+        _run_in_processes(database_url, home, run_config)
+    else:
+        hooks = {_progress_hook(progress, len(computed_assets))} if progress else set()
+        _run_here("plan", database_url, home, run_config, hooks)
 
 
 def run_aggregates(database_url: str, home: Path, *, drugs: Sequence[str], facility_id: str, product_id: str) -> None:
     """Forecast totals of the latest run with Prophet and statsmodels beside the engine."""
     config = {"drugs": list(drugs), "facility_id": facility_id, "product_id": product_id}
-    settings = dataclasses.replace(Settings.from_environment(), database_url=database_url, home=home)
-    with _quiet(), dg.DagsterInstance.from_config(str(instance_folder(home))) as instance:
-        job = definitions(Warehouse(database_url=database_url), settings).resolve_job_def("aggregates")
-        run_config = {"ops": {"aggregate_forecasts": {"config": config}}}
-        job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=True)
+    _run_here("aggregates", database_url, home, {"ops": {"aggregate_forecasts": {"config": config}}})
 
 
 def run_replay(database_url: str, home: Path) -> None:
     """Materialise the replay of the newest run; the first error of a step is raised as it is."""
-    settings = dataclasses.replace(Settings.from_environment(), database_url=database_url, home=home)
+    _run_here("replay", database_url, home)
+
+
+def _run_here(
+    job_name: str,
+    database_url: str,
+    home: Path,
+    run_config: dict[str, Any] | None = None,
+    hooks: Set[dg.HookDefinition] = frozenset(),
+) -> None:
+    """Run a job in this process; the first error of a step is raised as it is."""
     with _quiet(), dg.DagsterInstance.from_config(str(instance_folder(home))) as instance:
-        job = definitions(Warehouse(database_url=database_url), settings).resolve_job_def("replay")
-        job.execute_in_process(instance=instance, raise_on_error=True)
+        job = _job(database_url, job_name).with_hooks(hooks)
+        job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=True)
+
+
+def _job(database_url: str, name: str) -> dg.JobDefinition:
+    """A job over one database, with the settings of the environment."""
+    settings = dataclasses.replace(Settings.from_environment(), database_url=database_url)
+    return definitions(Warehouse(database_url=database_url), settings).resolve_job_def(name)
 
 
 @contextmanager
@@ -89,13 +97,17 @@ def _quiet() -> Iterator[None]:
 
 def assets_job() -> dg.JobDefinition:
     """The planning run without its checks, as another process finds it: from the environment."""
-    settings = Settings.from_environment()
-    return definitions(Warehouse(database_url=settings.database_url), settings).resolve_job_def("plan_assets")
+    return _job(Settings.from_environment().database_url, "plan_assets")
 
 
-def _run_in_processes(settings: Settings, run_config: dict[str, Any], instance: dg.DagsterInstance) -> None:
+def _run_in_processes(database_url: str, home: Path, run_config: dict[str, Any]) -> None:
     """The assets under Dagster's multiprocess executor, then the checks here."""
-    with _environment({DATABASE_VARIABLE: settings.database_url, WORKERS_VARIABLE: str(settings.workers)}):
+    workers = str(Settings.from_environment().workers)
+    with (
+        _quiet(),
+        dg.DagsterInstance.from_config(str(instance_folder(home))) as instance,
+        _environment({DATABASE_VARIABLE: database_url, WORKERS_VARIABLE: workers}),
+    ):
         job = dg.build_reconstructable_job("assets.execute", "assets_job")
         with dg.execute_job(job, instance=instance, run_config=run_config, raise_on_error=False) as result:
             storage = Path(instance.storage_directory()) / result.run_id
@@ -105,19 +117,18 @@ def _run_in_processes(settings: Settings, run_config: dict[str, Any], instance: 
             if not result.success:
                 raise RuntimeError("the planning run failed; the Dagster UI has its events")
         shutil.rmtree(storage, ignore_errors=True)  # arrays handed between steps
-    checks = definitions(Warehouse(database_url=settings.database_url), settings).resolve_job_def("plan_checks")
-    checks.execute_in_process(instance=instance, raise_on_error=True)
+    _run_here("plan_checks", database_url, home)
 
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
     """Variables as other processes shall find them: a database's password belongs in no stored configuration."""
-    before = {name: os.environ.get(name) for name in values}
+    previous = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name, value in previous.items():
             if value is None:
                 del os.environ[name]
             else:

@@ -12,10 +12,10 @@ import time
 import pandas as pd
 
 from assets.dagster_io.resources import Warehouse
+from assets.dagster_io.run_tables import RunTables
 from assets.sites.content import knowledge
 from assets.sites.reference_demand import known_panel, site_genetics
 from assets.sites.representation_audit import audit_rows
-from warehouse.schema import Base
 
 NEEDED = (
     *("facilities", "site_releases", "ancestry", "assays", "products", "prevalence", "exposure", "regimen_moves"),
@@ -39,28 +39,18 @@ def main() -> None:
     parser.add_argument("--sites", type=int, default=1000)
     asked = parser.parse_args()
     warehouse = Warehouse(database_url=asked.database)
-    run = dataclasses.replace(warehouse.latest_run(), draws=1)
-    tables = {}
-    for name in NEEDED:
-        table = Base.metadata.tables[name]
-        origin = [table.c.as_of == run.as_of] if "as_of" in table.columns and table.info["layer"] == "results" else []
-        tables[name] = warehouse.read(table, *origin)
+    tables = RunTables(warehouse, dataclasses.replace(warehouse.latest_run(), draws=1))
     moved = sorted(set(tables["regimen_moves"]["facility_id"]) & set(tables["exposure"]["facility_id"]))
-    frames = {
-        name: repeated(frame, moved, asked.sites) if "facility_id" in frame.columns else frame
-        for name, frame in tables.items()
-    }
+    for name in NEEDED:
+        if "facility_id" in tables[name].columns:
+            tables[name] = repeated(tables[name], moved, asked.sites)
     began = time.process_time()
     with warehouse.engine.connect() as connection:
-        known = knowledge(connection, frames["site_releases"])
-    panel = known_panel(frames["reference_demand"], run)
-    moves, releases = frames["regimen_moves"], frames["site_releases"]
-    genetics = site_genetics(
-        warehouse, run, releases, frames["prevalence"], frames["exposure"], moves, panel, frames["genetic_effects"]
-    )
+        known = knowledge(connection, tables["site_releases"])
+    genetics = site_genetics(tables, known_panel(tables["reference_demand"], tables.run))
     prepared = time.process_time() - began
     began = time.process_time()
-    frame = audit_rows(run, known, genetics, frames)
+    frame = audit_rows(known, genetics, tables)
     took = time.process_time() - began
     drugs = frame["drug"].nunique()
     questions = len(frame.drop_duplicates(["facility_id", "drug", "gene"]))

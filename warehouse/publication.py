@@ -1,5 +1,6 @@
-"""Putting a run's recommendations before people without touching what people decided."""
+"""Publishing a run's recommendations without touching what people decided."""
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Sequence
@@ -32,54 +33,72 @@ COUNTED_AS_ORDERED = (
 """A line in one of these states will arrive: the next run must not order it again."""
 
 
+@dataclasses.dataclass(frozen=True)
+class PublishedRun:
+    """The run that lines come from; `facilities` are the sites it was limited to (none = all)."""
+
+    run_id: str
+    as_of: dt.date
+    facilities: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Calculations:
+    """Calculations of lines in their order, with the template's paragraphs.
+
+    `by_model` has what a model wrote (`WRITTEN`), by recommendation_id; other lines keep the template's alone.
+    """
+
+    documents: Sequence[dict[str, Any]]
+    paragraphs: Sequence[str]
+    by_model: pd.DataFrame | None = None
+
+
 def publish(
-    connection: sa.Connection,
-    lines: pd.DataFrame,
-    documents: Sequence[dict[str, Any]],
-    paragraphs: Sequence[str],
-    *,
-    written: pd.DataFrame | None = None,
-    run_id: str,
-    as_of: dt.date,
-    facilities: Sequence[str] = (),
-    now: dt.datetime,
+    connection: sa.Connection, lines: pd.DataFrame, calculations: Calculations, run: PublishedRun, now: dt.datetime
 ) -> None:
     """Store new lines as proposed, with their calculations; undecided lines that are not proposed again are superseded.
 
     A line is known by its recommendation_id: proposed again it stays as it is, whatever was decided about it, and a
-    superseded one is proposed anew. Only lines of the sites named (none = all), up to this origin, are superseded.
-    `written` has what a model wrote (`WRITTEN`), by recommendation_id; what it does not name is left to the template.
+    superseded one is proposed anew. Only lines of the run's sites, up to its origin, are superseded.
     """
-    actor = Actor(f"run:{run_id}", "planning run")
+    actor = Actor(f"run:{run.run_id}", "planning run")
     settle(connection, actor, now)
     ids = set(lines["recommendation_id"])
-    scope = [LINES.c.as_of <= as_of] + ([LINES.c.facility_id.in_(facilities)] if facilities else [])
+    scope = [LINES.c.as_of <= run.as_of]
+    scope += [LINES.c.facility_id.in_(run.facilities)] if run.facilities else []
     undecided = sa.select(LINES.c.recommendation_id).where(LINES.c.status == RecommendationStatus.PROPOSED, *scope)
     superseded = set(connection.scalars(undecided)) - ids
-    _withdraw_or_renew(connection, superseded, RecommendationStatus.SUPERSEDED, now)
-    known = store.read(connection, LINES, *scope, columns=["recommendation_id", "status"])
-    known = known[known["recommendation_id"].isin(ids)]
-    back = known.loc[known["status"] == RecommendationStatus.SUPERSEDED.value, "recommendation_id"]
-    _withdraw_or_renew(connection, set(back), RecommendationStatus.PROPOSED, now)
-    new = ~lines["recommendation_id"].isin(set(known["recommendation_id"])).to_numpy()
-    changes = {"proposed": sorted(set(lines.loc[new, "recommendation_id"])), "superseded": sorted(superseded)}
-    changes["proposed_again"] = sorted(back)
-    if not new.any():
-        _audit(connection, actor, run_id, changes, now)
-        return
-    stored = lines[new].assign(as_of=as_of, status=RecommendationStatus.PROPOSED.value, version=1, updated_at=now)
-    store.insert(connection, LINES, stored)
-    told = pd.DataFrame(
+    _set_undecided_status(connection, superseded, RecommendationStatus.SUPERSEDED, now)
+    stored = store.read(connection, LINES, *scope, columns=["recommendation_id", "status"])
+    stored = stored[stored["recommendation_id"].isin(ids)]
+    renewed = set(stored.loc[stored["status"] == RecommendationStatus.SUPERSEDED.value, "recommendation_id"])
+    _set_undecided_status(connection, renewed, RecommendationStatus.PROPOSED, now)
+    is_new = ~lines["recommendation_id"].isin(set(stored["recommendation_id"])).to_numpy()
+    if is_new.any():
+        status = RecommendationStatus.PROPOSED.value
+        stored = lines[is_new].assign(as_of=run.as_of, status=status, version=1, updated_at=now)
+        store.insert(connection, LINES, stored)
+        store.insert(connection, EXPLANATIONS, _explanations(lines, calculations, run)[is_new])
+    proposed = set(lines.loc[is_new, "recommendation_id"])
+    changes = {"proposed": proposed, "superseded": superseded, "proposed_again": renewed}
+    if any(changes.values()):
+        after = {name: sorted(names) for name, names in changes.items()}
+        event = Event("recommendations.publish", f"run:{run.run_id}", after=after)
+        audit.append(connection, actor, now, [event])
+
+
+def _explanations(lines: pd.DataFrame, calculations: Calculations, run: PublishedRun) -> pd.DataFrame:
+    rows = pd.DataFrame(
         {
             "recommendation_id": lines["recommendation_id"],
-            "run_id": run_id,
-            "document": [json.dumps(document, sort_keys=True) for document in documents],
-            "paragraph": list(paragraphs),
+            "run_id": run.run_id,
+            "document": [json.dumps(document, sort_keys=True) for document in calculations.documents],
+            "paragraph": list(calculations.paragraphs),
         }
     )
-    told = told.join(pd.DataFrame(columns=WRITTEN, dtype=object) if written is None else written, "recommendation_id")
-    store.insert(connection, EXPLANATIONS, told[new])
-    _audit(connection, actor, run_id, changes, now)
+    by_model = pd.DataFrame(columns=WRITTEN, dtype=object) if calculations.by_model is None else calculations.by_model
+    return rows.join(by_model, "recommendation_id")
 
 
 def known_lines(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
@@ -88,25 +107,17 @@ def known_lines(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
     return stored.intersection(ids)
 
 
-def _audit(
-    connection: sa.Connection, actor: Actor, run_id: str, changes: dict[str, list[str]], now: dt.datetime
-) -> None:
-    """One event a run that changed anything: which lines it proposed, proposed again and superseded."""
-    if any(changes.values()):
-        audit.append(connection, actor, now, [Event("recommendations.publish", f"run:{run_id}", after=dict(changes))])
-
-
 def ordered_lines(connection: sa.Connection, until: dt.date) -> pd.DataFrame:
-    """Decided lines up to an origin that are on their way: what a run counts as on order, with the packs still to come.
+    """Decided lines up to an origin that a run counts as on order, with the packs still to come.
 
     Of a line that was sent, only what the supplier confirmed and what has not arrived still comes. A line that an
-    inventory system handed back as an open order of the same number is left to that row.
+    inventory system handed back as an open order of the same number is counted in that row instead.
     """
     states = [status.value for status in COUNTED_AS_ORDERED]
     lines = store.read(connection, LINES, LINES.c.status.in_(states), LINES.c.as_of <= until)
-    sent, came = sent_orders(connection), packs_received(connection, until)
+    sent, received = sent_orders(connection), packs_received(connection, until)
     to_come = [
-        max(due_packs(sent[name]) - came.get(name, 0), 0) if name in sent else packs
+        max(due_packs(sent[name]) - received.get(name, 0), 0) if name in sent else packs
         for name, packs in zip(lines["recommendation_id"], lines["packs"], strict=True)
     ]
     lines["packs"] = pd.Series(to_come, index=lines.index, dtype=lines["packs"].dtype)
@@ -143,7 +154,7 @@ def standing_packs(connection: sa.Connection, as_of: dt.date) -> pd.Series:
     return rows.set_index(columns[:2])["packs"]
 
 
-def _withdraw_or_renew(
+def _set_undecided_status(
     connection: sa.Connection, ids: set[str], status: RecommendationStatus, now: dt.datetime
 ) -> None:
     if not ids:

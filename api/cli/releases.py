@@ -8,7 +8,7 @@ import click
 from api.cli.common import database_option, open_database, parse_date, progress, settings_with
 
 if TYPE_CHECKING:
-    from assets.sites.release_impact import Preview
+    from assets.sites.release_impact import ReleaseImpact
 
 
 @click.group()
@@ -50,14 +50,14 @@ def diff_releases(releases: tuple[str, ...], facilities: tuple[str, ...], most: 
     Nothing is put in force and no table is written.
     """
     from assets.dagster_io.resources import Warehouse
-    from assets.sites.release_impact import preview
+    from assets.sites.release_impact import release_impact
     from warehouse.importers.content.difference import counted
 
     settings = settings_with(database)
     open_database(settings).dispose()
     warehouse = Warehouse(database_url=settings.database_url)
     with progress("comparing"):
-        found = preview(warehouse, releases, facilities)
+        found = release_impact(warehouse, releases, facilities)
     warehouse.engine.dispose()
     for (kind, against), rows in found.rows.groupby(["kind", "against"]):
         told = ", ".join(f"{count} {change}" for change, count in counted(rows).items())
@@ -73,7 +73,7 @@ def diff_releases(releases: tuple[str, ...], facilities: tuple[str, ...], most: 
     _tell_moves(found)
 
 
-def _tell_moves(found: "Preview") -> None:
+def _tell_moves(found: "ReleaseImpact") -> None:
     from rich.console import Console
     from rich.table import Table
 

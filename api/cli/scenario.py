@@ -35,9 +35,9 @@ def scenario(
     The plan itself, its lines and its inputs stay untouched; the result is kept beside them, for the API.
     """
     from assets.dagster_io.resources import Warehouse
-    from assets.scenarios.compare import compare
+    from assets.dagster_io.run_tables import RunTables
+    from assets.scenarios.compare import compare_scenario
     from assets.scenarios.reading import Known, read_scenario
-    from assets.sites.release_impact import RunTables
     from warehouse.engine import writing
     from warehouse.releases import RELEASES
     from warehouse.scenarios import store_scenario
@@ -50,7 +50,7 @@ def scenario(
         stored = warehouse.read(RELEASES)
         asked = read_scenario(file, Known.of(tables, dict(zip(stored["release_id"], stored["kind"], strict=True))))
         with progress("comparing") as report:
-            found = compare(warehouse, asked, tables, report)
+            found = compare_scenario(asked, tables, report)
         with writing(warehouse.engine) as connection:
             name = store_scenario(
                 connection,

@@ -13,31 +13,34 @@ PREVIEW_ROWS = 8
 
 def table_schema(table: sa.Table) -> dg.TableSchema:
     """The table's columns with type, meaning and unit, as Dagster shows them."""
-    return dg.TableSchema(columns=[_column(one) for one in table.columns])
+    return dg.TableSchema(columns=[_column(column) for column in table.columns])
 
 
-def _column(one: sa.Column[Any]) -> dg.TableColumn:
-    unit = f" [{one.info['unit']}]" if one.info.get("unit") else ""
-    constraints = dg.TableColumnConstraints(
-        nullable=bool(one.nullable), other=[rule.text for rule in one.info.get("rules", ())]
+def _column(column: sa.Column[Any]) -> dg.TableColumn:
+    unit = f" [{column.info['unit']}]" if column.info.get("unit") else ""
+    rules = [rule.text for rule in column.info.get("rules", ())]
+    return dg.TableColumn(
+        column.name,
+        type=str(column.type),
+        description=f"{column.comment}{unit}",
+        constraints=dg.TableColumnConstraints(nullable=bool(column.nullable), other=rules),
     )
-    return dg.TableColumn(one.name, type=str(one.type), description=f"{one.comment}{unit}", constraints=constraints)
 
 
 def output_metadata(
     frame: pd.DataFrame, table: sa.Table, pictures: Mapping[str, str], problems: pd.DataFrame
 ) -> dict[str, Any]:
     """Metadata of one materialisation."""
-    shown: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "dagster/row_count": len(frame),
         "dagster/column_schema": table_schema(table),
         "problems": len(problems),
     }
     if len(frame):
-        shown["preview"] = dg.MetadataValue.md(markdown_table(frame.head(PREVIEW_ROWS)))
+        metadata["preview"] = dg.MetadataValue.md(markdown_table(frame.head(PREVIEW_ROWS)))
     if len(problems):
-        shown["problem list"] = dg.MetadataValue.md(markdown_table(problems.head(50)))
-    return shown | {name: dg.MetadataValue.md(text) for name, text in pictures.items()}
+        metadata["problem list"] = dg.MetadataValue.md(markdown_table(problems.head(50)))
+    return metadata | {name: dg.MetadataValue.md(text) for name, text in pictures.items()}
 
 
 def markdown_table(frame: pd.DataFrame) -> str:

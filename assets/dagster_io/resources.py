@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 import sqlalchemy as sa
 
-from assets.dagster_io.asset_result import PROBLEM_COLUMNS, Staged
+from assets.dagster_io.asset_result import PROBLEM_COLUMNS, AssetResult
 from assets.dagster_io.metadata import output_metadata
 from assets.dagster_io.planning_run import PlanningRun
 from forecasting.errors import MissingContent
@@ -46,9 +46,9 @@ class Warehouse(dg.ConfigurableResource[Any]):
         with self.engine.connect() as connection:
             return store.read(connection, table, *conditions)
 
-    def read_input(self, table: sa.Table) -> pd.DataFrame:
-        """An input table as the assets may see it: counts of people only in steps of the small-cell threshold."""
-        frame = self.read(table)
+    def read_input(self, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> pd.DataFrame:
+        """A table as the assets may see it: counts of people only in steps of the small-cell threshold."""
+        frame = self.read(table, *conditions)
         return in_steps(frame, small_cell_threshold()) if table.name == "genotype_counts" else frame
 
     def latest_run(self) -> PlanningRun:
@@ -70,7 +70,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         """Close the connections of the manager's own warehouse at the end of a run."""
         self.warehouse.engine.dispose()
 
-    def handle_output(self, context: dg.OutputContext, obj: Staged) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: AssetResult) -> None:
         """Validate and write the rows and the problems of one asset in one transaction."""
         table = Base.metadata.tables[context.asset_key.path[-1]]
         run = self._run(table, obj.frame)
@@ -79,7 +79,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             # a run of some sites leaves the others, and the network's totals, as they are
             rows = rows[rows["facility_id"].isin(run.facilities)]
         with writing(self.warehouse.engine) as connection:
-            if not (run.facilities and table.name in NETWORK_SCORES and _told(connection, table, run)):
+            if not (run.facilities and table.name in NETWORK_SCORES and _has_rows(connection, table, run)):
                 store.replace(connection, table, rows, *_scope(table, run))
             replace_problems(connection, table.name, str(_stage(context)), run, obj.problems)
         context.add_output_metadata(output_metadata(rows, table, obj.pictures, obj.problems))
@@ -97,10 +97,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
 
 NETWORK_SCORES = ("backtest_scores", "replay_scores")
-"""Tables that speak of all sites together: a run of some sites does not speak over a run of all."""
+"""Tables about all sites together: a run of some sites does not replace the rows of a run of all."""
 
 
-def _told(connection: sa.Connection, table: sa.Table, run: PlanningRun) -> bool:
+def _has_rows(connection: sa.Connection, table: sa.Table, run: PlanningRun) -> bool:
     """Whether the table has rows of the run's origin already."""
     of_origin = sa.select(sa.func.count()).select_from(table).where(table.c.as_of == run.as_of)
     return bool(connection.scalar(of_origin))
@@ -126,12 +126,11 @@ def replace_problems(
 ) -> None:
     """Put an asset's problems in place of its earlier ones; a run of some sites keeps those of the others."""
     conditions = [PROBLEMS.c.as_of == run.as_of, PROBLEMS.c.asset == asset]
-    found = problems
     if run.facilities:
-        before = store.read(connection, PROBLEMS, *conditions, columns=PROBLEM_COLUMNS)
-        others = before[before["facility_id"].notna() & ~before["facility_id"].isin(run.facilities)]
-        mine = problems[problems["facility_id"].isna() | problems["facility_id"].isin(run.facilities)]
-        found = pd.concat([others.astype(object), mine.astype(object)])
-    numbered = found.reset_index(drop=True).assign(as_of=run.as_of, stage=stage, asset=asset)
+        stored = store.read(connection, PROBLEMS, *conditions, columns=PROBLEM_COLUMNS)
+        of_other_sites = stored[stored["facility_id"].notna() & ~stored["facility_id"].isin(run.facilities)]
+        of_run = problems[problems["facility_id"].isna() | problems["facility_id"].isin(run.facilities)]
+        problems = pd.concat([of_other_sites.astype(object), of_run.astype(object)])
+    numbered = problems.reset_index(drop=True).assign(as_of=run.as_of, stage=stage, asset=asset)
     numbered["number"] = range(len(numbered))
     store.replace(connection, PROBLEMS, numbered, *conditions)

@@ -1,12 +1,14 @@
-"""The one way an asset is declared: it bears its table's name, documentation and columns."""
+"""The one way an asset is declared: it bears its table's name, documentation and columns, and lists its inputs once."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
-import sqlalchemy as sa
+import pandas as pd
 
 from assets.dagster_io.metadata import table_schema
+from assets.dagster_io.resources import Warehouse
+from assets.dagster_io.run_tables import RunTables
 from warehouse.schema import Base
 
 INPUTS = "stage_1_inputs"
@@ -17,7 +19,7 @@ PROCUREMENT = "stage_5_procurement"
 
 
 def stage_of(group: str) -> str:
-    """The stage's word as the problems table has it.
+    """The stage's name as the problems table has it.
 
     >>> stage_of(DEMAND)
     'demand'
@@ -26,33 +28,53 @@ def stage_of(group: str) -> str:
 
 
 def table_asset(
-    model: type[Base], *, group: str, deps: Sequence[Any] = (), **options: Any
+    *models: type[Base],
+    group: str,
+    inputs: Sequence[str],
+    deps: Sequence[Any] = (),
+    config: type[dg.Config] | None = None,
+    **options: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """A Dagster asset that returns `Staged` rows for the model's table; its parameters are upstream tables by name."""
-    table: Any = model.__table__
+    """A Dagster asset for the tables of the models, from a function of `RunTables` (and of its `config`).
+
+    The function is given the tables of `inputs`, among them `runs`, and no other. It returns one `AssetResult` a model.
+    `deps` are assets that must come first and are not read; `options` override what is declared of a single table.
+    """
 
     def declare(compute: Callable[..., Any]) -> dg.AssetsDefinition:
-        if compute.__name__ != table.name:
-            raise ValueError(f"asset {compute.__name__} writes table {table.name}: give both one name")
-        declared: dg.AssetsDefinition = dg.asset(deps=list(deps), **_facts(table, group), **options)(compute)
+        step = _step(compute, config)
+        ins = {name: dg.AssetIn() for name in inputs}
+        if len(models) > 1:
+            outs = {model.__tablename__: dg.AssetOut(**table_facts(model, group)) for model in models}
+            return dg.multi_asset(name=compute.__name__, outs=outs, ins=ins, deps=list(deps))(step)
+        if compute.__name__ != models[0].__tablename__:
+            raise ValueError(f"asset {compute.__name__} writes table {models[0].__tablename__}: give both one name")
+        facts = table_facts(models[0], group) | options
+        declared: dg.AssetsDefinition = dg.asset(name=compute.__name__, ins=ins, deps=list(deps), **facts)(step)
         return declared
 
     return declare
 
 
-def table_out(model: type[Base], *, group: str) -> dg.AssetOut:
-    """The same for one of several tables that one computation writes."""
-    table: Any = model.__table__
-    return dg.AssetOut(**_facts(table, group))
+def _step(compute: Callable[..., Any], config: type[dg.Config] | None) -> Any:
+    """The function as Dagster calls it: with the warehouse and a frame for each input, by name."""
+
+    def step(warehouse: Warehouse, **frames: pd.DataFrame) -> Any:
+        return compute(RunTables.declared(warehouse, frames))
+
+    def configured(warehouse: Warehouse, config: Any, **frames: pd.DataFrame) -> Any:
+        return compute(RunTables.declared(warehouse, frames), config)
+
+    called: Any = step if config is None else configured
+    # Dagster reads from the annotations what a run may set and what comes back
+    called.__annotations__ |= {"return": compute.__annotations__["return"]} | ({"config": config} if config else {})
+    called.__doc__ = compute.__doc__
+    return called
 
 
 def table_facts(model: type[Base], group: str) -> dict[str, Any]:
-    """The same facts for an asset that is declared in another way (a graph of steps)."""
+    """What Dagster shows of a table's asset, and where its rows are kept."""
     table: Any = model.__table__
-    return _facts(table, group)
-
-
-def _facts(table: sa.Table, group: str) -> dict[str, Any]:
     return {
         "group_name": group,
         "description": table.comment,

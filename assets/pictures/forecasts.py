@@ -1,17 +1,19 @@
-"""Pictures that materialisations show in the Dagster UI, as small SVG drawings."""
+"""Pictures of forecasts that materialisations show in the Dagster UI, as small SVG drawings."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import numpy as np
 import pandas as pd
 
 from assets.dagster_io.metadata import svg_picture
+from assets.pictures.svg import days, plain_document, points, polyline
 from forecasting.terms import ALL_FACILITIES
 
-WIDTH, HEIGHT, MARGIN = 760, 260, 46
-MOST_SHOWN_HISTORY = 104
+WIDTH, HEIGHT, MARGIN, BOTTOM = 760, 260, 46, 30
+MOST_HISTORY_PERIODS = 104
+COLOURS = ("#08519c", "#d95f02", "#1b9e77", "#7a0177")
 
 
 def network_picture(history: pd.DataFrame, forecasts: pd.DataFrame) -> str:
@@ -19,42 +21,30 @@ def network_picture(history: pd.DataFrame, forecasts: pd.DataFrame) -> str:
     network = forecasts[forecasts["facility_id"] == ALL_FACILITIES]
     moved = network.assign(size=network["genetic_shift"].abs()).groupby("product_id")[["size", "mean"]].sum()
     product_id = str(moved.sort_values(["size", "mean"]).index[-1])
-    shown = network[network["product_id"] == product_id].sort_values("period_start")
-    past = history[history["product_id"] == product_id].sort_values("period_start").tail(MOST_SHOWN_HISTORY)
+    forecast = network[network["product_id"] == product_id].sort_values("period_start")
+    past = history[history["product_id"] == product_id].sort_values("period_start").tail(MOST_HISTORY_PERIODS)
     title = f"{product_id}, whole network: history, forecast with 80 % band, and baseline at today's testing"
-    return svg_picture(fan_chart(past, shown, title), title)
+    return svg_picture(fan_chart(past, forecast, title), title)
 
 
-def fan_chart(past: pd.DataFrame, shown: pd.DataFrame, title: str) -> str:
+def fan_chart(past: pd.DataFrame, forecast: pd.DataFrame, title: str) -> str:
     """SVG of history (quantity), forecast (mean, p10 to p90) and baseline_mean over period_start, dose units."""
-    days = pd.concat([past["period_start"], shown["period_start"]]).to_numpy("datetime64[D]").astype(float)
-    top = float(max(past["quantity"].max() if len(past) else 0.0, shown["p90"].max(), 1.0)) * 1.05
-    left, span = days.min(), max(days.max() - days.min(), 1.0)
+    begun, ahead = days(past["period_start"]), days(forecast["period_start"])
+    top = float(max(past["quantity"].max() if len(past) else 0.0, forecast["p90"].max(), 1.0)) * 1.05
+    corners = _scale(np.concatenate([begun, ahead]), top, headroom=60)
 
-    def points(when: pd.Series, values: pd.Series) -> list[str]:
-        across = MARGIN + (when.to_numpy("datetime64[D]").astype(float) - left) / span * (WIDTH - MARGIN - 8)
-        down = HEIGHT - 30 - np.nan_to_num(values.to_numpy(dtype=float)) / top * (HEIGHT - 60)
-        return [f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=True)]
+    def ahead_line(name: str) -> list[str]:
+        return corners(ahead, forecast[name].to_numpy(dtype=float))
 
-    band = points(shown["period_start"], shown["p10"]) + points(shown["period_start"], shown["p90"])[::-1]
-    lines = [
+    band = ahead_line("p10") + ahead_line("p90")[::-1]
+    body = [
         f'<polygon points="{" ".join(band)}" fill="#9ecae1" opacity="0.6"/>',
-        _line(points(past["period_start"], past["quantity"]), "#444"),
-        _line(points(shown["period_start"], shown["baseline_mean"]), "#d95f02", dashed=True),
-        _line(points(shown["period_start"], shown["mean"]), "#08519c"),
+        polyline(corners(begun, past["quantity"].to_numpy(dtype=float)), "#444"),
+        polyline(ahead_line("baseline_mean"), "#d95f02", dash="5 3"),
+        polyline(ahead_line("mean"), "#08519c"),
     ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>'
-        f'<text x="{MARGIN}" y="16">{title}</text>'
-        f'<text x="4" y="34">{top:,.0f}</text><text x="4" y="{HEIGHT - 30}">0</text>'
-        f'<text x="{MARGIN}" y="{HEIGHT - 10}">{past["period_start"].min():%Y-%m-%d}</text>'
-        f'<text x="{WIDTH - 80}" y="{HEIGHT - 10}">{shown["period_start"].max():%Y-%m-%d}</text>'
-        f"{''.join(lines)}</svg>"
-    )
-
-
-COLOURS = ("#08519c", "#d95f02", "#1b9e77", "#7a0177")
+    first, last = past["period_start"].min(), forecast["period_start"].max()
+    return plain_document([*_axes(title, top, 34, first, last), *body], WIDTH, HEIGHT)
 
 
 def lines_chart(
@@ -65,32 +55,33 @@ def lines_chart(
     title: str,
 ) -> str:
     """SVG of a history (`quantity` by period start) and named lines over the periods `ahead`."""
-    begun, shown = starts[-MOST_SHOWN_HISTORY:], quantity[-MOST_SHOWN_HISTORY:]
-    days = np.array([*begun, *ahead], dtype="datetime64[D]").astype(float)
-    top = max(float(shown.max()), *(float(line.max()) for line in lines.values()), 1.0) * 1.05
-    span = max(days.max() - days.min(), 1.0)
-
-    def points(when: np.ndarray, values: np.ndarray) -> list[str]:
-        across = MARGIN + (when - days.min()) / span * (WIDTH - MARGIN - 8)
-        down = HEIGHT - 30 - values / top * (HEIGHT - 80)
-        return [f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=True)]
-
-    body = [_line(points(days[: len(shown)], shown), "#444")]
-    for number, (name, line) in enumerate(lines.items()):
+    begun, past = starts[-MOST_HISTORY_PERIODS:], quantity[-MOST_HISTORY_PERIODS:]
+    top = max(float(past.max()), *(float(values.max()) for values in lines.values()), 1.0) * 1.05
+    corners = _scale(days([*begun, *ahead]), top, headroom=80)
+    body = [polyline(corners(days(begun), past), "#444")]
+    for number, (name, values) in enumerate(lines.items()):
         colour = COLOURS[number % len(COLOURS)]
-        body.append(_line(points(days[len(shown) :], line), colour))
+        body.append(polyline(corners(days(ahead), values), colour))
         body.append(f'<text x="{MARGIN + 150 * number}" y="34" fill="{colour}">{escape(name)}</text>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>'
-        f'<text x="{MARGIN}" y="16">{escape(title)}</text>'
-        f'<text x="4" y="54">{top:,.0f}</text><text x="4" y="{HEIGHT - 30}">0</text>'
-        f'<text x="{MARGIN}" y="{HEIGHT - 10}">{begun[0]:%Y-%m-%d}</text>'
-        f'<text x="{WIDTH - 80}" y="{HEIGHT - 10}">{ahead[-1]:%Y-%m-%d}</text>'
-        f"{''.join(body)}</svg>"
-    )
+    return plain_document([*_axes(escape(title), top, 54, begun[0], ahead[-1]), *body], WIDTH, HEIGHT)
 
 
-def _line(points: list[str], colour: str, *, dashed: bool = False) -> str:
-    dash = ' stroke-dasharray="5 3"' if dashed else ""
-    return f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>'
+def _scale(x: np.ndarray, top: float, headroom: float) -> Callable[[np.ndarray, np.ndarray], list[str]]:
+    """A function from (days, values) to points of the drawing; values reach from 0 to `top`."""
+    span = max(x.max() - x.min(), 1.0)
+
+    def corners(when: np.ndarray, values: np.ndarray) -> list[str]:
+        across = MARGIN + (when - x.min()) / span * (WIDTH - MARGIN - 8)
+        return points(across, HEIGHT - BOTTOM - np.nan_to_num(values) / top * (HEIGHT - headroom))
+
+    return corners
+
+
+def _axes(title: str, top: float, top_label_y: int, first: dt.date, last: dt.date) -> list[str]:
+    """The title, the largest value and 0 at the left, the first and the last day below."""
+    return [
+        f'<text x="{MARGIN}" y="16">{title}</text>',
+        f'<text x="4" y="{top_label_y}">{top:,.0f}</text><text x="4" y="{HEIGHT - BOTTOM}">0</text>',
+        f'<text x="{MARGIN}" y="{HEIGHT - 10}">{first:%Y-%m-%d}</text>',
+        f'<text x="{WIDTH - 80}" y="{HEIGHT - 10}">{last:%Y-%m-%d}</text>',
+    ]

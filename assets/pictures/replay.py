@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from assets.dagster_io.metadata import svg_picture
-from assets.pictures.backtest import WIDTH, document, legend, line, words_at
+from assets.pictures.svg import document, legend, line, points, polyline, text
 
 COLOURS = {
     "par_levels": "#8c8c8c",
@@ -12,7 +12,7 @@ COLOURS = {
     "plan_without_genetics": "#41ab5d",
     "plan": "#08519c",
 }
-HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 330, 76, 34, 50, 44
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 76, 34, 50, 44
 LEAST_FILL = 0.80
 """Tries that serve less are not drawn."""
 
@@ -49,25 +49,20 @@ def _drawing(rows: pd.DataFrame, title: str) -> str:
 
     body = legend({name: COLOURS[name] for name in COLOURS if name in set(shown["rule"])})
     for mark in np.linspace(0, top, 5):
-        body += [
-            line(LEFT, down(mark), WIDTH - RIGHT, down(mark)),
-            words_at(LEFT - 6, down(mark) + 4, _short(mark), "end"),
-        ]
+        y = down(mark)
+        body += [line(LEFT, y, WIDTH - RIGHT, y), text(LEFT - 6, y + 4, _short(mark), "end")]
     for mark in np.linspace(low, 1, 6):
-        body.append(words_at(across(mark), foot + 16, f"{mark:.1%}", "middle"))
-    body.append(
-        words_at(WIDTH - RIGHT, foot + 34, "share of demand met from the shelf; large marks: as it is today", "end")
-    )
+        body.append(text(across(mark), foot + 16, f"{mark:.1%}", "middle"))
+    caption = "share of demand met from the shelf; large marks: as it is today"
+    body.append(text(WIDTH - RIGHT, foot + 34, caption, "end"))
     for name, colour in COLOURS.items():
         tries = shown[(shown["rule"] == name) & (shown["burden"] <= top)].sort_values("fill_rate")
-        points = " ".join(
-            f"{across(x):.1f},{down(y):.1f}" for x, y in zip(tries["fill_rate"], tries["burden"], strict=True)
-        )
-        body.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
+        corners = points([across(fill) for fill in tries["fill_rate"]], [down(value) for value in tries["burden"]])
+        body.append(polyline(corners, colour))
         for fill, burden, factor in tries[["fill_rate", "burden", "level_factor"]].itertuples(index=False):
             radius = 6 if factor == 1 else 2.2
             body.append(f'<circle cx="{across(fill):.1f}" cy="{down(burden):.1f}" r="{radius}" fill="{colour}"/>')
-    return document(body, HEIGHT, title)
+    return document(body, WIDTH, HEIGHT, title)
 
 
 def _short(value: float) -> str:

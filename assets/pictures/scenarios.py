@@ -4,6 +4,8 @@ from xml.sax.saxutils import escape
 
 import pandas as pd
 
+from assets.pictures.svg import plain_document
+
 MOST_BARS = 12
 WIDTH, ROW, LEFT, TOP = 720, 34, 190, 44
 NOW, THEN = "#8c8c8c", "#08519c"
@@ -29,7 +31,4 @@ def _drawing(site: str, rows: pd.DataFrame) -> str:
             wide = row[name] / top * (WIDTH - LEFT - 90)
             body.append(f'<rect x="{LEFT}" y="{down + offset}" width="{wide:.1f}" height="10" fill="{colour}"/>')
             body.append(f'<text x="{LEFT + wide + 6:.1f}" y="{down + offset + 9}">{row[name]:,.1f}</text>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>{"".join(body)}</svg>'
-    )
+    return plain_document(body, WIDTH, height)

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from assets.dagster_io.planning_run import PlanningRun
-from assets.dagster_io.resources import Warehouse
-from assets.scenarios.changes import Change, InForce, Scenario, changed_tables, sites_of
-from assets.scenarios.rebase import rebased
+from assets.dagster_io.run_tables import RunTables
+from assets.scenarios.changes import Change, ReleaseInForce, Scenario, changed_tables, planned_sites
+from assets.scenarios.rebase import rebased_baseline
 from assets.sites.reference_demand import known_panel, site_genetics
-from assets.sites.release_impact import RunTables
 from assets.sites.site_orders import SiteOrders, latest_count, orders_of_sites
 from forecasting.errors import MissingContent
 from forecasting.procurement.order.stockout_risk import stockout_risk
@@ -21,14 +20,14 @@ KEYS = ["facility_id", "product_id"]
 MEASURES = ["units_per_week", "packs", "cost", "stockout_probability"]
 COMPARED = [f"{name}_{when}" for name in MEASURES for when in ("now", "then")]
 LINE_COLUMNS = [*KEYS, "drug", "currency", *COMPARED, "cause"]
-NOTHING = 1e-9
-"""A difference below this share is the arithmetic's, not the scenario's."""
+ROUNDING = 1e-9
+"""A difference below this share comes from the arithmetic, not from the scenario."""
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
+class ScenarioComparison:
     """`lines` (`LINE_COLUMNS`) of every planned site and product, and the run that is the present plan.
 
     `units_per_week` is the mean demand over the horizon in dose units, `packs` and `cost` are those to order now,
@@ -45,61 +44,47 @@ class Compared:
         return self.lines[self.lines["cause"] != ""]
 
 
-def compare(
-    warehouse: Warehouse, scenario: Scenario, tables: RunTables, progress: Progress = lambda *_: None
-) -> Compared:
-    """What the newest run's sites would need and order under the scenario. No table is written.
+def compare_scenario(scenario: Scenario, tables: RunTables, progress: Progress = lambda *_: None) -> ScenarioComparison:
+    """What the sites of the tables' run would need and order under the scenario. No table is written.
 
     Without any stock count there are no orders to compare: `MissingContent`.
     """
-    run = tables.run
-    if latest_count(tables["stock"], run).empty:
+    if latest_count(tables["stock"], tables.run).empty:
         raise MissingContent("stock is missing: the plan has no orders that a scenario could be compared with")
-    alone = [(change,) for change in scenario.changes] if len(scenario.changes) > 1 else []
-    total = (2 + len(alone)) * len(sites_of(tables))
+    single = [(change,) for change in scenario.changes] if len(scenario.changes) > 1 else []
+    total = (2 + len(single)) * len(planned_sites(tables))
     done = 0
 
     def planned(changes: Sequence[Change], title: str) -> pd.DataFrame:
         nonlocal done
         rows = []
-        for site in _orders(warehouse, run, changed_tables(tables, run, changes), changes):
-            rows.append(_lines(site, run))
+        for site in _orders(changed_tables(tables, changes), changes):
+            rows.append(_lines(site, tables.run))
             done += 1
             progress(f"{title}, {site.facility_id}", done, total)
         return pd.concat(rows, ignore_index=True)
 
     now = planned((), "now")
     then = planned(scenario.changes, "scenario")
-    each = [planned(one, label) for one, label in zip(alone, scenario.labels, strict=False)] or [then]
+    each = [planned(changes, label) for changes, label in zip(single, scenario.labels, strict=False)] or [then]
     lines = _joined(now, then, tables["products"])
-    moved = [_moved(_joined(now, one, tables["products"])) for one in each] if scenario.changes else []
-    return Compared(run, lines.assign(cause=_causes(lines, moved, scenario.labels))[LINE_COLUMNS])
+    moved = [_moved(_joined(now, alone, tables["products"])) for alone in each] if scenario.changes else []
+    return ScenarioComparison(tables.run, lines.assign(cause=_causes(lines, moved, scenario.labels))[LINE_COLUMNS])
 
 
-def _orders(
-    warehouse: Warehouse, run: PlanningRun, tables: RunTables, changes: Sequence[Change]
-) -> Iterator[SiteOrders]:
-    panel = known_panel(tables["reference_demand"], run)
-    releases = tables["site_releases"]
-    genetics = site_genetics(
-        warehouse,
-        run,
-        releases,
-        tables["prevalence"],
-        tables["exposure"],
-        tables["regimen_moves"],
-        panel,
-        tables["genetic_effects"],
-    )
-    touched = {site for one in changes if isinstance(one, InForce) for site in one.facility_ids}
-    newly = touched & set(releases.loc[releases["effective_on"] == pd.Timestamp(run.as_of), "facility_id"])
-    baselines, by_site = tables["baseline_forecasts"], dict(genetics.by_site)
-    for site in sorted(newly & set(by_site)):
-        here = baselines["facility_id"] == site
-        rows, by_site[site] = rebased(baselines[here], by_site[site])
-        baselines = pd.concat([baselines[~here], rows], ignore_index=True)
+def _orders(tables: RunTables, changes: Sequence[Change]) -> Iterator[SiteOrders]:
+    """The sites' orders; the baseline of a site with new guidance is brought to it first."""
+    releases, baselines = tables["site_releases"], tables["baseline_forecasts"]
+    genetics = site_genetics(tables, known_panel(tables["reference_demand"], tables.run))
+    touched = {site for change in changes if isinstance(change, ReleaseInForce) for site in change.facility_ids}
+    changed = set(releases.loc[releases["effective_on"] == pd.Timestamp(tables.run.as_of), "facility_id"])
+    by_site = dict(genetics.by_site)
+    for site in sorted(touched & changed & set(by_site)):
+        of_site = baselines["facility_id"] == site
+        rows, by_site[site] = rebased_baseline(baselines[of_site], by_site[site])
+        baselines = pd.concat([baselines[~of_site], rows], ignore_index=True)
     tables["baseline_forecasts"] = baselines
-    return orders_of_sites(warehouse, run, tables, dataclasses.replace(genetics, by_site=by_site))
+    return orders_of_sites(tables, dataclasses.replace(genetics, by_site=by_site))
 
 
 def _lines(site: SiteOrders, run: PlanningRun) -> pd.DataFrame:
@@ -132,18 +117,17 @@ def _joined(now: pd.DataFrame, then: pd.DataFrame, products: pd.DataFrame) -> pd
 
 def _moved(lines: pd.DataFrame) -> set[tuple[str, str]]:
     """(site, product) of the lines that differ in demand, packs or risk."""
-    found = np.zeros(len(lines), dtype=bool)
+    differs = np.zeros(len(lines), dtype=bool)
     for name in ("units_per_week", "packs", "stockout_probability"):
         now, then = (lines[f"{name}_{when}"].fillna(0.0).to_numpy(dtype=float) for when in ("now", "then"))
-        found |= np.abs(then - now) > NOTHING * np.maximum(np.abs(now), 1.0)
-    return set(lines.loc[found, KEYS].itertuples(index=False, name=None))
+        differs |= np.abs(then - now) > ROUNDING * np.maximum(np.abs(now), 1.0)
+    return set(lines.loc[differs, KEYS].itertuples(index=False, name=None))
 
 
 def _causes(lines: pd.DataFrame, moved: Sequence[set[tuple[str, str]]], labels: Sequence[str]) -> list[str]:
     """Per line the labels of the changes that move it alone; the changes together where none does alone."""
-    differ = _moved(lines)
-    found = []
+    differing, causes = _moved(lines), []
     for line in lines[KEYS].itertuples(index=False, name=None):
         own = [label for label, lines_moved in zip(labels, moved, strict=True) if line in lines_moved]
-        found.append(("; ".join(own) or "the changes together") if line in differ else "")
-    return found
+        causes.append(("; ".join(own) or "the changes together") if line in differing else "")
+    return causes

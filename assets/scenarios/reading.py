@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from assets.scenarios.changes import Budget, Change, Coverage, GoLive, InForce, Scenario, Short, sites_of
-from assets.sites.release_impact import RunTables
+from assets.dagster_io.run_tables import RunTables
+from assets.scenarios.changes import Budget, Change, Coverage, GoLive, ReleaseInForce, Scenario, Shortage, planned_sites
 from forecasting.errors import InvalidInput
 
 LARGEST_FILE = 100_000
@@ -35,7 +35,7 @@ class Known:
         """The names that the newest run's tables hold."""
         products = tables["products"]
         return cls(
-            facility_ids=frozenset(sites_of(tables)),
+            facility_ids=frozenset(planned_sites(tables)),
             drug_of=dict(zip(products["product_id"], products["drug"], strict=True)),
             genes=frozenset(tables["prevalence"]["gene"]),
             kind_of_release=kind_of_release,
@@ -135,7 +135,7 @@ class _Reader:
         if name not in self.known.kind_of_release:
             self.say(fields["release_id"], "release.release_id", f"there is no release {name!r}")
             return None
-        return InForce(name, self.known.kind_of_release[name], sites), f"{name} in force"
+        return ReleaseInForce(name, self.known.kind_of_release[name], sites), f"{name} in force"
 
     def _shortage(self, fields: Fields, node: yaml.Node) -> tuple[Change, str] | None:
         share = self._share(fields, "allocation_share", node, "shortage.allocation_share")
@@ -155,7 +155,7 @@ class _Reader:
             return None
         until = f" until {ends}" if ends else ""
         drug, product = (name, "*") if field == "drug" else ("*", name)
-        return Short(drug, product, share, ends), f"shortage of {name}, {share:.0%} delivered{until}"
+        return Shortage(drug, product, share, ends), f"shortage of {name}, {share:.0%} delivered{until}"
 
     def _budget(self, fields: Fields, node: yaml.Node) -> tuple[Change, str] | None:
         sites = self._sites(fields, "budget")

@@ -25,7 +25,8 @@ for the past as well."""
 
 PUBLISHED = "published_recommendation"
 
-Problems = list[tuple[str, str, str]]
+DrugProblem = tuple[str, str, str]
+"""Drug, rule and message."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +50,13 @@ class SiteGroup:
     releases: Mapping[str, str]
     content: ReferenceContent
     eras: tuple[Era, ...]
-    blocked: Problems
+    blocked: list[DrugProblem]
 
     @property
     def genes(self) -> list[str]:
         """Genes that guidance of any era asks about."""
-        asked = [set(era.content.guidance["gene_1"]) | set(era.content.guidance["gene_2"]) for era in self.eras]
-        return sorted(set().union(*asked) - {""})
+        genes = [set(era.content.guidance["gene_1"]) | set(era.content.guidance["gene_2"]) for era in self.eras]
+        return sorted(set().union(*genes) - {""})
 
     @property
     def blocked_drugs(self) -> set[str]:
@@ -110,8 +111,8 @@ class _Stored:
 
     def content(self, releases: Mapping[str, str]) -> ReferenceContent:
         """The content of these releases; a kind without one is empty."""
-        found = {kind: self.frame(releases[kind]) for kind in KIND_OF_TABLE.values() if kind in releases}
-        return ReferenceContent(**{table: _table(table, found.get(kind)) for table, kind in KIND_OF_TABLE.items()})
+        frames = {kind: self.frame(releases[kind]) for kind in KIND_OF_TABLE.values() if kind in releases}
+        return ReferenceContent(**{table: _table(table, frames.get(kind)) for table, kind in KIND_OF_TABLE.items()})
 
 
 def _group(stored: _Stored, facility_ids: tuple[str, ...], rows: tuple[Any, ...]) -> SiteGroup:
@@ -122,24 +123,23 @@ def _group(stored: _Stored, facility_ids: tuple[str, ...], rows: tuple[Any, ...]
     for number, since in enumerate(starts):
         then = {kind: release for kind, day, release, _ in rows if pd.Timestamp(day).date() <= since}
         followed = stored.content({kind: then[kind] for kind in FOLLOWED_KINDS if kind in then})
-        own = {kind: getattr(followed, kind) for kind in FOLLOWED_KINDS}
         until = starts[number + 1] if number + 1 < len(starts) else None
-        then_known, _ = of_known_genes(dataclasses.replace(content, **own))
-        eras.append(Era(since, until, with_joint_rules(then_known)[0]))
+        of_era = dataclasses.replace(content, **{kind: getattr(followed, kind) for kind in FOLLOWED_KINDS})
+        eras.append(Era(since, until, with_joint_rules(without_unknown_genes(of_era)[0])[0]))
     published = stored.frame(now[PUBLISHED]) if PUBLISHED in now else None
-    known, unknown = of_known_genes(content)
-    joint, apart = with_joint_rules(known)
-    blocked = blocked_drugs(content.guidance, published, now) + unknown + apart
+    known, unknown = without_unknown_genes(content)
+    joint, unjoined = with_joint_rules(known)
+    blocked = blocked_drugs(content.guidance, published, now) + unknown + unjoined
     return SiteGroup(facility_ids, now, joint, tuple(eras), blocked)
 
 
-def of_known_genes(content: ReferenceContent) -> tuple[ReferenceContent, Problems]:
+def without_unknown_genes(content: ReferenceContent) -> tuple[ReferenceContent, list[DrugProblem]]:
     """The content without guidance of drugs that ask about a gene of which no allele is known, and those drugs."""
     known = {"", *content.diplotypes["gene"], *content.allele_function["gene"]}
     rows = content.guidance
-    strange = rows[["gene_1", "gene_2"]].where(~rows[["gene_1", "gene_2"]].isin(known), "")
-    asked = strange.max(axis=1).groupby(rows["drug"]).max()
-    missing = asked[asked != ""]
+    genes = rows[["gene_1", "gene_2"]]
+    unknown = genes.where(~genes.isin(known), "").max(axis=1).groupby(rows["drug"]).max()
+    missing = unknown[unknown != ""]
     problems = [
         (
             str(drug),
@@ -151,11 +151,13 @@ def of_known_genes(content: ReferenceContent) -> tuple[ReferenceContent, Problem
     return dataclasses.replace(content, guidance=rows[~rows["drug"].isin(missing.index)]), problems
 
 
-def blocked_drugs(guidance: pd.DataFrame, published: pd.DataFrame | None, releases: Mapping[str, str]) -> Problems:
-    """Drugs whose published recommendations the structured guidance does not say: unknown, not "nothing".
+def blocked_drugs(
+    guidance: pd.DataFrame, published: pd.DataFrame | None, releases: Mapping[str, str]
+) -> list[DrugProblem]:
+    """Drugs with published recommendations that the structured guidance lacks: what to do is unknown, not "nothing".
 
-    One drug has one source: another publisher's rows of it say nothing about it. Rows that were read and left out, with
-    a reason, are known.
+    One drug has one source: another publisher's rows of it are not counted. Rows that were read and left out, with a
+    reason, are known.
     """
     if published is None or published.empty:
         return []
@@ -164,15 +166,15 @@ def blocked_drugs(guidance: pd.DataFrame, published: pd.DataFrame | None, releas
     elsewhere = chosen.notna() & (published["source"] != chosen)
     read = published["recommendation_id"].isin(notes("guidance_left_out")["recommendation_id"])
     rows = published.assign(state=state)[(state != "mapped") & ~elsewhere & ~read]
-    found = []
+    problems = []
     for drug, of_drug in rows.groupby("drug"):
         counts = ", ".join(f"{count} {state}" for state, count in of_drug["state"].value_counts().sort_index().items())
         message = (
             f"{drug}: guidance {releases.get('guidance', 'none')} does not cover what {releases[PUBLISHED]} recommends "
             f"({counts}); planned without genetics"
         )
-        found.append((str(drug), "guidance_unmapped", message))
-    return found
+        problems.append((str(drug), "guidance_unmapped", message))
+    return problems
 
 
 def _table(name: str, stored: pd.DataFrame | None) -> pd.DataFrame:

@@ -26,18 +26,21 @@ from warehouse.schema import Base
 from warehouse.schema.results import GeneticEffect, GeneticValue
 
 ORIGINS = 2
+"""Earlier days from which the value of the step is measured."""
 
 LEAST_YEARS = 1.0
+"""History that remains before the first of them: a whole season."""
 
 BACKTEST_WINDOWS = 4
+"""Windows on which the models of these forecasts are compared; fewer than a plan's, for only errors are needed."""
 
 
-def learned(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of both tables, without the origin, from the panel's history alone."""
+def learned_tables(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of `genetic_effects` and `genetic_value`, without the origin, from the panel's history alone."""
     effects = _learn(panel, genetics, run)
     value = _value_added(panel, genetics, run)
-    stays = value.groupby("therapy")[["error_without", "error_with"]].sum()
-    share = pd.Series(earned(stays["error_without"].to_numpy(), stays["error_with"].to_numpy()), stays.index)
+    errors = value.groupby("therapy")[["error_without", "error_with"]].sum()
+    share = pd.Series(earned(errors["error_without"].to_numpy(), errors["error_with"].to_numpy()), errors.index)
     frame = _effect_rows(effects, genetics, share) if effects else pd.DataFrame(columns=_columns(GeneticEffect)[1:])
     return frame, value
 
@@ -54,11 +57,13 @@ def _learn(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> LearnedE
     ]
     if not histories:
         return None
-    classes = {label: label.split(GROUP_SEPARATOR)[2] for one in histories for label in one.therapy.groups}
+    classes = {label: label.split(GROUP_SEPARATOR)[2] for history in histories for label in history.therapy.groups}
     return learn_effects(histories, classes, run.period.mean_days)
 
 
-def acting(genetics: Genetics, effects: LearnedEffects | None, run: PlanningRun) -> dict[str, list[TherapyAtSite]]:
+def acting_therapies(
+    genetics: Genetics, effects: LearnedEffects | None, run: PlanningRun
+) -> dict[str, list[TherapyAtSite]]:
     """Every site's therapies with the exposure as it acts."""
     if effects is None:
         return genetics.by_site
@@ -66,20 +71,20 @@ def acting(genetics: Genetics, effects: LearnedEffects | None, run: PlanningRun)
     place = {label: number for number, label in enumerate(effects.groups)}
     by_site = {}
     for site, therapies in genetics.by_site.items():
-        cells = [(rows[site], [place[label] for label in one.groups]) for one in therapies]
+        cells = [(rows[site], [place[label] for label in therapy.groups]) for therapy in therapies]
         by_site[site] = [
-            with_effect(one, effects.mean[cell], effects.delay[cell], run.period.mean_days)
-            for one, cell in zip(therapies, cells, strict=True)
+            with_effect(therapy, effects.mean[cell], effects.delay[cell], run.period.mean_days)
+            for therapy, cell in zip(therapies, cells, strict=True)
         ]
     return by_site
 
 
 def _effect_rows(effects: LearnedEffects, genetics: Genetics, share: pd.Series) -> pd.DataFrame:
     therapy_of = {
-        (site, label): one.therapy
+        (site, label): of_site.therapy
         for site, therapies in genetics.by_site.items()
-        for one in therapies
-        for label in one.groups
+        for of_site in therapies
+        for label in of_site.groups
     }
     rows = []
     for row, site in enumerate(effects.facility_ids):
@@ -90,10 +95,15 @@ def _effect_rows(effects: LearnedEffects, genetics: Genetics, share: pd.Series) 
             drug, action, recommendation, to_drug = label.split(GROUP_SEPARATOR)
             mean, sd = effects.mean[row, number], effects.sd[row, number]
             low, high = np.clip([mean - INTERVAL_SCORE * sd, mean + INTERVAL_SCORE * sd], STRENGTH_RANGE[0], None)
-            stays = float(share.get(therapy, 1.0))
+            earned_share = float(share.get(therapy, 1.0))
             rows.append(
                 (site, drug, action, recommendation, to_drug or drug, mean, low, high)
-                + (DELAY_DAYS * effects.delay[row, number], effects.information[row, number], stays, stays * mean)
+                + (
+                    DELAY_DAYS * effects.delay[row, number],
+                    effects.information[row, number],
+                    earned_share,
+                    earned_share * mean,
+                )
             )
     return pd.DataFrame(rows, columns=_columns(GeneticEffect)[1:])
 
@@ -102,16 +112,16 @@ def _value_added(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> pd
     """Errors without and with the step from earlier origins, strengths learned from what was known then."""
     columns = _columns(GeneticValue)[1:]
     therapy_of = {
-        product_id: one.therapy
+        product_id: of_site.therapy
         for site in genetics.by_site
-        for one in genetics.at(site)
-        for product_id in one.product_ids
+        for of_site in genetics.at(site)
+        for product_id in of_site.product_ids
     }
     chosen = np.isin(np.array(panel.product_ids, dtype=object), list(therapy_of))
     if not chosen.any():
         return pd.DataFrame(columns=columns)
-    here = panel.select(chosen)
-    parts = [_errors(here, genetics, cut, horizon, run) for cut, horizon in _cuts(here, run.horizon)]
+    moving = panel.select(chosen)
+    parts = [_errors(moving, genetics, cut, horizon, run) for cut, horizon in _cuts(moving, run.horizon)]
     if not parts:
         return pd.DataFrame(columns=columns)
     errors = pd.concat(parts)
@@ -132,14 +142,11 @@ def _cuts(panel: DemandPanel, horizon: int) -> list[tuple[int, int]]:
 def _errors(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int, run: PlanningRun) -> pd.DataFrame:
     """Absolute errors of each series from one origin: facility_id, product_id, demand, error_without, error_with."""
     past, actual = held_out(panel, cut, horizon)
-    then = dataclasses.replace(
-        genetics,
-        by_site={site: [one.seen_from(cut, horizon) for one in genetics.at(site)] for site in genetics.by_site},
-    )
-    by_site = acting(then, _learn(past, then, run), run)
-    moved = dataclasses.replace(past, values=reference_values(past, by_site))
+    at_cut = dataclasses.replace(genetics, by_site=genetics.seen_from(cut, horizon))
+    by_site = acting_therapies(at_cut, _learn(past, at_cut, run), run)
+    reference_history = dataclasses.replace(past, values=reference_values(past, by_site))
     without = forecast_sites(past, horizon, origins=BACKTEST_WINDOWS).mean
-    reference = forecast_sites(moved, horizon, origins=BACKTEST_WINDOWS, dispensed=past).mean
+    reference = forecast_sites(reference_history, horizon, origins=BACKTEST_WINDOWS, dispensed=past).mean
     planned, touched = planned_means(reference, past, by_site)
     names = {"facility_id": past.facility_ids, "product_id": past.product_ids}
     sums = {

@@ -1,10 +1,13 @@
 """Moves of a group of sites: which guidance rows act on which products, and how strongly."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
 from assets.dagster_io.planning_run import PlanningRun
-from assets.sites.content import Era, SiteGroup
+from assets.dagster_io.run_tables import RunTables
+from assets.sites.content import DrugProblem, Era, SiteGroup
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.regimens.moves import Moves, TherapyMoves, build_moves
 from forecasting.regimens.strengths import describe_products
@@ -13,6 +16,7 @@ MIX_DAYS = 365
 """A site's mix of strengths is that of the last year."""
 
 LEAST_SHARE_OF_DRUG = 0.001
+"""Of less than a thousandth of the drug's dose units no pack is kept on a shelf."""
 
 MOVE_COLUMNS = [
     *("facility_id", "therapy", "recommendation_id", "followed_from", "product_id", "to_product_id"),
@@ -20,37 +24,41 @@ MOVE_COLUMNS = [
 ]
 
 
-def group_moves(
-    group: SiteGroup,
-    sites: list[str],
-    products: pd.DataFrame,
-    alternatives: pd.DataFrame,
-    quantity: pd.DataFrame,
-    run: PlanningRun,
-) -> tuple[pd.DataFrame, list[tuple[str, str, str]]]:
-    """Moves of every era at the sites of a group, and (drug, rule, message) of drugs that have none.
-
-    `products` are those in use, `quantity` [site, product] that of the last year.
-    """
-    parts = []
-    problems = [one for one in group.blocked if one[0] in set(products["drug"])]
+def group_moves(group: SiteGroup, tables: RunTables) -> tuple[pd.DataFrame, list[DrugProblem]]:
+    """Moves of every era at the sites of a group that dispensed anything in the last year, and drugs that have none."""
+    run, alternatives = tables.run, tables["alternatives"]
+    quantity = recent_quantity(tables["dispensing"], run)
+    products = products_in_use(tables["products"], tables["dispensing"], run)
+    problems = [problem for problem in group.blocked if problem[0] in set(products["drug"])]
     if group.content.guidance.empty:
         message = "no guidance is in force: every drug is planned without genetics"
         problems.append(("*", "guidance_empty", message))
-    of_site = quantity.T
+    parts, by_site = [], quantity.T
     for era in group.eras:
         moves = _era_moves(group, era, products, approved_alternatives(alternatives, era.content, run))
         if era is group.eras[-1]:
             problems += [(str(drug), str(rule), str(text)) for drug, rule, text in moves.problems.to_numpy().tolist()]
-        there = [_at_site(site, therapy, of_site[site]) for site in sites for therapy in moves.therapies]
-        parts += [one.assign(followed_from=era.since) for one in there]
-    return stacked(parts), problems
+        for site in dispensing_sites(group, quantity):
+            at_site = [_at_site(site, therapy, by_site[site]) for therapy in moves.therapies]
+            parts += [rows.assign(followed_from=pd.Timestamp(era.since)) for rows in at_site]
+    return stacked_moves(parts), problems
 
 
-def stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def dispensing_sites(group: SiteGroup, quantity: pd.DataFrame) -> list[str]:
+    """Sites of the group with a row in `quantity` [site, product]: those that dispensed anything in the last year."""
+    return [site for site in group.facility_ids if site in quantity.index]
+
+
+def stacked_moves(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Moves of several sites or groups in one frame, with its columns also when nothing moves."""
-    filled = [one for one in parts if len(one)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=MOVE_COLUMNS)
+    filled = [rows for rows in parts if len(rows)]
+    empty = pd.DataFrame(columns=MOVE_COLUMNS).astype({"followed_from": "datetime64[us]"})
+    return pd.concat(filled, ignore_index=True) if filled else empty
+
+
+def moves_of_groups(groups: Iterable[SiteGroup], tables: RunTables) -> pd.DataFrame:
+    """Rows of `regimen_moves` of all the groups, without the origin."""
+    return stacked_moves([group_moves(group, tables)[0] for group in groups])
 
 
 def _era_moves(group: SiteGroup, era: Era, products: pd.DataFrame, alternatives: pd.DataFrame) -> Moves:
@@ -63,7 +71,7 @@ def _era_moves(group: SiteGroup, era: Era, products: pd.DataFrame, alternatives:
     )
 
 
-def in_use(products: pd.DataFrame, dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+def products_in_use(products: pd.DataFrame, dispensing: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
     """Products that patients can be moved to at the origin.
 
     Left out are those withdrawn or not yet launched, and those that made up less than `LEAST_SHARE_OF_DRUG` of their
@@ -77,15 +85,16 @@ def in_use(products: pd.DataFrame, dispensing: pd.DataFrame, run: PlanningRun) -
     return products[alive & (new | ~(share < LEAST_SHARE_OF_DRUG))]
 
 
-def valid_alternatives(site: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
+def valid_alternatives(approved: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
     """The alternatives that the site approved, as far as they hold at the origin."""
     as_of = pd.Timestamp(run.as_of)
-    return site[(site["valid_from"] <= as_of) & (site["valid_to"].isna() | (site["valid_to"] >= as_of))]
+    is_valid = approved["valid_to"].isna() | (approved["valid_to"] >= as_of)
+    return approved[(approved["valid_from"] <= as_of) & is_valid]
 
 
-def approved_alternatives(site: pd.DataFrame, content: ReferenceContent, run: PlanningRun) -> pd.DataFrame:
-    """The site's approved alternatives; the default ones for drugs that it says nothing about."""
-    own = valid_alternatives(site, run).rename(columns={"indication": "population"})[
+def approved_alternatives(approved: pd.DataFrame, content: ReferenceContent, run: PlanningRun) -> pd.DataFrame:
+    """The site's approved alternatives; the default ones for drugs without any."""
+    own = valid_alternatives(approved, run).rename(columns={"indication": "population"})[
         ["drug", "alternative_drug", "population", "share", "dose_ratio"]
     ]
     defaults = content.default_alternative[~content.default_alternative["drug"].isin(set(own["drug"]))]

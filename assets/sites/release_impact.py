@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
-from assets.sites.content import FOLLOWED_KINDS, Knowledge, SiteGroup, knowledge
-from assets.sites.genetics import assemble, with_learned
-from assets.sites.moves import group_moves, in_use, recent_quantity, stacked
-from assets.sites.posterior import group_posterior, newest_counts
+from assets.dagster_io.run_tables import RunTables
+from assets.sites.content import FOLLOWED_KINDS, DrugProblem, Knowledge, SiteGroup, knowledge
+from assets.sites.genetics import GeneticTables, build_genetics, with_learned
+from assets.sites.moves import group_moves, stacked_moves
+from assets.sites.posterior import group_posterior
 from forecasting.errors import InvalidInput
 from forecasting.population import planned_mean
 from forecasting.regimens.therapy import TherapyAtSite
@@ -27,7 +28,6 @@ from warehouse import store
 from warehouse.importers.content.difference import content_diff
 from warehouse.importers.content.releases import release_content
 from warehouse.releases import RELEASES
-from warehouse.schema import Base
 from warehouse.schema.inputs import NOT_STATED
 
 PREVALENCE_KINDS = (
@@ -40,8 +40,8 @@ NOTHING = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
-class Preview:
-    """Changed rows by the release they are compared with, moves (`MOVE_COLUMNS`), and what a run would newly say.
+class ReleaseImpact:
+    """Changed rows by the release they are compared with, moves (`MOVE_COLUMNS`), and new problems of a run.
 
     `rows` are those of `content_diff` with the column `against`. In `moves`, `packs_per_week` is what would be used
     more (or less), on average over the run's horizon, per site and product. `problems` holds (site, drug, message) of
@@ -50,18 +50,18 @@ class Preview:
 
     rows: pd.DataFrame
     moves: pd.DataFrame
-    problems: list[tuple[str, str, str]]
+    problems: list[DrugProblem]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Side:
+class _PlannedDemand:
     """Planned demand under some releases: mean [product, horizon] by site, and what stands aside."""
 
-    planned: dict[str, pd.DataFrame]
-    problems: set[tuple[str, str, str]]
+    by_site: dict[str, pd.DataFrame]
+    problems: set[DrugProblem]
 
 
-def preview(warehouse: Warehouse, release_ids: Sequence[str], facility_ids: Sequence[str] = ()) -> Preview:
+def release_impact(warehouse: Warehouse, release_ids: Sequence[str], facility_ids: Sequence[str] = ()) -> ReleaseImpact:
     """What the newest run's sites (or those named) would plan with these releases in force from its origin on.
 
     One release a kind. A release that is not stored, or a site that the run did not plan, raises `InvalidInput`.
@@ -72,170 +72,137 @@ def preview(warehouse: Warehouse, release_ids: Sequence[str], facility_ids: Sequ
     tables = RunTables(warehouse, run)
     candidates = _kinds(warehouse, release_ids)
     in_force = _in_force(tables["site_releases"], facility_ids)
-    now = {site: {kind: own.get(kind, "") for kind in candidates} for site, own in in_force.items()}
-    before = _side(warehouse, tables, run, in_force, now)
-    after = _side(warehouse, tables, run, in_force, dict.fromkeys(in_force, candidates))
-    moves = _moves(before.planned, after.planned, tables["products"], run)
-    return Preview(_rows(warehouse, candidates, now), moves, sorted(after.problems - before.problems))
-
-
-class RunTables:
-    """Tables as the run saw them: inputs whole, results of its origin; each read once."""
-
-    def __init__(self, warehouse: Warehouse, run: PlanningRun) -> None:
-        self.warehouse, self.run = warehouse, run
-        self.frames: dict[str, pd.DataFrame] = {}
-
-    def copied(self) -> "RunTables":
-        """The same, of which frames can be put in the place of others."""
-        copy = RunTables(self.warehouse, self.run)
-        copy.frames = self.frames.copy()
-        return copy
-
-    def __setitem__(self, name: str, frame: pd.DataFrame) -> None:
-        self.frames[name] = frame
-
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        if name not in self.frames:
-            table = Base.metadata.tables[name]
-            results = table.info["layer"] == "results"
-            frame = self.warehouse.read(table, table.c.as_of == self.run.as_of) if results else None
-            self.frames[name] = self.warehouse.read_input(table) if frame is None else frame
-        return self.frames[name]
+    replaced = {site: {kind: releases.get(kind, "") for kind in candidates} for site, releases in in_force.items()}
+    before = _planned_demand(tables, in_force, replaced)
+    after = _planned_demand(tables, in_force, dict.fromkeys(in_force, candidates))
+    moves = _moves(before.by_site, after.by_site, tables["products"], run)
+    return ReleaseImpact(_rows(warehouse, candidates, replaced), moves, sorted(after.problems - before.problems))
 
 
 def _kinds(warehouse: Warehouse, release_ids: Sequence[str]) -> dict[str, str]:
-    """Kind -> release of those asked for."""
+    """Kind -> release of the named ones."""
     with warehouse.engine.connect() as connection:
         stored = store.read(connection, RELEASES, RELEASES.c.release_id.in_(release_ids))
     kinds = dict(zip(stored["release_id"], stored["kind"], strict=True))
-    unknown = [one for one in release_ids if one not in kinds]
+    unknown = [release_id for release_id in release_ids if release_id not in kinds]
     if unknown:
         raise InvalidInput(f"there is no release {unknown[0]!r}: pgx-supply release list shows what is loaded")
-    found = {kinds[one]: one for one in release_ids}
-    if len(found) < len(set(release_ids)):
+    by_kind = {kinds[release_id]: release_id for release_id in release_ids}
+    if len(by_kind) < len(set(release_ids)):
         raise InvalidInput("two of the releases are of one kind: compare them one after the other")
-    return found
+    return by_kind
 
 
 def _in_force(site_releases: pd.DataFrame, facility_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """Site -> kind -> release of the run's sites, or of those named."""
-    now = site_releases[site_releases["in_force"]]
-    planned = set(now["facility_id"])
-    unknown = sorted(set(facility_ids) - planned)
+    by_site = in_force_by_site(site_releases)
+    unknown = sorted(set(facility_ids) - set(by_site))
     if unknown:
         raise InvalidInput(f"{', '.join(unknown)}: not among the sites of the newest run")
-    chosen = now[now["facility_id"].isin(list(facility_ids) or planned)]
-    by_site = chosen.groupby("facility_id")
+    return {site: by_site[site] for site in by_site if not facility_ids or site in facility_ids}
+
+
+def in_force_by_site(site_releases: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Site -> kind -> release in force at the origin."""
+    by_site = site_releases[site_releases["in_force"].astype(bool)].groupby("facility_id")
     return {str(site): dict(zip(rows["kind"], rows["release_id"], strict=True)) for site, rows in by_site}
 
 
-def _side(
-    warehouse: Warehouse,
-    tables: RunTables,
-    run: PlanningRun,
-    in_force: Mapping[str, Mapping[str, str]],
-    changed: Mapping[str, Mapping[str, str]],
-) -> _Side:
-    rows = [row for site, own in in_force.items() for row in release_rows(site, own, changed[site], run.as_of)]
-    with warehouse.engine.connect() as connection:
-        known = knowledge(connection, pd.DataFrame(rows))
-    prevalence = prevalence_of(known, tables, run, {kind for own in changed.values() for kind in own})
+def _planned_demand(
+    tables: RunTables, in_force: Mapping[str, Mapping[str, str]], changed: Mapping[str, Mapping[str, str]]
+) -> _PlannedDemand:
+    """Demand with the changed releases put in force at their sites on the origin day."""
+    run, content = tables.run, changed_knowledge(tables, in_force, changed)
+    prevalence = prevalence_of(content.groups, tables, {kind for kinds in changed.values() for kind in kinds})
     parts: list[pd.DataFrame] = []
-    problems: set[tuple[str, str, str]] = set()
-    for group in known.groups:
-        moved, found = moves_of_group(group, tables, run)
-        parts.append(moved)
-        problems |= {(site, drug, text) for site in group.facility_ids for drug, _, text in found}
-    moves = stacked(parts)
-    moves["followed_from"] = pd.to_datetime(moves["followed_from"])
-    exposure = tables["exposure"]
+    problems: set[DrugProblem] = set()
+    for group in content.groups:
+        moves, of_group = group_moves(group, tables)
+        parts.append(moves)
+        problems |= {(site, drug, message) for site in group.facility_ids for drug, _, message in of_group}
+    exposure, products, facilities = (tables[name] for name in ("exposure", "products", "facilities"))
     last = exposure.loc[exposure["period_start"] < pd.Timestamp(run.as_of), "period_start"].max()
     # means are all that is compared: one draw is as good as many
     one_draw = dataclasses.replace(run, draws=1)
-    starts, facilities = pd.DatetimeIndex([last]), tables["facilities"]
-    whole = assemble(one_draw, known, prevalence, exposure, moves, tables["products"], facilities, starts)
-    genetics = with_learned(whole, tables["genetic_effects"], one_draw)
-    problems |= {(site, drug, text) for site, drug, _, text in genetics.problems}
-    planned = {
-        site: _planned(baseline, genetics.by_site.get(site, []), len(known.at(site).eras) > 1)
+    genetic_tables = GeneticTables(prevalence, exposure, stacked_moves(parts), products, facilities)
+    genetics = build_genetics(one_draw, content, genetic_tables, pd.DatetimeIndex([last]))
+    genetics = with_learned(genetics, tables["genetic_effects"], one_draw)
+    problems |= {(site, drug, message) for site, drug, _, message in genetics.problems}
+    by_site = {
+        site: _at_planned_exposure(baseline, genetics.by_site.get(site, []), len(content.at(site).eras) > 1)
         for site, baseline in _baselines(tables["baseline_forecasts"], in_force)
     }
-    return _Side(planned, problems)
+    return _PlannedDemand(by_site, problems)
 
 
-def release_rows(site: str, own: Mapping[str, str], changed: Mapping[str, str], as_of: dt.date) -> list[dict[str, Any]]:
-    """The site's releases with the changed ones in force from the origin on: what they replace was followed before."""
+def changed_knowledge(
+    tables: RunTables, in_force: Mapping[str, Mapping[str, str]], changed: Mapping[str, Mapping[str, str]]
+) -> Knowledge:
+    """What sites rest on with the changed releases in force from the origin on."""
+    with tables.warehouse.engine.connect() as connection:
+        return knowledge(connection, changed_site_releases(in_force, changed, tables.run.as_of))
+
+
+def changed_site_releases(
+    in_force: Mapping[str, Mapping[str, str]], changed: Mapping[str, Mapping[str, str]], as_of: dt.date
+) -> pd.DataFrame:
+    """Rows of `site_releases` with the changed ones in force from the origin on; the replaced were followed before."""
     rows = []
-    for kind in {**own, **changed}:
-        release = changed.get(kind, own.get(kind, ""))
-        followed = kind in changed and kind in FOLLOWED_KINDS
-        if followed and kind in own:
-            rows.append((kind, NOT_STATED, own[kind], False))
-        if release:
-            rows.append((kind, as_of if followed else NOT_STATED, release, True))
-    names = ("kind", "effective_on", "release_id", "in_force")
-    return [{"facility_id": site, **dict(zip(names, row, strict=True))} for row in rows]
+    for site, releases in in_force.items():
+        for kind in {**releases, **changed[site]}:
+            release = changed[site].get(kind, releases.get(kind, ""))
+            followed = kind in changed[site] and kind in FOLLOWED_KINDS
+            if followed and kind in releases:
+                rows.append((site, kind, NOT_STATED, releases[kind], False))
+            if release:
+                rows.append((site, kind, as_of if followed else NOT_STATED, release, True))
+    return pd.DataFrame(rows, columns=["facility_id", "kind", "effective_on", "release_id", "in_force"])
 
 
-def prevalence_of(known: Knowledge, tables: RunTables, run: PlanningRun, kinds: set[str]) -> pd.DataFrame:
-    """The stored prevalence where it still holds, else that of the groups' own content."""
+def prevalence_of(groups: Sequence[SiteGroup], tables: RunTables, kinds: set[str]) -> pd.DataFrame:
+    """The stored prevalence where releases of the changed `kinds` leave it, else that of the groups' own content."""
     stored = tables["prevalence"]
-    genes = {gene for group in known.groups for gene in group.genes}
+    genes = {gene for group in groups for gene in group.genes}
     if not kinds & set(PREVALENCE_KINDS) and genes <= set(stored["gene"]):
         return stored
-    facilities, as_of = tables["facilities"], pd.Timestamp(run.as_of)
-    open_sites = facilities[~(facilities["closed_on"] <= as_of)]
-    counts = newest_counts(tables["genotype_counts"], as_of)
-    parts = [
-        group_posterior(group, open_sites, tables["ancestry"], counts, tables["assays"]).table for group in known.groups
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def moves_of_group(
-    group: SiteGroup, tables: RunTables, run: PlanningRun
-) -> tuple[pd.DataFrame, list[tuple[str, str, str]]]:
-    """Moves of a group's eras at its sites that dispensed anything lately, and (drug, rule, message)."""
-    quantity = recent_quantity(tables["dispensing"], run)
-    sites = [site for site in group.facility_ids if site in quantity.index]
-    stocked = in_use(tables["products"], tables["dispensing"], run)
-    return group_moves(group, sites, stocked, tables["alternatives"], quantity, run)
+    return pd.concat([group_posterior(group, tables).table for group in groups], ignore_index=True)
 
 
 def _baselines(rows: pd.DataFrame, sites: Mapping[str, Any]) -> list[tuple[str, pd.DataFrame]]:
     """(site, baseline mean [product, horizon]) of the sites."""
-    here = rows[rows["facility_id"].isin(list(sites))]
+    of_sites = rows[rows["facility_id"].isin(list(sites))].groupby("facility_id")
     return [
         (str(site), of_site.pivot_table(index="product_id", columns="period_start", values="mean"))
-        for site, of_site in here.groupby("facility_id")
+        for site, of_site in of_sites
     ]
 
 
-def _planned(baseline: pd.DataFrame, therapies: Sequence[TherapyAtSite], was_followed: bool) -> pd.DataFrame:
-    """The baseline at the planned exposure; guidance `was_followed` up to the origin is first taken back."""
-    products = sorted({product for one in therapies for product in one.product_ids} | set(baseline.index))
+def _at_planned_exposure(
+    baseline: pd.DataFrame, therapies: Sequence[TherapyAtSite], was_followed: bool
+) -> pd.DataFrame:
+    """The baseline at the planned exposure; guidance that `was_followed` up to the origin is first taken back."""
+    products = sorted({product for therapy in therapies for product in therapy.product_ids} | set(baseline.index))
     demand = baseline.reindex(products).fillna(0.0)
     # therapies of past guidance come first
     for therapy in therapies:
-        demand = _moved(demand, taken_back(therapy) if was_followed else therapy)
+        demand = with_therapy(demand, at_guidance_change(therapy) if was_followed else therapy)
     return demand
 
 
-def taken_back(therapy: TherapyAtSite) -> TherapyAtSite:
+def at_guidance_change(therapy: TherapyAtSite) -> TherapyAtSite:
     """The therapy of a site whose guidance changes at the origin: the baseline still stands at what was followed.
 
-    Past guidance goes from its exposure to none, what is to come begins at none.
+    Past guidance goes from its exposure to none, the new one begins at none.
     """
-    to_come = therapy.exposure_planned.any()
-    origin = np.zeros_like(therapy.exposure_at_origin) if to_come else therapy.exposure_history[-1]
+    is_new = therapy.exposure_planned.any()
+    origin = np.zeros_like(therapy.exposure_at_origin) if is_new else therapy.exposure_history[-1]
     return dataclasses.replace(therapy, exposure_at_origin=origin)
 
 
-def _moved(demand: pd.DataFrame, therapy: TherapyAtSite) -> pd.DataFrame:
-    moved = demand.copy()
-    places = list(therapy.product_ids)
-    moved.loc[places] = planned_mean(demand.loc[places].to_numpy(), therapy)
+def with_therapy(demand: pd.DataFrame, therapy: TherapyAtSite) -> pd.DataFrame:
+    """Mean demand [product, period] with the therapy going from its exposure at the origin to the planned one."""
+    moved, products = demand.copy(), list(therapy.product_ids)
+    moved.loc[products] = planned_mean(demand.loc[products].to_numpy(), therapy)
     return moved
 
 
@@ -252,21 +219,23 @@ def _moves(
     about = products.set_index("product_id")
     change = rows["after"] - rows["before"]
     pack_size = rows["product_id"].map(about["pack_size"]).astype(float)
-    told = rows.rename(columns={"before": "units_per_week_before", "after": "units_per_week_after"}).assign(
+    named = rows.rename(columns={"before": "units_per_week_before", "after": "units_per_week_after"}).assign(
         drug=rows["product_id"].map(about["drug"]), packs_per_week=change / pack_size
     )
-    moved = told[change.abs() > NOTHING * np.maximum(rows["before"].abs(), 1.0)]
+    moved = named[change.abs() > NOTHING * np.maximum(rows["before"].abs(), 1.0)]
     largest = moved["packs_per_week"].abs().rename("size")
     ordered = moved.join(largest).sort_values(["facility_id", "size", "product_id"], ascending=[True, False, True])
     return ordered[MOVE_COLUMNS].reset_index(drop=True)
 
 
-def _rows(warehouse: Warehouse, candidates: Mapping[str, str], now: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+def _rows(
+    warehouse: Warehouse, candidates: Mapping[str, str], replaced: Mapping[str, Mapping[str, str]]
+) -> pd.DataFrame:
     """Changed rows of each candidate against each release that it would replace somewhere."""
     parts = []
     with warehouse.engine.connect() as connection:
         for kind, candidate in candidates.items():
-            for against in sorted({own[kind] for own in now.values()}):
+            for against in sorted({releases[kind] for releases in replaced.values()}):
                 parts.append(_diff(connection, kind, against, candidate).assign(against=against))
     return pd.concat(parts, ignore_index=True)
 

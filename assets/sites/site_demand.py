@@ -49,8 +49,8 @@ def site_demand(
     base = sample_paths(forecast, draws=run.draws, seed=run.seed)
     therapies = genetics.at(facility_id)
     known = set(forecast.product_ids)
-    by_testing = sorted({product for one in therapies for product in one.product_ids} - known)
-    by_person = sorted(_newly_set(overrides) - known - set(by_testing))
+    by_testing = sorted({product for therapy in therapies for product in therapy.product_ids} - known)
+    by_person = sorted(_products_with_quantity(overrides) - known - set(by_testing))
     product_ids = (*forecast.product_ids, *by_testing, *by_person)
     nothing = np.zeros((len(product_ids) - len(known), *base.shape[1:]))
     moved = simulate_site(
@@ -73,24 +73,24 @@ def site_demand(
         facility_id=facility_id,
         seed=run.seed,
     )
-    words = ["genetic_shift"] * len(by_testing) + ["override"] * len(by_person)
-    model = np.concatenate([forecast.model.astype(object), np.array(words, dtype=object)])
-    arrives = np.concatenate([np.full(len(known), True), final.mean[len(known) :].max(axis=1, initial=0.0) > 0])
+    of_new = ["genetic_shift"] * len(by_testing) + ["override"] * len(by_person)
+    model = np.concatenate([forecast.model.astype(object), np.array(of_new, dtype=object)])
+    is_used = np.concatenate([np.full(len(known), True), final.mean[len(known) :].max(axis=1, initial=0.0) > 0])
     return SiteDemand(
         facility_id,
-        tuple(product for product, there in zip(product_ids, arrives, strict=True) if there),
+        tuple(product for product, used in zip(product_ids, is_used, strict=True) if used),
         starts,
-        model[arrives],
+        model[is_used],
         dataclasses.replace(
-            moved, paths=final.paths[arrives], mean=final.mean[arrives], baseline_mean=moved.baseline_mean[arrives]
+            moved, paths=final.paths[is_used], mean=final.mean[is_used], baseline_mean=moved.baseline_mean[is_used]
         ),
-        final.quantiles[arrives],
-        final.take(arrives),
+        final.quantiles[is_used],
+        final.take(is_used),
     )
 
 
-def _newly_set(overrides: pd.DataFrame) -> set[str]:
-    """Products that a person gives a quantity: they are planned though nothing was dispensed yet."""
+def _products_with_quantity(overrides: pd.DataFrame) -> set[str]:
+    """Products for which a person set a quantity: they are planned though nothing was dispensed yet."""
     return set(overrides.loc[overrides["kind"] == OverrideKind.QUANTITY.value, "product_id"])
 
 

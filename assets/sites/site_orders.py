@@ -1,17 +1,18 @@
-"""What each site's orders answer to: its items, draws, stock, orders on their way, settings and limits."""
+"""Inputs of each site's orders: its items, draws, stock, open orders, settings and limits."""
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
+from assets.dagster_io.run_tables import RunTables
 from assets.sites.changed_guidance import guidance_changed_on
 from assets.sites.genetics import Genetics
-from assets.sites.reference_demand import shift_words
+from assets.sites.reference_demand import with_guidance_terms
 from assets.sites.shortages import ShortageFacts, with_shortages
 from assets.sites.site_demand import SiteDemand, overrides_at, site_demand
 from forecasting.procurement.order.inputs import OrderInputs
@@ -26,22 +27,23 @@ from warehouse.schema.results import CleanDemand
 
 CLEANED: Any = CleanDemand.__table__
 SEGMENT_PERIODS = 52
-"""How variable an item's use is, is seen over so many last periods."""
+"""The variability of an item's use is that of the last 52 periods: a year of weeks, with every season once."""
 
 RECENT_PERIODS = 13
-"""What an explanation calls history: the mean of so many last periods."""
+"""The history that an explanation shows is the mean of the last 13 periods: a quarter of weeks."""
 
 
-class Tables(Protocol):
-    """Frames by the name of their table."""
-
-    def __getitem__(self, name: str, /) -> pd.DataFrame:
-        """The rows of one."""
+ORDER_INPUTS = (
+    *("reference_demand", "baseline_forecasts", "acting_overrides", "prevalence", "site_releases", "lead_times"),
+    *("products", "suppliers", "stock", "open_orders", "receipts", "clean_demand", "policies", "shortages"),
+    "alternatives",
+)
+"""Tables that `orders_of_sites` reads."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SiteOrders:
-    """One site: its demand, what its orders answer to, and findings on its shortages."""
+    """One site: its demand, the inputs of its orders, and findings on its shortages."""
 
     facility_id: str
     demand: SiteDemand
@@ -49,25 +51,25 @@ class SiteOrders:
     problems: pd.DataFrame
 
 
-def orders_of_sites(warehouse: Warehouse, run: PlanningRun, tables: Tables, genetics: Genetics) -> Iterator[SiteOrders]:
+def orders_of_sites(tables: RunTables, genetics: Genetics) -> Iterator[SiteOrders]:
     """Every site with a baseline forecast, from tables as the run saw them; only what people decided is read anew."""
+    run, warehouse = tables.run, tables.warehouse
     lots, reference, lead_times = latest_count(tables["stock"], run), tables["reference_demand"], tables["lead_times"]
-    orders = _on_order(warehouse, run, tables["open_orders"], lead_times)
+    orders = _on_order(tables)
     with warehouse.engine.connect() as connection:
         standing = standing_packs(connection, run.as_of)
     history = _history_per_day(reference, run)
-    touched = _history_rules(warehouse, run)
-    since = _since_count(run, lots, tables["clean_demand"], tables["receipts"], tables["products"])
+    cleaning_rules = _cleaning_rules(warehouse, run)
+    since = _since_count(tables, lots)
     short = ShortageFacts(tables["shortages"], tables["alternatives"], tables["prevalence"])
     for facility_id, rows in tables["baseline_forecasts"].groupby("facility_id"):
         site = str(facility_id)
         overrides = overrides_at(tables["acting_overrides"], site)
         demand = site_demand(run, site, rows, genetics, overrides)
-        items = _items(site, demand, tables["products"], tables["suppliers"], tables["policies"], reference)
-        releases = tables["site_releases"]
-        items["guidance_changed_on"] = guidance_changed_on(warehouse, run, releases, site, items["drug"])
-        draws = _with_overrides(_draws(demand, genetics, history, touched), demand, overrides)
-        items, draws, said = with_shortages(run, items, draws, demand.starts, short, genetics.rows_at(site))
+        items = _items(site, demand, tables)
+        items["guidance_changed_on"] = guidance_changed_on(tables, site, items["drug"])
+        draws = _with_overrides(_draws(demand, genetics, history, cleaning_rules), demand, overrides)
+        items, draws, findings = with_shortages(run, items, draws, demand.starts, short, genetics.rows_at(site))
         inputs = OrderInputs(
             items=items,
             demand=draws,
@@ -87,7 +89,7 @@ def orders_of_sites(warehouse: Warehouse, run: PlanningRun, tables: Tables, gene
                 "with_genetics": run.with_genetics,
             },
         )
-        yield SiteOrders(site, demand, inputs, said)
+        yield SiteOrders(site, demand, inputs, findings)
 
 
 def latest_count(stock: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
@@ -97,34 +99,31 @@ def latest_count(stock: pd.DataFrame, run: PlanningRun) -> pd.DataFrame:
     return known[known["counted_at"] == newest]
 
 
-def _since_count(
-    run: PlanningRun, lots: pd.DataFrame, clean: pd.DataFrame, receipts: pd.DataFrame, products: pd.DataFrame
-) -> pd.DataFrame:
+def _since_count(tables: RunTables, lots: pd.DataFrame) -> pd.DataFrame:
     """What left and entered each shelf since its count; the file's own quantity wins over the cleaned one."""
+    run, clean, receipts = tables.run, tables["clean_demand"], tables["receipts"]
     history = clean.assign(quantity=clean["quantity_raw"].fillna(clean["quantity"]))
-    pack_size = products.set_index("product_id")["pack_size"].astype(float)
+    pack_size = tables["products"].set_index("product_id")["pack_size"].astype(float)
     # a map over no rows keeps the type of text
     units = receipts["product_id"].map(pack_size).astype(float)
-    arrived = receipts.assign(quantity=receipts["packs"].astype(float) * units)
-    known = arrived[arrived["received_at"] <= pd.Timestamp(run.as_of)]
+    received = receipts.assign(quantity=receipts["packs"].astype(float) * units)
+    known = received[received["received_at"] <= pd.Timestamp(run.as_of)]
     return moves_since_count(lots, history, known, _history_per_day(clean, run), period=run.period, as_of=run.as_of)
 
 
-def _on_order(
-    warehouse: Warehouse, run: PlanningRun, open_orders: pd.DataFrame, lead_times: pd.DataFrame
-) -> pd.DataFrame:
+def _on_order(tables: RunTables) -> pd.DataFrame:
     """Open orders and decided recommendations, which arrive a mean lead time after their order day."""
-    with warehouse.engine.connect() as connection:
-        decided = ordered_lines(connection, run.as_of)
-    known = open_orders[open_orders["ordered_at"] <= pd.Timestamp(run.as_of)]
+    as_of, open_orders = tables.run.as_of, tables["open_orders"]
+    with tables.warehouse.engine.connect() as connection:
+        decided = ordered_lines(connection, as_of)
+    known = open_orders[open_orders["ordered_at"] <= pd.Timestamp(as_of)]
     # an inventory system may hand an exported line back as the open order it became
     decided = decided[~decided["recommendation_id"].isin(set(known["order_id"]))]
-    days = decided["product_id"].map(lead_times.set_index("product_id")["mean_days"]).astype(float)
-    expected = decided["order_by"] + pd.to_timedelta(days.fillna(0.0), unit="D")
+    days = decided["product_id"].map(tables["lead_times"].set_index("product_id")["mean_days"]).astype(float)
     sent = decided["status"].isin(["exported", "acknowledged"])
     lines = decided.assign(
         ordered_at=decided["order_by"],
-        expected_at=expected,
+        expected_at=decided["order_by"] + pd.to_timedelta(days.fillna(0.0), unit="D"),
         kind=np.where(sent, "exported recommendation", "approved recommendation"),
         id=decided["recommendation_id"],
     )
@@ -138,28 +137,24 @@ def _history_per_day(reference: pd.DataFrame, run: PlanningRun) -> pd.Series:
     return recent.apply(lambda values: values.tail(RECENT_PERIODS).mean()) / run.period.mean_days
 
 
-def _items(
-    facility_id: str,
-    demand: SiteDemand,
-    products: pd.DataFrame,
-    suppliers: pd.DataFrame,
-    policies: pd.DataFrame,
-    reference: pd.DataFrame,
-) -> pd.DataFrame:
-    chosen = products.set_index("product_id").loc[list(demand.product_ids)].reset_index()
-    stated = chosen["criticality"].notna()
-    chosen = chosen.assign(facility_id=facility_id, criticality=chosen["criticality"].fillna("standard"))
-    terms = suppliers.set_index("supplier_id")[
+def _items(facility_id: str, demand: SiteDemand, tables: RunTables) -> pd.DataFrame:
+    """The site's items with the terms of product and supplier, segments and policies."""
+    products = tables["products"].set_index("product_id").loc[list(demand.product_ids)].reset_index()
+    is_stated = products["criticality"].notna()
+    products = products.assign(facility_id=facility_id, criticality=products["criticality"].fillna("standard"))
+    terms = tables["suppliers"].set_index("supplier_id")[
         ["order_weekdays", "order_cutoff", "closed_dates", "minimum_order_value"]
     ]
-    price = chosen["pack_price"].astype(float) / chosen["pack_size"].astype(float)
-    here = reference[reference["facility_id"] == facility_id]
-    history = here.pivot_table(index="product_id", columns="period_start", values="quantity").iloc[:, -SEGMENT_PERIODS:]
-    chosen["abc"] = abc_of(demand.paths.mean.mean(axis=1) * price.to_numpy())
-    chosen["xyz"] = xyz_of(history.reindex(demand.product_ids).to_numpy(dtype=float))
-    items = with_policies(chosen.join(terms, on="supplier_id"), policies)
-    for sources, said in zip(items["setting_sources"], stated, strict=True):
-        sources["criticality"] = "product" if said else "default"
+    price = products["pack_price"].astype(float) / products["pack_size"].astype(float)
+    reference = tables["reference_demand"]
+    history = reference[reference["facility_id"] == facility_id].pivot_table(
+        index="product_id", columns="period_start", values="quantity"
+    )
+    recent = history.iloc[:, -SEGMENT_PERIODS:].reindex(demand.product_ids).to_numpy(dtype=float)
+    segments = {"abc": abc_of(demand.paths.mean.mean(axis=1) * price.to_numpy()), "xyz": xyz_of(recent)}
+    items = with_policies(products.assign(**segments).join(terms, on="supplier_id"), tables["policies"])
+    for sources, stated in zip(items["setting_sources"], is_stated, strict=True):
+        sources["criticality"] = "product" if stated else "default"
     return items
 
 
@@ -171,7 +166,7 @@ def _spent(items: pd.DataFrame, orders: pd.DataFrame, period_start: pd.Timestamp
     return ordered * items["pack_price"].astype(float).to_numpy()
 
 
-def _history_rules(warehouse: Warehouse, run: PlanningRun) -> dict[tuple[str, str], dict[str, int]]:
+def _cleaning_rules(warehouse: Warehouse, run: PlanningRun) -> dict[tuple[str, str], dict[str, int]]:
     """Cleaning rules that touched the history of (facility_id, product_id), with the number of periods."""
     rows = warehouse.read(CLEANED, CLEANED.c.as_of == run.as_of, CLEANED.c.rule != "")
     sizes = rows.groupby(["facility_id", "product_id", "rule"], as_index=False).size()
@@ -182,38 +177,38 @@ def _history_rules(warehouse: Warehouse, run: PlanningRun) -> dict[tuple[str, st
 
 
 def _draws(
-    demand: SiteDemand, genetics: Genetics, history: pd.Series, touched: dict[tuple[str, str], dict[str, int]]
+    demand: SiteDemand, genetics: Genetics, history: pd.Series, cleaning_rules: dict[tuple[str, str], dict[str, int]]
 ) -> DemandDraws:
     place = {product_id: row for row, product_id in enumerate(demand.product_ids)}
-    steps = shift_words(demand.paths.steps, genetics.rows_at(demand.facility_id))
+    steps = with_guidance_terms(demand.paths.steps, genetics.rows_at(demand.facility_id))
     item = steps["product_id"].map(place)
-    there = item.notna().to_numpy()
+    is_item = item.notna().to_numpy()
     keys = pd.MultiIndex.from_product([[demand.facility_id], demand.product_ids])
     return DemandDraws(
         final=demand.paths.paths,
         baseline_mean=demand.paths.baseline_mean,
         final_mean=demand.paths.mean,
         history_mean_per_day=history.reindex(keys).fillna(0.0).to_numpy(dtype=float),
-        genetic_steps=steps[there].assign(item=item[there].astype(int))[GENETIC_STEP_COLUMNS],
-        genetic_quantity=demand.paths.quantity[there],
-        history_rules=[touched.get((demand.facility_id, product_id), {}) for product_id in demand.product_ids],
+        genetic_steps=steps[is_item].assign(item=item[is_item].astype(int))[GENETIC_STEP_COLUMNS],
+        genetic_quantity=demand.paths.quantity[is_item],
+        history_rules=[cleaning_rules.get((demand.facility_id, product_id), {}) for product_id in demand.product_ids],
     )
 
 
 def _with_overrides(draws: DemandDraws, demand: SiteDemand, overrides: pd.DataFrame) -> DemandDraws:
-    """The draws, which overrides have moved already, with who set what and why beside them."""
+    """The draws, which overrides have moved already, with the people's settings and reasons beside them."""
     if overrides.empty:
         return draws
     place = {product_id: row for row, product_id in enumerate(demand.product_ids)}
     final = demand.overridden
     steps = final.acting.merge(overrides, on=["override_id", "product_id"], how="left")
     item = steps["product_id"].map(place)
-    there = item.notna().to_numpy()
+    is_item = item.notna().to_numpy()
     days = {name: steps[name].dt.strftime("%Y-%m-%d") for name in ("starts_on", "ends_on")}
-    told = steps.assign(item=item.astype("Int64"), set_to=steps["value"], **days)[OVERRIDE_COLUMNS]
+    override_steps = steps.assign(item=item.astype("Int64"), set_to=steps["value"], **days)[OVERRIDE_COLUMNS]
     return dataclasses.replace(
         draws,
-        override_steps=told[there].reset_index(drop=True),
-        override_quantity=final.quantity[there],
+        override_steps=override_steps[is_item].reset_index(drop=True),
+        override_quantity=final.quantity[is_item],
         without_genetics=final.without_genetics,
     )

@@ -1,4 +1,4 @@
-"""What a recommendation says of the genotypes it rests on, where they are thin or stood in for by others'."""
+"""The sentence of a recommendation on its genotype evidence, where it is thin or that of other groups."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ ITEM = ["facility_id", "product_id"]
 
 
 def thin_evidence(representation: pd.DataFrame, moves: pd.DataFrame, genetics: Genetics) -> pd.Series:
-    """Text by (facility_id, product_id) of products whose demand hangs on thin evidence; others have none.
+    """Text by (facility_id, product_id) of products whose demand rests on thin evidence; others have none.
 
     One sentence a gene: whose frequencies stand in for the site's own, and what its assay does not look for.
     """
@@ -21,14 +21,14 @@ def thin_evidence(representation: pd.DataFrame, moves: pd.DataFrame, genetics: G
     sites = sites[sites["packs_per_week"] > 0]
     groups = representation[representation["basis"] == Basis.STAND_IN.value]
     stood_in = groups.groupby(["facility_id", "gene"])["biogeographic_group"].agg(lambda names: sorted(set(names)))
-    told = sites.join(stood_in.rename("stood_in"), on=["facility_id", "gene"])
-    told = told[told["thin"].astype(bool) | told["stood_in"].notna() | told["share_served"].isna()]
-    if told.empty:
+    rows = sites.join(stood_in.rename("stood_in"), on=["facility_id", "gene"])
+    rows = rows[rows["thin"].astype(bool) | rows["stood_in"].notna() | rows["share_served"].isna()]
+    if rows.empty:
         return pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[], []], names=ITEM))
-    words = told.assign(text=[_sentence(row) for row in told.to_dict("records")])
-    found = _drugs_of_products(moves, genetics).merge(words[["facility_id", "drug", "gene", "text"]])
-    found = found.drop_duplicates([*ITEM, "gene", "text"]).sort_values([*ITEM, "gene", "text"])
-    return found.groupby(ITEM)["text"].agg(" ".join)
+    sentences = rows.assign(text=[_sentence(row) for row in rows.to_dict("records")])
+    of_products = _drugs_of_products(moves, genetics).merge(sentences[["facility_id", "drug", "gene", "text"]])
+    distinct = of_products.drop_duplicates([*ITEM, "gene", "text"]).sort_values([*ITEM, "gene", "text"])
+    return distinct.groupby(ITEM)["text"].agg(" ".join)
 
 
 def _drugs_of_products(moves: pd.DataFrame, genetics: Genetics) -> pd.DataFrame:
@@ -51,17 +51,17 @@ def _sentence(row: Mapping[Any, Any]) -> str:
     "CYP2C19: published frequencies stand in for counts of the site's own, other groups' for Latino; worth about 20 \
 people; the assay does not look for *3."
     """
-    parts = []
+    bases = []
     if row["basis"] != Basis.COUNTS.value:
-        parts.append("published frequencies stand in for counts of the site's own")
+        bases.append("published frequencies stand in for counts of the site's own")
     if isinstance(row["stood_in"], list):
-        others = f"for {', '.join(row['stood_in'])}"
-        parts.append(f"other groups' {others}" if parts else f"other groups' frequencies stand in {others}")
-    told = [", ".join(parts)] if parts else []
+        groups = f"for {', '.join(row['stood_in'])}"
+        bases.append(f"other groups' {groups}" if bases else f"other groups' frequencies stand in {groups}")
+    parts = [", ".join(bases)] if bases else []
     if row["share_served"] != row["share_served"]:
-        told.append("the ancestry of the people served is not known")
+        parts.append("the ancestry of the people served is not known")
     if row["effective_n"] <= THIN_PEOPLE:
-        told.append(f"worth about {row['effective_n']:.0f} people")
+        parts.append(f"worth about {row['effective_n']:.0f} people")
     if isinstance(row["alleles_not_tested"], str) and row["untested_share"] >= THIN_UNTESTED:
-        told.append(f"the assay does not look for {', '.join(row['alleles_not_tested'].split(';'))}")
-    return f"{row['gene']}: {'; '.join(told)}."
+        parts.append(f"the assay does not look for {', '.join(row['alleles_not_tested'].split(';'))}")
+    return f"{row['gene']}: {'; '.join(parts)}."

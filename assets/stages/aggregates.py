@@ -4,9 +4,9 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets.dagster_io.asset_result import Staged, problems_frame
+from assets.dagster_io.asset_result import AssetResult, ProblemRow, problems_frame
 from assets.dagster_io.metadata import svg_picture
-from assets.dagster_io.planning_run import PlanningRun
+from assets.dagster_io.run_tables import RunTables
 from assets.dagster_io.table_asset import DEMAND, table_asset
 from assets.pictures.forecasts import lines_chart
 from assets.sites.reference_demand import known_panel
@@ -33,36 +33,35 @@ class AggregateConfig(dg.Config):
     product_id: str = EVERY_STRENGTH
 
 
-@table_asset(AggregateForecast, group=DEMAND)
-def aggregate_forecasts(
-    config: AggregateConfig,
-    runs: pd.DataFrame,
-    reference_demand: pd.DataFrame,
-    baseline_forecasts: pd.DataFrame,
-    products: pd.DataFrame,
-) -> Staged:
+@table_asset(
+    AggregateForecast,
+    group=DEMAND,
+    inputs=("runs", "reference_demand", "baseline_forecasts", "products"),
+    config=AggregateConfig,
+)
+def aggregate_forecasts(tables: RunTables, config: AggregateConfig) -> AssetResult:
     """Totals as the engine, Prophet and statsmodels forecast them, and as the plan's sites add up."""
-    run = PlanningRun.from_frame(runs)
-    panel = known_panel(reference_demand, run)
+    run, products = tables.run, tables["products"]
+    panel = known_panel(tables["reference_demand"], run)
     weight, unit = amounts(products)
-    rows = _asked(config, panel, products, baseline_forecasts)
-    asked = panel.select(rows)
     drug = products.set_index("product_id")["drug"]
-    drugs = drug.loc[list(asked.product_ids)].tolist()
-    total = total_of(asked, weight.loc[list(asked.product_ids)].to_numpy(), drugs)
+    chosen = panel.select(_chosen_series(config, panel, tables))
+    product_ids = list(chosen.product_ids)
+    total = total_of(chosen, weight.loc[product_ids].to_numpy(), drug.loc[product_ids].tolist())
     found = contest(total, run.horizon)
-    planned = _planned(baseline_forecasts, config, weight, drug, total.product_ids)
-    frame = _frame(found, total, run, config, unit, planned)
+    planned = _planned(tables["baseline_forecasts"], config, weight, drug, total.product_ids)
+    starts = run.future_starts(total.first_start)
+    frame = _rows(found, total, starts, planned).assign(facility_id=config.facility_id, product_id=config.product_id)
+    frame["unit"] = frame["drug"].map(unit).to_numpy()
     pictures = {
         f"total of {name}": _picture(name, total, found, number) for number, name in enumerate(total.product_ids)
     }
-    return Staged(frame.assign(as_of=run.as_of), _disagreements(frame), pictures)
+    return AssetResult(frame.assign(as_of=run.as_of), _disagreements(frame), pictures)
 
 
-def _asked(
-    config: AggregateConfig, panel: DemandPanel, products: pd.DataFrame, baseline_forecasts: pd.DataFrame
-) -> np.ndarray:
-    """Which series of the panel [series] the totals are made of."""
+def _chosen_series(config: AggregateConfig, panel: DemandPanel, tables: RunTables) -> np.ndarray:
+    """Whether the totals are made of each series of the panel [series]."""
+    products = tables["products"]
     series_product = np.array(panel.product_ids, dtype=object)
     drug = products.set_index("product_id")["drug"].reindex(series_product).to_numpy(dtype=object)
     rows = np.full(len(series_product), True)
@@ -71,10 +70,11 @@ def _asked(
     if config.product_id != EVERY_STRENGTH:
         rows &= series_product == config.product_id
     elif config.drugs or config.facility_id == ALL_FACILITIES:
-        rows &= np.isin(drug, config.drugs or _largest(products, baseline_forecasts))
+        rows &= np.isin(drug, config.drugs or _largest(products, tables["baseline_forecasts"]))
     if not rows.any():
-        asked = f"drug {', '.join(config.drugs) or '*'}, product {config.product_id}, facility {config.facility_id}"
-        raise InvalidInput(f"no series of the plan's history is of {asked}")
+        drugs = ", ".join(config.drugs) or "*"
+        chosen = f"drug {drugs}, product {config.product_id}, facility {config.facility_id}"
+        raise InvalidInput(f"no series of the plan's history is of {chosen}")
     return rows
 
 
@@ -89,33 +89,27 @@ def _planned(
     forecasts: pd.DataFrame, config: AggregateConfig, weight: pd.Series, drug: pd.Series, drugs: tuple[str, ...]
 ) -> np.ndarray:
     """The plan's own sum [drug, horizon]."""
-    own = forecasts
+    rows = forecasts
     if config.facility_id != ALL_FACILITIES:
-        own = own[own["facility_id"] == config.facility_id]
+        rows = rows[rows["facility_id"] == config.facility_id]
     if config.product_id != EVERY_STRENGTH:
-        own = own[own["product_id"] == config.product_id]
-    amounts = own.assign(
-        drug=own["product_id"].map(drug), amount=own["mean"].astype(float) * own["product_id"].map(weight)
-    )
-    table = amounts.pivot_table(index="drug", columns="period_start", values="amount", aggfunc="sum")
+        rows = rows[rows["product_id"] == config.product_id]
+    # a map over no rows keeps the type of text
+    amount = rows["mean"].astype(float) * rows["product_id"].map(weight).astype(float)
+    of_drug = rows.assign(drug=rows["product_id"].map(drug), amount=amount)
+    table = of_drug.pivot_table(index="drug", columns="period_start", values="amount", aggfunc="sum")
     return table.reindex(list(drugs)).to_numpy(dtype=float)
 
 
-def _frame(
-    found: Contest, total: DemandPanel, run: PlanningRun, config: AggregateConfig, unit: pd.Series, planned: np.ndarray
-) -> pd.DataFrame:
-    models, drugs, horizon = found.mean.shape
-    starts = run.future_starts(total.first_start)
+def _rows(found: Contest, total: DemandPanel, starts: pd.DatetimeIndex, planned: np.ndarray) -> pd.DataFrame:
+    """A row a model, drug and period."""
+    models, _, horizon = found.mean.shape
     each = pd.MultiIndex.from_product(
         [list(found.contestants), list(total.product_ids), list(starts)], names=["model", "drug", "period_start"]
     )
-    frame = each.to_frame(index=False)
     chosen = np.arange(models)[:, None] == found.best
-    return frame.assign(
-        facility_id=config.facility_id,
-        product_id=config.product_id,
+    return each.to_frame(index=False).assign(
         mean=found.mean.ravel(),
-        unit=frame["drug"].map(unit).to_numpy(),
         error=np.repeat(found.error.ravel(), horizon),
         chosen=np.repeat(chosen.ravel(), horizon),
         planned=np.tile(planned.ravel(), models),
@@ -123,9 +117,9 @@ def _frame(
 
 
 def _disagreements(frame: pd.DataFrame) -> pd.DataFrame:
-    """Totals whose plan lies far from the best forecast of the total itself: somebody should look."""
+    """Totals whose plan lies far from the best forecast of the total itself, for a person to judge."""
     best = frame[frame["chosen"]].dropna(subset="planned")
-    rows: list[tuple[object, object, str, object]] = []
+    rows: list[ProblemRow] = []
     for drug, of_drug in best.groupby("drug"):
         wanted, planned = float(of_drug["mean"].sum()), float(of_drug["planned"].sum())
         if wanted > 0 and abs(planned / wanted - 1) > DISAGREE:

@@ -1,7 +1,7 @@
 """Stage 4, demand: the baseline forecast, made per group of sites so that groups can go to processes of their own.
 
-Which process works on a group is the Dagster executor's business. How many groups there are changes no byte: a group
-does what depends on its own series alone, and what series learn from one another is learned of all of them at the end.
+Dagster's executor decides which process works on a group. The number of groups changes no result: a group does what
+depends on its own series alone, and what series learn from one another is learned of all of them at the end.
 """
 
 import dataclasses
@@ -12,8 +12,9 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets.dagster_io.asset_result import Staged, problems_frame
-from assets.dagster_io.planning_run import PlanningRun
+from assets.dagster_io.asset_result import AssetResult, ProblemRow, problems_frame
+from assets.dagster_io.resources import Warehouse
+from assets.dagster_io.run_tables import RunTables
 from assets.dagster_io.table_asset import DEMAND, table_facts
 from assets.sites.reference_demand import known_panel
 from forecasting.demand.forecast import OwnForecasts, calibrated, forecast_own
@@ -28,6 +29,7 @@ BETWEEN_STEPS = "between_steps"
 """Resource key of the IO manager that hands a group's arrays from step to step."""
 
 INPUTS = ("runs", "clean_demand", "reference_demand", "products", "facilities")
+INPUT_OF_STEP = {name: dg.In() for name in INPUTS}
 FACTS = table_facts(BaselineForecast, DEMAND)
 
 
@@ -46,20 +48,14 @@ def forecast_groups(panel: DemandPanel, groups: int) -> list[DemandPanel]:
     return [panel.select(group == number) for number in np.unique(group)]
 
 
-@dg.op(out=dg.DynamicOut(io_manager_key=BETWEEN_STEPS))
-def site_groups(
-    runs: pd.DataFrame,
-    clean_demand: pd.DataFrame,
-    reference_demand: pd.DataFrame,
-    products: pd.DataFrame,
-    facilities: pd.DataFrame,
-) -> Iterator[dg.DynamicOutput[tuple[DemandPanel, int]]]:
+@dg.op(ins=INPUT_OF_STEP, out=dg.DynamicOut(io_manager_key=BETWEEN_STEPS))
+def site_groups(warehouse: Warehouse, **frames: pd.DataFrame) -> Iterator[dg.DynamicOutput[tuple[DemandPanel, int]]]:
     """The panel to forecast, a group of sites for each worker."""
-    run = PlanningRun.from_frame(runs)
-    panel, _ = _to_forecast(run, reference_demand, products, facilities)
-    flat, _ = share_season(panel, run.horizon, dispensed=_as_dispensed(panel, clean_demand, run))
-    for number, group in enumerate(forecast_groups(flat, Settings.from_environment().workers)):
-        yield dg.DynamicOutput((group, run.horizon), mapping_key=f"group_{number:04d}")
+    tables = RunTables.declared(warehouse, frames)
+    panel, _ = _to_forecast(tables)
+    deseasonalised, _ = share_season(panel, tables.run.horizon, dispensed=_as_dispensed(panel, tables))
+    for number, group in enumerate(forecast_groups(deseasonalised, Settings.from_environment().workers)):
+        yield dg.DynamicOutput((group, tables.run.horizon), mapping_key=f"group_{number:04d}")
 
 
 @dg.op(out=dg.Out(io_manager_key=BETWEEN_STEPS))
@@ -69,22 +65,18 @@ def group_forecast(group: tuple[DemandPanel, int]) -> OwnForecasts:
     return forecast_own(panel, horizon)
 
 
-@dg.op(out=dg.Out(io_manager_key="warehouse_io", metadata=FACTS["metadata"]))
-def baseline_of_groups(
-    forecasts: list[OwnForecasts],
-    runs: pd.DataFrame,
-    clean_demand: pd.DataFrame,
-    reference_demand: pd.DataFrame,
-    products: pd.DataFrame,
-    facilities: pd.DataFrame,
-) -> Staged:
-    """The groups put together, and what sound series teach one another."""
-    run = PlanningRun.from_frame(runs)
-    panel, problems = _to_forecast(run, reference_demand, products, facilities)
-    flat, season = share_season(panel, run.horizon, dispensed=_as_dispensed(panel, clean_demand, run))
-    made = calibrated(flat, OwnForecasts.joined(forecasts))
-    frame = with_season(made, season).to_frame()
-    return Staged(_nothing_after_withdrawal(frame, products).assign(as_of=run.as_of), problems)
+@dg.op(
+    ins={"forecasts": dg.In()} | INPUT_OF_STEP,
+    out=dg.Out(io_manager_key="warehouse_io", metadata=FACTS["metadata"]),
+)
+def baseline_of_groups(warehouse: Warehouse, forecasts: list[OwnForecasts], **frames: pd.DataFrame) -> AssetResult:
+    """The groups put together, and what sound series learn from one another."""
+    tables = RunTables.declared(warehouse, frames)
+    panel, problems = _to_forecast(tables)
+    deseasonalised, season = share_season(panel, tables.run.horizon, dispensed=_as_dispensed(panel, tables))
+    forecast = with_season(calibrated(deseasonalised, OwnForecasts.joined(forecasts)), season)
+    rows = _nothing_after_withdrawal(forecast.to_frame(), tables["products"])
+    return AssetResult(rows.assign(as_of=tables.run.as_of), problems)
 
 
 @dg.graph_asset(
@@ -92,49 +84,37 @@ def baseline_of_groups(
     description=FACTS["description"],
     metadata=FACTS["metadata"],
     kinds=FACTS["kinds"],
+    ins={name: dg.AssetIn() for name in INPUTS},
 )
-def baseline_forecasts(
-    runs: pd.DataFrame,
-    clean_demand: pd.DataFrame,
-    reference_demand: pd.DataFrame,
-    products: pd.DataFrame,
-    facilities: pd.DataFrame,
-) -> Any:
+def baseline_forecasts(**inputs: Any) -> Any:
     """Demand to come if testing stayed where it is: mean, calibrated quantiles, and what sample paths need."""
-    groups = site_groups(runs, clean_demand, reference_demand, products, facilities)
-    made = groups.map(group_forecast).collect()
-    return baseline_of_groups(made, runs, clean_demand, reference_demand, products, facilities)
+    forecasts = site_groups(**inputs).map(group_forecast).collect()
+    return baseline_of_groups(forecasts=forecasts, **inputs)
 
 
-def _to_forecast(
-    run: PlanningRun, reference_demand: pd.DataFrame, products: pd.DataFrame, facilities: pd.DataFrame
-) -> tuple[DemandPanel, pd.DataFrame]:
+def _to_forecast(tables: RunTables) -> tuple[DemandPanel, pd.DataFrame]:
     """The series to forecast, and why others are not."""
-    panel = known_panel(reference_demand, run)
-    sold = ~np.isin(np.array(panel.product_ids), _withdrawn(products, run.as_of))
-    known = np.isfinite(panel.values).any(axis=1)
-    closed = _closed(facilities, run.as_of)
-    gone = np.isin(np.array(panel.facility_ids), closed)
-    silent = [
+    run, products = tables.run, tables["products"]
+    panel = known_panel(tables["reference_demand"], run)
+    on_sale = ~np.isin(np.array(panel.product_ids), _withdrawn(products, run.as_of))
+    has_history = np.isfinite(panel.values).any(axis=1)
+    closed = _closed(tables["facilities"], run.as_of)
+    is_open = ~np.isin(np.array(panel.facility_ids), closed)
+    series = zip(panel.facility_ids, panel.product_ids, has_history, strict=True)
+    problems: list[ProblemRow] = [
         (facility_id, product_id, "no_history", f"{product_id} at {facility_id} has no usable history: no forecast")
-        for facility_id, product_id, usable in zip(panel.facility_ids, panel.product_ids, known, strict=True)
+        for facility_id, product_id, usable in series
         if not usable
     ]
-    ended = [
-        (
-            site,
-            None,
-            "closed_without_successor",
-            f"{site} is closed and no successor is named: its demand is not planned",
-        )
-        for site in sorted(set(closed) & set(panel.facility_ids))
-    ]
-    return with_strengths(panel.select(sold & known & ~gone), products), problems_frame([*silent, *ended])
+    unplanned = "is closed and no successor is named: its demand is not planned"
+    for site in sorted(set(closed) & set(panel.facility_ids)):
+        problems.append((site, None, "closed_without_successor", f"{site} {unplanned}"))
+    return with_strengths(panel.select(on_sale & has_history & is_open), products), problems_frame(problems)
 
 
-def _as_dispensed(panel: DemandPanel, clean_demand: pd.DataFrame, run: PlanningRun) -> DemandPanel:
+def _as_dispensed(panel: DemandPanel, tables: RunTables) -> DemandPanel:
     """The panel's series and periods, with what was dispensed."""
-    clean = known_panel(clean_demand, run)
+    clean = known_panel(tables["clean_demand"], tables.run)
     place = {key: row for row, key in enumerate(zip(clean.facility_ids, clean.product_ids, strict=True))}
     rows = [place[key] for key in zip(panel.facility_ids, panel.product_ids, strict=True)]
     return dataclasses.replace(panel, values=clean.values[rows, -panel.values.shape[1] :])
@@ -147,12 +127,11 @@ def _closed(facilities: pd.DataFrame, as_of: Any) -> list[str]:
 
 
 def _withdrawn(products: pd.DataFrame, as_of: Any) -> list[str]:
-    gone = products["withdrawn_on"].notna() & (products["withdrawn_on"] <= pd.Timestamp(as_of))
-    return products.loc[gone, "product_id"].tolist()
+    return products.loc[products["withdrawn_on"] <= pd.Timestamp(as_of), "product_id"].tolist()
 
 
 def _nothing_after_withdrawal(frame: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
-    ends = frame["product_id"].map(products.set_index("product_id")["withdrawn_on"])
-    gone = (ends.notna() & (frame["period_start"] >= ends)).to_numpy()
-    frame.loc[gone, ["mean", *QUANTILE_LEVELS]] = 0.0
+    # a map over no rows keeps the type of text
+    ends = pd.to_datetime(frame["product_id"].map(products.set_index("product_id")["withdrawn_on"]))
+    frame.loc[(frame["period_start"] >= ends).to_numpy(), ["mean", *QUANTILE_LEVELS]] = 0.0
     return frame

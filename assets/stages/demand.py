@@ -1,18 +1,23 @@
 """Stage 4, demand: history cleaned, moved to today's exposure, forecast, and moved on to the planned exposure."""
 
+import dataclasses
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets.dagster_io.asset_result import Staged, problems_frame
-from assets.dagster_io.planning_run import PlanningRun
-from assets.dagster_io.resources import Warehouse
-from assets.dagster_io.table_asset import DEMAND, table_asset, table_out
+from assets.dagster_io.asset_result import AssetResult, ProblemRow, problems_frame
+from assets.dagster_io.run_tables import RunTables
+from assets.dagster_io.table_asset import DEMAND, table_asset
 from assets.pictures.forecasts import network_picture
 from assets.sites.history_problems import history_problems
-from assets.sites.reference_demand import known_panel, reference_values, shift_words, site_genetics
+from assets.sites.reference_demand import (
+    GENETIC_INPUTS,
+    known_panel,
+    reference_values,
+    site_genetics,
+    with_guidance_terms,
+)
 from assets.sites.site_demand import SiteDemand, overrides_at, quantiles_of, site_demand
 from forecasting.demand.cleaning import clean
 from forecasting.demand.series import DemandPanel
@@ -22,35 +27,30 @@ from warehouse.schema.ledger import DispensingRevision
 from warehouse.schema.results import CleanDemand, Forecast, GeneticShift, ReferenceDemand
 
 MOST_LISTED_CHANGES = 200
+"""Outliers beyond so many are counted and not listed: nobody reads a longer list."""
+
 REVISIONS: Any = DispensingRevision.__table__
 
 
-@table_asset(CleanDemand, group=DEMAND)
-def clean_demand(
-    warehouse: Warehouse,
-    runs: pd.DataFrame,
-    dispensing: pd.DataFrame,
-    facilities: pd.DataFrame,
-    products: pd.DataFrame,
-) -> Staged:
+@table_asset(CleanDemand, group=DEMAND, inputs=("runs", "dispensing", "facilities", "products"))
+def clean_demand(tables: RunTables) -> AssetResult:
     """History as the forecast sees it, each touched row with the rule that touched it."""
-    run = PlanningRun.from_frame(runs)
-    known = dispensing[dispensing["period_start"] < pd.Timestamp(run.as_of)]
+    run, dispensing, products = tables.run, tables["dispensing"], tables["products"]
     cleaned = clean(
-        known,
+        dispensing[dispensing["period_start"] < pd.Timestamp(run.as_of)],
         period=run.period,
-        facilities=facilities,
+        facilities=tables["facilities"],
         products=products,
-        revisions=warehouse.read(REVISIONS),
+        revisions=tables.warehouse.read(REVISIONS),
         as_of=run.as_of,
     )
-    told = [_change_problems(cleaned.changes), history_problems(dispensing, products, run)]
-    return Staged(cleaned.frame.assign(as_of=run.as_of), pd.concat(told, ignore_index=True))
+    problems = [_change_problems(cleaned.changes), history_problems(dispensing, products, run)]
+    return AssetResult(cleaned.frame.assign(as_of=run.as_of), pd.concat(problems, ignore_index=True))
 
 
 def _change_problems(changes: pd.DataFrame) -> pd.DataFrame:
-    """One line a rule with its count, and every outlier by itself."""
-    lines: list[tuple[Any, Any, str, Any]] = [
+    """One line a rule with its count, and one for each outlier."""
+    lines: list[ProblemRow] = [
         (None, None, str(rule), f"{len(rows)} history rows were touched by the rule {rule!r}: {rows['reason'].iloc[0]}")
         for rule, rows in changes.groupby("rule")
     ]
@@ -62,23 +62,13 @@ def _change_problems(changes: pd.DataFrame) -> pd.DataFrame:
     return problems_frame(lines)
 
 
-@table_asset(ReferenceDemand, group=DEMAND)
-def reference_demand(
-    warehouse: Warehouse,
-    runs: pd.DataFrame,
-    site_releases: pd.DataFrame,
-    clean_demand: pd.DataFrame,
-    prevalence: pd.DataFrame,
-    exposure: pd.DataFrame,
-    regimen_moves: pd.DataFrame,
-    genetic_effects: pd.DataFrame,
-) -> Staged:
+@table_asset(ReferenceDemand, group=DEMAND, inputs=(*GENETIC_INPUTS, "clean_demand"))
+def reference_demand(tables: RunTables) -> AssetResult:
     """Un-mixing: the history as it would have been at the exposure of the origin."""
-    run = PlanningRun.from_frame(runs)
-    panel = known_panel(clean_demand, run)
-    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
+    panel = known_panel(tables["clean_demand"], tables.run)
+    genetics = site_genetics(tables, panel)
     values = reference_values(panel, {site: genetics.at(site) for site in genetics.by_site})
-    return Staged(_long(panel, values).assign(as_of=run.as_of), problems_frame(list(genetics.problems)))
+    return AssetResult(_long(panel, values).assign(as_of=tables.run.as_of), problems_frame(list(genetics.problems)))
 
 
 def _long(panel: DemandPanel, values: np.ndarray) -> pd.DataFrame:
@@ -96,38 +86,27 @@ def _long(panel: DemandPanel, values: np.ndarray) -> pd.DataFrame:
     )
 
 
-@dg.multi_asset(
-    outs={model.__tablename__: table_out(model, group=DEMAND) for model in (Forecast, GeneticShift)},
+@table_asset(
+    *(Forecast, GeneticShift),
+    group=DEMAND,
+    inputs=(*GENETIC_INPUTS, "reference_demand", "baseline_forecasts", "acting_overrides"),
 )
-def forecast_with_genetics(
-    warehouse: Warehouse,
-    runs: pd.DataFrame,
-    site_releases: pd.DataFrame,
-    reference_demand: pd.DataFrame,
-    baseline_forecasts: pd.DataFrame,
-    prevalence: pd.DataFrame,
-    exposure: pd.DataFrame,
-    regimen_moves: pd.DataFrame,
-    genetic_effects: pd.DataFrame,
-    acting_overrides: pd.DataFrame,
-) -> tuple[Staged, Staged]:
+def forecast_with_genetics(tables: RunTables) -> tuple[AssetResult, AssetResult]:
     """Re-mixing, then what people set: final demand per site and for the network, and what each guidance row adds."""
-    run = PlanningRun.from_frame(runs)
-    panel = known_panel(reference_demand, run)
-    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel, genetic_effects)
+    run, panel = tables.run, known_panel(tables["reference_demand"], tables.run)
+    genetics = site_genetics(tables, panel)
     sites = [
-        site_demand(run, str(facility_id), rows, genetics, overrides_at(acting_overrides, str(facility_id)))
-        for facility_id, rows in baseline_forecasts.groupby("facility_id")
+        site_demand(run, str(facility_id), rows, genetics, overrides_at(tables["acting_overrides"], str(facility_id)))
+        for facility_id, rows in tables["baseline_forecasts"].groupby("facility_id")
     ]
-    frame = pd.concat([*(_site_rows(one) for one in sites), _network_rows(sites)], ignore_index=True)
-    shifts = pd.concat([_shift_rows(one, genetics.rows_at(one.facility_id)) for one in sites], ignore_index=True)
+    frame = pd.concat([*(_site_rows(site) for site in sites), _network_rows(sites)], ignore_index=True)
+    shifts = pd.concat([_shift_rows(site, genetics.rows_at(site.facility_id)) for site in sites], ignore_index=True)
     pictures = {"network": network_picture(_network_history(panel), frame)} if len(frame) else {}
-    return Staged(frame.assign(as_of=run.as_of), pictures=pictures), Staged(shifts.assign(as_of=run.as_of))
+    return AssetResult(frame.assign(as_of=run.as_of), pictures=pictures), AssetResult(shifts.assign(as_of=run.as_of))
 
 
 def _site_rows(site: SiteDemand) -> pd.DataFrame:
-    levels = (site.paths, site.quantiles, site.overridden.before)
-    return _forecast_rows(site.facility_id, site.product_ids, site.starts, *levels, site.model)
+    return _forecast_rows(site, site.overridden.before)
 
 
 def _network_rows(sites: list[SiteDemand]) -> pd.DataFrame:
@@ -142,34 +121,32 @@ def _network_rows(sites: list[SiteDemand]) -> pd.DataFrame:
         mean[rows] += site.paths.mean
         baseline_mean[rows] += site.paths.baseline_mean
         genetic_mean[rows] += site.overridden.before
-    total = SitePaths(paths, mean, baseline_mean, pd.DataFrame(), np.zeros((0, horizon)))
-    model = np.full(len(product_ids), "sum_of_sites", dtype=object)
-    levels = (total, quantiles_of(paths), genetic_mean)
-    return _forecast_rows(ALL_FACILITIES, product_ids, sites[0].starts, *levels, model)
+    network = dataclasses.replace(
+        sites[0],
+        facility_id=ALL_FACILITIES,
+        product_ids=product_ids,
+        model=np.full(len(product_ids), "sum_of_sites", dtype=object),
+        paths=SitePaths(paths, mean, baseline_mean, pd.DataFrame(), np.zeros((0, horizon))),
+        quantiles=quantiles_of(paths),
+    )
+    return _forecast_rows(network, genetic_mean)
 
 
-def _forecast_rows(
-    facility_id: str,
-    product_ids: tuple[str, ...],
-    starts: pd.DatetimeIndex,
-    paths: SitePaths,
-    quantiles: np.ndarray,
-    genetic_mean: np.ndarray,
-    model: np.ndarray,
-) -> pd.DataFrame:
-    products, horizon = paths.mean.shape
-    levels = {name: quantiles[:, :, number].ravel() for number, name in enumerate(QUANTILE_LEVELS)}
+def _forecast_rows(site: SiteDemand, genetic_mean: np.ndarray) -> pd.DataFrame:
+    """Rows of `forecasts`, without the origin; `genetic_mean` [product, period] is the mean before overrides."""
+    products, horizon = site.paths.mean.shape
+    levels = {name: site.quantiles[:, :, number].ravel() for number, name in enumerate(QUANTILE_LEVELS)}
     return pd.DataFrame(
         {
-            "facility_id": facility_id,
-            "product_id": np.repeat(np.array(product_ids, dtype=object), horizon),
-            "period_start": np.tile(starts, products),
-            "mean": paths.mean.ravel(),
+            "facility_id": site.facility_id,
+            "product_id": np.repeat(np.array(site.product_ids, dtype=object), horizon),
+            "period_start": np.tile(site.starts, products),
+            "mean": site.paths.mean.ravel(),
             **levels,
-            "baseline_mean": paths.baseline_mean.ravel(),
-            "genetic_shift": (genetic_mean - paths.baseline_mean).ravel(),
-            "override_shift": (paths.mean - genetic_mean).ravel(),
-            "model": np.repeat(model, horizon),
+            "baseline_mean": site.paths.baseline_mean.ravel(),
+            "genetic_shift": (genetic_mean - site.paths.baseline_mean).ravel(),
+            "override_shift": (site.paths.mean - genetic_mean).ravel(),
+            "model": np.repeat(site.model, horizon),
         }
     )
 
@@ -177,7 +154,7 @@ def _forecast_rows(
 def _shift_rows(site: SiteDemand, guidance: pd.DataFrame) -> pd.DataFrame:
     """What each guidance row does over the horizon, with its genes and keys as people read them."""
     steps = site.paths.steps.assign(quantity=site.paths.quantity.sum(axis=1))
-    return shift_words(steps, guidance).assign(facility_id=site.facility_id).drop(columns=["therapy", "action"])
+    return with_guidance_terms(steps, guidance).assign(facility_id=site.facility_id).drop(columns=["therapy", "action"])
 
 
 def _network_history(panel: DemandPanel) -> pd.DataFrame:

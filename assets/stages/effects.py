@@ -1,32 +1,20 @@
 """Stage 4, demand: how strongly each drug's advice is seen in history, and whether the step earns its place."""
 
-import dagster as dg
-import pandas as pd
-
-from assets.dagster_io.asset_result import Staged
-from assets.dagster_io.planning_run import PlanningRun
-from assets.dagster_io.resources import Warehouse
-from assets.dagster_io.table_asset import DEMAND, table_out
-from assets.sites.learning import learned
-from assets.sites.reference_demand import known_panel, site_genetics
+from assets.dagster_io.asset_result import AssetResult
+from assets.dagster_io.run_tables import RunTables
+from assets.dagster_io.table_asset import DEMAND, table_asset
+from assets.sites.learning import learned_tables
+from assets.sites.reference_demand import GENETIC_INPUTS, known_panel, site_genetics
 from forecasting.demand.strengths import with_strengths
 from warehouse.schema.results import GeneticEffect, GeneticValue
 
+UNLEARNED_INPUTS = tuple(name for name in GENETIC_INPUTS if name != GeneticEffect.__tablename__)
 
-@dg.multi_asset(outs={model.__tablename__: table_out(model, group=DEMAND) for model in (GeneticEffect, GeneticValue)})
-def learned_effects(
-    warehouse: Warehouse,
-    runs: pd.DataFrame,
-    site_releases: pd.DataFrame,
-    clean_demand: pd.DataFrame,
-    prevalence: pd.DataFrame,
-    exposure: pd.DataFrame,
-    regimen_moves: pd.DataFrame,
-    products: pd.DataFrame,
-) -> tuple[Staged, Staged]:
+
+@table_asset(GeneticEffect, GeneticValue, group=DEMAND, inputs=(*UNLEARNED_INPUTS, "clean_demand"))
+def learned_effects(tables: RunTables) -> tuple[AssetResult, AssetResult]:
     """Strength, delay and interval per site and advice, faded where the backtest says so; value added per drug."""
-    run = PlanningRun.from_frame(runs)
-    panel = with_strengths(known_panel(clean_demand, run), products)
-    genetics = site_genetics(warehouse, run, site_releases, prevalence, exposure, regimen_moves, panel)
-    frame, value = learned(panel, genetics, run)
-    return Staged(frame.assign(as_of=run.as_of)), Staged(value.assign(as_of=run.as_of))
+    run = tables.run
+    panel = with_strengths(known_panel(tables["clean_demand"], run), tables["products"])
+    effects, value = learned_tables(panel, site_genetics(tables, panel, learned=False), run)
+    return AssetResult(effects.assign(as_of=run.as_of)), AssetResult(value.assign(as_of=run.as_of))

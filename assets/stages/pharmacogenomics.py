@@ -2,48 +2,41 @@
 
 import pandas as pd
 
-from assets.dagster_io.asset_result import Staged, problems_frame
-from assets.dagster_io.resources import Warehouse
+from assets.dagster_io.asset_result import AssetResult, problems_frame, skipped
+from assets.dagster_io.run_tables import RunTables
 from assets.dagster_io.table_asset import PHARMACOGENOMICS, table_asset
 from assets.sites.content import knowledge
-from assets.sites.posterior import group_posterior, newest_counts
-from forecasting.pharmacogenomics.prevalence.posterior import PROBLEM_COLUMNS
+from assets.sites.posterior import group_posterior
 from forecasting.pharmacogenomics.prevalence.table import COLUMNS
 from forecasting.terms import ALL_FACILITIES
 from warehouse.schema.results import Prevalence
 
-
-@table_asset(Prevalence, group=PHARMACOGENOMICS)
-def prevalence(
-    warehouse: Warehouse,
-    runs: pd.DataFrame,
-    site_releases: pd.DataFrame,
-    facilities: pd.DataFrame,
-    ancestry: pd.DataFrame,
-    genotype_counts: pd.DataFrame,
-    assays: pd.DataFrame,
-) -> Staged:
-    """Posterior of every gene that guidance for stocked drugs asks about, for every open site."""
-    as_of = runs["as_of"].iloc[0]
-    if ancestry.empty and genotype_counts.empty:
-        message = "ancestry and genotype_counts are missing: no prevalence, the genetic step is skipped"
-        return Staged(_empty(), problems_frame([(None, None, "input_missing", message)]))
-    with warehouse.engine.connect() as connection:
-        groups = knowledge(connection, site_releases).groups
-    open_sites = facilities[facilities["closed_on"].isna() | (facilities["closed_on"] > as_of)]
-    counts = newest_counts(genotype_counts, as_of)
-    found = [group_posterior(group, open_sites, ancestry, counts, assays) for group in groups]
-    frame = pd.concat([one.table for one in found], ignore_index=True) if found else _empty()
-    problems = [one.problems for one in found]
-    told = pd.concat(problems, ignore_index=True) if problems else pd.DataFrame(columns=list(PROBLEM_COLUMNS))
-    return Staged(frame.assign(as_of=as_of), _grouped(told.drop_duplicates()))
-
-
 MOST_NAMED = 5
 
 
-def _grouped(problems: pd.DataFrame) -> pd.DataFrame:
-    """One line a problem: the sites that have it for the same genes, and those genes, stand in it together."""
+@table_asset(
+    Prevalence,
+    group=PHARMACOGENOMICS,
+    inputs=("runs", "site_releases", "facilities", "ancestry", "genotype_counts", "assays"),
+)
+def prevalence(tables: RunTables) -> AssetResult:
+    """Posterior of every gene that guidance for stocked drugs asks about, for every open site."""
+    columns = ["as_of", *COLUMNS]
+    if tables["ancestry"].empty and tables["genotype_counts"].empty:
+        message = "ancestry and genotype_counts are missing: no prevalence, the genetic step is skipped"
+        return skipped(columns, "input_missing", message)
+    with tables.warehouse.engine.connect() as connection:
+        groups = knowledge(connection, tables["site_releases"]).groups
+    posteriors = [group_posterior(group, tables) for group in groups]
+    if not posteriors:
+        return AssetResult(pd.DataFrame(columns=columns))
+    frame = pd.concat([posterior.table for posterior in posteriors], ignore_index=True)
+    problems = pd.concat([posterior.problems for posterior in posteriors], ignore_index=True)
+    return AssetResult(frame.assign(as_of=tables.run.as_of), grouped_problems(problems.drop_duplicates()))
+
+
+def grouped_problems(problems: pd.DataFrame) -> pd.DataFrame:
+    """One row a problem: the sites that have it for the same genes, and those genes, are named in it together."""
     rows = []
     genes_of = problems.groupby(["problem", "facility_id"])["gene"].agg(lambda genes: ", ".join(sorted(genes)))
     for (text, genes), same in genes_of.reset_index().groupby(["problem", "gene"]):
@@ -52,7 +45,3 @@ def _grouped(problems: pd.DataFrame) -> pd.DataFrame:
         where = f" ({', '.join(sites[:MOST_NAMED])}{more})" if sites != [ALL_FACILITIES] else ""
         rows.append((sites[0] if len(sites) == 1 else None, genes, "prevalence", f"{genes}: {text}{where}"))
     return problems_frame(rows)
-
-
-def _empty() -> pd.DataFrame:
-    return pd.DataFrame(columns=["as_of", *COLUMNS])

@@ -10,11 +10,11 @@ import dagster as dg
 import pandas as pd
 import sqlalchemy as sa
 
-from assets.dagster_io.asset_result import Staged
+from assets.dagster_io.asset_result import AssetResult
 from assets.dagster_io.metadata import table_schema
-from assets.dagster_io.planning_run import PlanningRun
 from assets.dagster_io.resources import Warehouse
-from assets.dagster_io.table_asset import INPUTS, table_asset
+from assets.dagster_io.run_tables import RunTables
+from assets.dagster_io.table_asset import INPUTS, table_asset, table_facts
 from assets.sites.content import store_builtin_content
 from forecasting.demand.data_quality import on_grid
 from forecasting.errors import InvalidInput, MissingContent
@@ -22,7 +22,7 @@ from forecasting.terms import Period
 from warehouse.engine import writing
 from warehouse.queries.overrides import known_overrides
 from warehouse.releases import BUILTIN_PUBLISHER, newest_releases, releases_in_force
-from warehouse.releases import site_releases as told
+from warehouse.releases import site_releases as releases_of_sites
 from warehouse.schema import Base
 from warehouse.schema.inputs import Dispensing
 from warehouse.schema.ledger import Load
@@ -46,7 +46,7 @@ input_tables = [
 
 
 class PlanningConfig(dg.Config):
-    """What a run is asked: blank fields take the natural choice."""
+    """What a run is asked for: a blank origin is the period after the history, a blank horizon the period's own."""
 
     as_of: str | None = None
     horizon: int | None = None
@@ -65,8 +65,8 @@ def content_releases(warehouse: Warehouse) -> dg.MaterializeResult[Any]:
     return dg.MaterializeResult(metadata={"built-in releases": dg.MetadataValue.json(builtin)})
 
 
-@table_asset(Run, group=INPUTS, deps=[content_releases, "dispensing", "facilities"])
-def runs(config: PlanningConfig, warehouse: Warehouse) -> Staged:
+@dg.asset(deps=[content_releases, "dispensing", "facilities"], **table_facts(Run, INPUTS))  # type: ignore[untyped-decorator]
+def runs(config: PlanningConfig, warehouse: Warehouse) -> AssetResult:
     """The run to plan: origin, horizon, sites, seed, releases in force and a digest of the inputs."""
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with warehouse.engine.connect() as connection:
@@ -78,7 +78,7 @@ def runs(config: PlanningConfig, warehouse: Warehouse) -> Staged:
             raise InvalidInput(f"as-of {as_of}: the history begins on {min(starts)}, nothing is known before it")
         releases = releases_in_force(connection, config.facilities or known, as_of, now)
         inputs = _inputs_digest(connection, as_of, now)
-    asked = {
+    facts = {
         "as_of": as_of,
         "period": period.value,
         "horizon": config.horizon or period.default_horizon,
@@ -90,19 +90,20 @@ def runs(config: PlanningConfig, warehouse: Warehouse) -> Staged:
         "inputs_sha256": inputs,
         "software_version": version("pgx-supply"),
     }
-    run_id = hashlib.sha256(repr(sorted(asked.items())).encode()).hexdigest()[:16]
-    return Staged(pd.DataFrame([asked | {"run_id": run_id, "started_at": now, "finished_at": None}]))
+    run_id = hashlib.sha256(repr(sorted(facts.items())).encode()).hexdigest()[:16]
+    return AssetResult(pd.DataFrame([facts | {"run_id": run_id, "started_at": now, "finished_at": None}]))
 
 
-@table_asset(SiteRelease, group=INPUTS)
-def site_releases(warehouse: Warehouse, runs: pd.DataFrame, facilities: pd.DataFrame) -> Staged:
+@table_asset(SiteRelease, group=INPUTS, inputs=("runs", "facilities"))
+def site_releases(tables: RunTables) -> AssetResult:
     """Releases in force at each site of the run, and those that its prescribing followed before."""
-    run = PlanningRun.from_frame(runs)
-    sites = list(run.facilities) or sorted(facilities["facility_id"])
-    with warehouse.engine.connect() as connection:
+    run = tables.run
+    sites = list(run.facilities) or sorted(tables["facilities"]["facility_id"])
+    with tables.warehouse.engine.connect() as connection:
         # what is decided while a run is under way counts from the next one
-        frame = told(connection, sites, run.as_of, runs["started_at"].iloc[0].to_pydatetime())
-    return Staged(frame.assign(as_of=run.as_of))
+        began = tables["runs"]["started_at"].iloc[0].to_pydatetime()
+        frame = releases_of_sites(connection, sites, run.as_of, began)
+    return AssetResult(frame.assign(as_of=run.as_of))
 
 
 def _history_starts(connection: sa.Connection) -> list[dt.date]:
@@ -120,11 +121,11 @@ def _after_last(starts: list[dt.date], period: Period) -> dt.date:
     return period.step(last.date())
 
 
-def _known_facilities(connection: sa.Connection, asked: list[str]) -> list[str]:
-    """All sites; one that was asked for and is not among them raises `InvalidInput`."""
+def _known_facilities(connection: sa.Connection, named: list[str]) -> list[str]:
+    """All sites; a named one that is not among them raises `InvalidInput`."""
     facilities = Base.metadata.tables["facilities"]
     known = sorted(connection.scalars(sa.select(facilities.c.facility_id)))
-    unknown = sorted(set(asked) - set(known))
+    unknown = sorted(set(named) - set(known))
     if unknown:
         raise InvalidInput(f"unknown facility {', '.join(unknown)}; known are {', '.join(known)}")
     return known

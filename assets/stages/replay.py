@@ -1,14 +1,13 @@
-"""Stage 5, procurement: the last year lived through again, the plan against par levels and the usual practice."""
+"""Stage 5, procurement: the last year simulated again, the plan against par levels and the usual practice."""
 
 import numpy as np
 import pandas as pd
 
-from assets.dagster_io.asset_result import Staged, problems_frame
-from assets.dagster_io.planning_run import PlanningRun
-from assets.dagster_io.resources import Warehouse
+from assets.dagster_io.asset_result import AssetResult, ProblemRow, problems_frame, skipped
+from assets.dagster_io.run_tables import RunTables
 from assets.dagster_io.table_asset import PROCUREMENT, table_asset
 from assets.pictures.replay import replay_pictures
-from assets.sites.forecasts_then import Forecasts, Tables, forecasts_then
+from assets.sites.past_forecasts import Forecasts, past_forecasts
 from assets.sites.reference_demand import known_panel
 from forecasting.demand.series import DemandPanel
 from forecasting.demand.strengths import with_strengths
@@ -26,51 +25,43 @@ from warehouse.schema.replay import ReplayScore
 PROTECTION_SPREADS = 2.0
 """Forecasts reach so many standard deviations of the longest lead time beyond it; later days go on at their rate."""
 
+PAST_INPUTS = (
+    *("runs", "facilities", "products", "dispensing", "testing_coverage", "alternatives", "prevalence"),
+    *("suppliers", "policies", "clean_demand", "lead_times"),
+)
 
-@table_asset(ReplayScore, group=PROCUREMENT)
-def replay_scores(
-    warehouse: Warehouse,
-    runs: pd.DataFrame,
-    facilities: pd.DataFrame,
-    products: pd.DataFrame,
-    suppliers: pd.DataFrame,
-    dispensing: pd.DataFrame,
-    testing_coverage: pd.DataFrame,
-    alternatives: pd.DataFrame,
-    policies: pd.DataFrame,
-    clean_demand: pd.DataFrame,
-    prevalence: pd.DataFrame,
-    lead_times: pd.DataFrame,
-) -> Staged:
+
+@table_asset(ReplayScore, group=PROCUREMENT, inputs=PAST_INPUTS)
+def replay_scores(tables: RunTables) -> AssetResult:
     """Four rules of ordering on the same past: service, stock, waste and cost, by segment."""
-    run = PlanningRun.from_frame(runs)
-    whole = with_strengths(known_panel(clean_demand, run), products)
-    panel = whole.select(known_before_replay(whole) & _in_use(whole, products)) if replay_weeks(whole) else whole
-    if not replay_weeks(whole) or not len(panel.values):
-        message = f"the history of {whole.values.shape[1]} periods is too short to live through any of it: no replay"
-        frame = pd.DataFrame(columns=["as_of", *SCORE_COLUMNS])
-        return Staged(frame, problems_frame([(None, None, "history_too_short", message)]))
-    items = _items(panel, products, suppliers, policies)
-    setup = replay_setup(items, panel, lead_times, draws_seed=run.seed)
+    run, products = tables.run, tables["products"]
+    history = with_strengths(known_panel(tables["clean_demand"], run), products)
+    weeks = replay_weeks(history)
+    panel = history.select(known_before_replay(history) & _on_sale(history, products)) if weeks else history
+    if not weeks or not len(panel.values):
+        message = f"the history of {history.values.shape[1]} periods is too short to live through any of it: no replay"
+        return skipped(["as_of", *SCORE_COLUMNS], "history_too_short", message)
+    setup = replay_setup(_items(panel, tables), panel, tables["lead_times"], draws_seed=run.seed)
     cuts = sorted({setup.periods_ended(week) for week in range(setup.weeks)})
-    tables = Tables(facilities, products, dispensing, testing_coverage, alternatives, prevalence)
-    made = forecasts_then(warehouse, run, panel, cuts, _horizon(setup), tables)
-    scores = replay(setup, made.blind, made.informed, np.flatnonzero(made.moved), seed=run.seed)
-    return Staged(scores.assign(as_of=run.as_of), _problems(setup, made, testing_coverage), replay_pictures(scores))
+    forecasts = past_forecasts(tables, panel, cuts, _horizon(setup))
+    scores = replay(setup, forecasts.blind, forecasts.informed, np.flatnonzero(forecasts.moved), seed=run.seed)
+    problems = _problems(setup, forecasts, tables["testing_coverage"])
+    return AssetResult(scores.assign(as_of=run.as_of), problems, replay_pictures(scores))
 
 
-def _in_use(panel: DemandPanel, products: pd.DataFrame) -> np.ndarray:
-    """Series [series] of products that were not withdrawn before the walk."""
-    gone = products["withdrawn_on"].notna() & (products["withdrawn_on"] <= pd.Timestamp(replay_start(panel)))
-    ended: np.ndarray = np.isin(np.array(panel.product_ids, dtype=object), products.loc[gone, "product_id"].tolist())
-    return ~ended
+def _on_sale(panel: DemandPanel, products: pd.DataFrame) -> np.ndarray:
+    """Series [series] of products that were not withdrawn before the replay."""
+    withdrawn = products["withdrawn_on"] <= pd.Timestamp(replay_start(panel))
+    ids = products.loc[withdrawn, "product_id"].tolist()
+    on_sale: np.ndarray = ~np.isin(np.array(panel.product_ids, dtype=object), ids)
+    return on_sale
 
 
-def _items(panel: DemandPanel, products: pd.DataFrame, suppliers: pd.DataFrame, policies: pd.DataFrame) -> pd.DataFrame:
+def _items(panel: DemandPanel, tables: RunTables) -> pd.DataFrame:
     keys = pd.DataFrame({"facility_id": panel.facility_ids, "product_id": panel.product_ids}, dtype=object)
-    calendar = suppliers[["supplier_id", "order_weekdays", "order_cutoff", "closed_dates"]]
-    items = keys.merge(products, on="product_id", how="left").merge(calendar, on="supplier_id", how="left")
-    return with_policies(items, policies)
+    calendar = tables["suppliers"][["supplier_id", "order_weekdays", "order_cutoff", "closed_dates"]]
+    items = keys.merge(tables["products"], on="product_id", how="left").merge(calendar, on="supplier_id", how="left")
+    return with_policies(items, tables["policies"])
 
 
 def _horizon(setup: ReplaySetup) -> int:
@@ -80,27 +71,25 @@ def _horizon(setup: ReplaySetup) -> int:
     return min(periods, setup.panel.period.default_horizon)
 
 
-def _problems(setup: ReplaySetup, made: Forecasts, coverage: pd.DataFrame) -> pd.DataFrame:
-    """What the reader has to know of what was not known."""
-    found = []
+def _problems(setup: ReplaySetup, forecasts: Forecasts, coverage: pd.DataFrame) -> pd.DataFrame:
+    """What was assumed for want of data, for the reader of the scores."""
+    problems: list[ProblemRow] = []
     derived = int((~setup.par_is_stated).sum())
     if derived:
-        text = (
-            f"{derived} of {len(setup.items)} items have no par level of their own: it is derived from the first half"
-        )
-        found.append((None, None, "par_derived", f"{text} of the history ({setup.cover_days} days of mean use)"))
-    if made.moved.any() and not _plans_of_the_past(setup, coverage):
+        text = f"{derived} of {len(setup.items)} items have no par level of their own: it is derived from the first half"
+        problems.append((None, None, "par_derived", f"{text} of the history ({setup.cover_days} days of mean use)"))
+    if forecasts.moved.any() and not _has_past_plan(setup, coverage):
         text = "no plan of testing for the replayed time is on file: exposure is taken to stay as it was last measured"
-        found.append((None, None, "past_plan_missing", text))
+        problems.append((None, None, "past_plan_missing", text))
     unpriced = int(pd.to_numeric(setup.items["pack_price"]).isna().sum())
     if unpriced:
-        found.append(
+        problems.append(
             (None, None, "price_missing", f"{unpriced} items have no price: no value of them is in the replay")
         )
-    return problems_frame(found)
+    return problems_frame(problems)
 
 
-def _plans_of_the_past(setup: ReplaySetup, coverage: pd.DataFrame) -> bool:
+def _has_past_plan(setup: ReplaySetup, coverage: pd.DataFrame) -> bool:
     start, end = pd.Timestamp(setup.start), pd.Timestamp(setup.day(setup.weeks))
     planned = coverage[coverage["planned"].astype(bool)]["period_start"]
     return bool(((planned >= start) & (planned < end)).any())

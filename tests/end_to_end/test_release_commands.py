@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from api.cli.main import main
-from assets.sites.release_impact import preview
+from assets.sites.release_impact import release_impact
 from forecasting.demo import small_network
 from forecasting.pharmacogenomics.content import builtin_content
 from tests.assets.conftest import Planned
@@ -174,7 +174,7 @@ def test_one_factor_one_alternative_one_withdrawn_row_give_exactly_their_diff_an
     assert any(re.search(r"default_alternative against \S+: 0 new, 1 changed, 1 withdrawn rows", one) for one in lines)
     assert any(re.search(r"guidance against \S+: 0 new, 1 changed, 1 withdrawn rows", one) for one in lines)
     warehouse = released.warehouse
-    found = preview(warehouse, released.releases)
+    found = release_impact(warehouse, released.releases)
     warehouse.engine.dispose()
     told = {tuple(line.split()[:3]): line.split()[3:] for line in lines if line.split()[:1] in (["H01"], ["H02"])}
     products = Site(released, TESTED[0]).products

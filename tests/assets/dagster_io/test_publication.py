@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from assets.dagster_io.asset_result import Staged
+from assets.dagster_io.asset_result import AssetResult
 from assets.dagster_io.resources import WarehouseIOManager
 from forecasting.errors import InvalidInput
 from warehouse.engine import writing
-from warehouse.publication import LINES, ordered_lines, publish
+from warehouse.publication import LINES, Calculations, PublishedRun, ordered_lines, publish
 
 DAY = dt.date(2026, 11, 23)
 NOW = dt.datetime(2026, 11, 23, 5, tzinfo=dt.UTC).replace(tzinfo=None)
@@ -22,9 +22,9 @@ NOW = dt.datetime(2026, 11, 23, 5, tzinfo=dt.UTC).replace(tzinfo=None)
 def publish_copies(engine: sa.Engine, template: pd.Series, names: list[str], **options: Any) -> None:
     columns = [*template.index.drop(["as_of", "status", "version", "updated_at"])]
     lines = pd.DataFrame([template[columns]] * len(names), columns=columns).assign(recommendation_id=names)
-    options = {"run_id": "r", "as_of": DAY, "now": NOW} | options
+    run = PublishedRun(**({"run_id": "r", "as_of": DAY} | options))
     with writing(engine) as connection:
-        publish(connection, lines, [{"n": name} for name in names], names, **options)
+        publish(connection, lines, Calculations([{"n": name} for name in names], names), run, NOW)
 
 
 def statuses(engine: sa.Engine) -> dict[str, str]:
@@ -104,5 +104,5 @@ def test_a_frame_that_breaks_a_rule_is_refused_and_the_old_rows_stay(copied: Cal
     manager = WarehouseIOManager(warehouse=mine.warehouse)
     context = dg.build_output_context(asset_key=dg.AssetKey("exposure"))
     with pytest.raises(InvalidInput, match="exposure"):
-        manager.handle_output(context, Staged(bad))
+        manager.handle_output(context, AssetResult(bad))
     pd.testing.assert_frame_equal(mine.table("exposure"), before)

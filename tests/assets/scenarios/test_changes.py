@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from assets.dagster_io.planning_run import PlanningRun
-from assets.scenarios.changes import Budget, Change, Coverage, GoLive, Short, changed_tables
-from assets.sites.release_impact import RunTables
+from assets.dagster_io.run_tables import RunTables
+from assets.scenarios.changes import Budget, Change, Coverage, GoLive, Shortage, changed_tables
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period
 
@@ -43,7 +43,7 @@ def changed(*changes: Change, **frames: pd.DataFrame) -> Any:
     tables["policies"] = pd.DataFrame([["A", *["*"] * 5, 0.95, None]], columns=POLICY)
     for name, frame in frames.items():
         tables[name] = frame
-    return changed_tables(tables, RUN, changes)
+    return changed_tables(tables, changes)
 
 
 def exposure(tables: Any, site: str) -> list[float]:
@@ -77,7 +77,7 @@ def test_what_cannot_be_moved_is_told() -> None:
 
 
 def test_a_shortage_runs_at_the_origin_and_takes_the_place_of_the_same_one() -> None:
-    tables = changed(Short("d", "*", 0.5, None), Short("d", "*", 0.2, dt.date(2026, 12, 31)))
+    tables = changed(Shortage("d", "*", 0.5, None), Shortage("d", "*", 0.2, dt.date(2026, 12, 31)))
     (row,) = tables["shortages"].to_dict("records")
     assert (row["drug"], row["allocation_share"], row["starts_on"]) == ("d", 0.2, pd.Timestamp(AS_OF))
     assert row["ends_on"] == pd.Timestamp("2026-12-31")

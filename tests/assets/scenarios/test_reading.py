@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.scenarios.changes import Budget, Coverage, GoLive, InForce, Short
+from assets.scenarios.changes import Budget, Coverage, GoLive, ReleaseInForce, Shortage
 from assets.scenarios.reading import Known, read_scenario
 from forecasting.errors import InvalidInput
 
@@ -53,9 +53,9 @@ def test_every_kind_of_change_is_read(tmp_path: Path) -> None:
     assert found.changes == (  # type: ignore[attr-defined]
         GoLive("CYP2C19", dt.date(2027, 3, 1), ("H01",)),
         Coverage("CYP2C19", dt.date(2027, 1, 4), 0.6, 1.0, ("H01", "H02")),
-        InForce("guidance:x:1", "guidance", ("H01", "H02")),
-        Short("clopidogrel", "*", 0.25, dt.date(2027, 2, 28)),
-        Short("*", "clopidogrel-75", 0.0, None),
+        ReleaseInForce("guidance:x:1", "guidance", ("H01", "H02")),
+        Shortage("clopidogrel", "*", 0.25, dt.date(2027, 2, 28)),
+        Shortage("*", "clopidogrel-75", 0.0, None),
         Budget(12000.5, ("H02",)),
     )
     assert len(found.labels) == 6  # type: ignore[attr-defined]

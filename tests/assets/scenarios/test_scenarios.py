@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from api.cli.main import main
-from assets.scenarios.changes import Budget, Coverage, GoLive, InForce, Scenario, Short, changed_tables
-from assets.scenarios.compare import COMPARED, KEYS, MEASURES, compare
-from assets.sites.release_impact import RunTables, preview
+from assets.dagster_io.run_tables import RunTables
+from assets.scenarios.changes import Budget, Coverage, GoLive, ReleaseInForce, Scenario, Shortage, changed_tables
+from assets.scenarios.compare import COMPARED, KEYS, MEASURES, compare_scenario
+from assets.sites.release_impact import release_impact
 from tests.assets.conftest import AS_OF, HORIZON
 from tests.assets.sites.test_release_impact import changed_guidance, contents
 from warehouse.engine import create_engine, writing
@@ -26,7 +27,7 @@ def asked(planned: Any, *changes: Any) -> Any:
     warehouse = planned.warehouse
     try:
         scenario = Scenario("x", changes, tuple(f"change {number}" for number in range(len(changes))))
-        return compare(warehouse, scenario, RunTables(warehouse, warehouse.latest_run()))
+        return compare_scenario(scenario, RunTables(warehouse, warehouse.latest_run()))
     finally:
         warehouse.engine.dispose()
 
@@ -134,9 +135,9 @@ def test_a_release_moves_what_its_preview_says(copied: Any) -> None:
     with writing(engine) as connection:
         release = content_releases.store_release(connection, "guidance", "curated", "1", changed_guidance())
     engine.dispose()
-    found = asked(mine, InForce(release, "guidance", ("H01", "H02")))
+    found = asked(mine, ReleaseInForce(release, "guidance", ("H01", "H02")))
     warehouse = mine.warehouse
-    told = preview(warehouse, [release], ["H01", "H02"]).moves.set_index(KEYS)
+    told = release_impact(warehouse, [release], ["H01", "H02"]).moves.set_index(KEYS)
     warehouse.engine.dispose()
     lines = found.lines.set_index(KEYS)
     change = lines["units_per_week_then"] - lines["units_per_week_now"]
@@ -151,14 +152,14 @@ def test_a_release_moves_what_its_preview_says(copied: Any) -> None:
 def test_a_release_that_is_in_force_already_changes_nothing(planned: Any) -> None:
     rows = planned.table("site_releases").query("in_force and kind == 'guidance'")
     release, sites = rows["release_id"].iloc[0], tuple(rows["facility_id"])
-    assert asked(planned, InForce(release, "guidance", sites)).moved.empty
+    assert asked(planned, ReleaseInForce(release, "guidance", sites)).moved.empty
 
 
 @pytest.mark.slow
 def test_a_shortage_and_a_budget_bound_orders(planned: Any) -> None:
     now = asked(planned).lines
     dearest = now.sort_values("cost_now", ascending=False).iloc[0]
-    short = asked(planned, Short("*", dearest["product_id"], 0.0, None)).lines.set_index(KEYS)
+    short = asked(planned, Shortage("*", dearest["product_id"], 0.0, None)).lines.set_index(KEYS)
     assert short.loc[(slice(None), dearest["product_id"]), "packs_then"].max() == 0
     site = dearest["facility_id"]
     spent = now.groupby("facility_id")["cost_now"].sum()

@@ -30,16 +30,17 @@ def test_genetic_effects_and_genetic_value_are_told_per_site_and_drug(planned: A
 def test_a_step_that_is_faded_out_leaves_the_blind_forecast(copied: Any) -> None:
     """With strength 0 for every advice the genetic side has no exposure that changes."""
     from assets.dagster_io.planning_run import PlanningRun
+    from assets.dagster_io.run_tables import RunTables
     from assets.sites.reference_demand import known_panel, site_genetics
 
     mine = copied()
     mine.execute("UPDATE genetic_effects SET strength = 0")
     warehouse = mine.warehouse
     run = PlanningRun.from_frame(mine.table("runs"))
-    tables = [mine.table(name) for name in ("site_releases", "prevalence", "exposure", "regimen_moves")]
-    panel = known_panel(mine.table("clean_demand"), run)
-    genetics = site_genetics(warehouse, run, *tables, panel, mine.table("genetic_effects"))
-    full = site_genetics(warehouse, run, *tables, panel)
+    tables = RunTables(warehouse, run)
+    panel = known_panel(tables["clean_demand"], run)
+    genetics = site_genetics(tables, panel)
+    full = site_genetics(tables, panel, learned=False)
     warehouse.engine.dispose()
     assert any(full.at(site) for site in full.by_site)
     assert not any(genetics.at(site) for site in genetics.by_site)

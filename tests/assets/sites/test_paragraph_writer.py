@@ -7,7 +7,7 @@ import time
 import pandas as pd
 import pytest
 
-from assets.sites.paragraph_writer import MOST_BYTES, NOT_ASKED, told_of_run, write
+from assets.sites.paragraph_writer import MOST_BYTES, NOT_ASKED, model_paragraphs, writer_summary
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.paragraph import render_paragraph
 from tests.api.webhooks.receiver import Receiver, answer
@@ -112,7 +112,7 @@ def behave(endpoint, act):
 
 def test_honest_text_is_shown_and_the_question_carries_the_calculation_alone(endpoint, settings, documents):
     behave(endpoint, lying(lambda text: text))
-    [written] = write(documents[:1], settings)
+    [written] = model_paragraphs(documents[:1], settings)
     path, headers, body = endpoint.requests[0]
     assert written.problem is None
     assert written.text.startswith(f"Order {documents[0]['result']['packs']} packs")
@@ -129,7 +129,7 @@ def test_a_lie_or_a_failure_leaves_the_template_and_says_why(endpoint, settings,
     act, problem = LIES[lie]
     behave(endpoint, act)
     began = time.monotonic()
-    [written] = write(documents[:1], settings)
+    [written] = model_paragraphs(documents[:1], settings)
     assert written.text is None
     assert problem in written.problem
     assert "sk-secret" not in written.problem
@@ -138,10 +138,10 @@ def test_a_lie_or_a_failure_leaves_the_template_and_says_why(endpoint, settings,
 
 def test_an_endpoint_that_is_down_is_asked_three_times_and_not_for_every_line(settings, documents, endpoint):
     behave(endpoint, lambda handler, _: give(handler, b"", status=503))
-    written = write(documents[:6], settings)
+    written = model_paragraphs(documents[:6], settings)
     assert len(endpoint.requests) == 3
     assert [one.problem for one in written[3:]] == [NOT_ASKED] * 3
-    assert told_of_run(written) == (
+    assert writer_summary(written) == (
         "small-model wrote 0 of 6 paragraphs; elsewhere the template stands: the answer has status 503 (3); "
         f"{NOT_ASKED} (3)"
     )
@@ -152,15 +152,15 @@ def test_an_endpoint_that_lies_now_and_then_writes_what_is_honest(endpoint, sett
         endpoint,
         lambda handler, question: (lying(str) if len(endpoint.requests) % 2 else LIES["500"][0])(handler, question),
     )
-    written = write(documents[:6], settings)
+    written = model_paragraphs(documents[:6], settings)
     assert [one.text is not None for one in written] == [True, False] * 3
 
 
 def test_only_the_most_urgent_lines_are_written_and_none_without_a_setting(endpoint, settings, documents):
     behave(endpoint, lying(lambda text: text))
     few = WriterSettings(settings.url, "m", lines=2)
-    assert [one.model for one in write(documents[:4], few)] == ["m", "m", None, None]
-    assert [one.model for one in write(documents[:4], None)] == [None] * 4
+    assert [one.model for one in model_paragraphs(documents[:4], few)] == ["m", "m", None, None]
+    assert [one.model for one in model_paragraphs(documents[:4], None)] == [None] * 4
     assert len(endpoint.requests) == 2
 
 

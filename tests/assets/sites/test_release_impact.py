@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.dagster_io.run_tables import RunTables
 from assets.sites.content import knowledge
-from assets.sites.moves import MOVE_COLUMNS, group_moves, recent_quantity
-from assets.sites.release_impact import Preview, preview
+from assets.sites.moves import MOVE_COLUMNS, group_moves
+from assets.sites.release_impact import ReleaseImpact, release_impact
 from assets.stages.release_previews import previews_of_releases
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
@@ -167,7 +168,7 @@ def expected_tacrolimus_mg(planned: Any, facility_id: str) -> float:
     return float((usual_care * planned_exposure * (after - before)).mean())
 
 
-def packs(found: Preview, facility_id: str) -> dict[str, float]:
+def packs(found: ReleaseImpact, facility_id: str) -> dict[str, float]:
     rows = found.moves[found.moves["facility_id"] == facility_id]
     return dict(zip(rows["product_id"], rows["packs_per_week"], strict=True))
 
@@ -175,7 +176,7 @@ def packs(found: Preview, facility_id: str) -> dict[str, float]:
 def test_a_changed_release_gives_exactly_the_expected_diff_and_packs(released: Any) -> None:
     before = contents(released)
     warehouse = released.warehouse
-    found = preview(warehouse, released.releases)
+    found = release_impact(warehouse, released.releases)
     warehouse.engine.dispose()
     told = [tuple(row) for row in found.rows[["kind", "row", "change", "field", "before", "after"]].to_numpy()]
     assert sorted(told) == [
@@ -211,14 +212,14 @@ def test_a_release_that_changes_nothing_moves_nothing_and_a_site_may_be_asked_al
         same = content_releases.store_release(connection, "guidance", "curated", "same", builtin_content().guidance)
     engine.dispose()
     warehouse = released.warehouse
-    nothing = preview(warehouse, [same])
-    alone = preview(warehouse, released.releases, ["H02"])
+    nothing = release_impact(warehouse, [same])
+    alone = release_impact(warehouse, released.releases, ["H02"])
     with pytest.raises(InvalidInput, match="there is no release 'nothing'"):
-        preview(warehouse, ["nothing"])
+        release_impact(warehouse, ["nothing"])
     with pytest.raises(InvalidInput, match="not among the sites"):
-        preview(warehouse, [same], ["H09"])
+        release_impact(warehouse, [same], ["H09"])
     with pytest.raises(InvalidInput, match="of one kind"):
-        preview(warehouse, [same, released.releases[0]])
+        release_impact(warehouse, [same, released.releases[0]])
     warehouse.engine.dispose()
     assert nothing.rows.empty
     assert nothing.moves.empty
@@ -234,7 +235,7 @@ def test_a_release_that_leaves_a_drug_without_guidance_says_that_it_stands_aside
         release = content_releases.store_release(connection, "published_recommendation", "CPIC", "1", frame)
     engine.dispose()
     warehouse = released.warehouse
-    found = preview(warehouse, [release], ["H01"])
+    found = release_impact(warehouse, [release], ["H01"])
     warehouse.engine.dispose()
     ((site, drug, message),) = found.problems
     assert (site, drug) == ("H01", "clopidogrel")
@@ -249,9 +250,10 @@ def test_a_network_of_which_guidance_says_nothing_is_planned_and_has_no_moves(pl
         groups = knowledge(connection, planned.table("site_releases")).groups
     run = warehouse.latest_run()
     warehouse.engine.dispose()
-    products = planned.table("products").query("drug == 'metformin'")
-    quantity = recent_quantity(planned.table("dispensing"), run)
-    moves, problems = group_moves(groups[0], ["H01"], products, planned.table("alternatives"), quantity, run)
+    tables = RunTables(warehouse, run)
+    tables["products"] = planned.table("products").query("drug == 'metformin'")
+    moves, problems = group_moves(dataclasses.replace(groups[0], facility_ids=("H01",)), tables)
+    warehouse.engine.dispose()
     assert moves.empty
     assert list(moves.columns) == MOVE_COLUMNS
     assert problems == []
@@ -264,8 +266,9 @@ def test_a_run_keeps_the_preview_of_every_release_that_could_be_put_in_force(rel
         empty = content_releases.store_release(connection, "guidance", "nobody", "1", nothing)
     engine.dispose()
     warehouse = released.warehouse
-    previews, moves = previews_of_releases(warehouse=warehouse)
-    alone = {release: preview(warehouse, [release]) for release in released.releases}
+    inputs = {name: released.table(name) for name in ("runs", "site_releases")}
+    previews, moves = previews_of_releases(warehouse=warehouse, **inputs)
+    alone = {release: release_impact(warehouse, [release]) for release in released.releases}
     warehouse.engine.dispose()
     guidance, alternatives = released.releases
     sites = ["H01", "H02", "H03"]
@@ -304,10 +307,9 @@ def test_no_guidance_at_all_is_a_reason_and_not_no_effect(planned: Any) -> None:
     warehouse.engine.dispose()
     nothing = dataclasses.replace(group.content, guidance=group.content.guidance.iloc[:0])
     eras = tuple(dataclasses.replace(era, content=nothing) for era in group.eras)
-    empty = dataclasses.replace(group, content=nothing, eras=eras)
-    quantity = recent_quantity(planned.table("dispensing"), run)
-    products, alternatives = planned.table("products"), planned.table("alternatives")
-    moves, problems = group_moves(empty, ["H01"], products, alternatives, quantity, run)
+    empty = dataclasses.replace(group, facility_ids=("H01",), content=nothing, eras=eras)
+    moves, problems = group_moves(empty, RunTables(warehouse, run))
+    warehouse.engine.dispose()
     assert moves.empty
     assert ("*", "guidance_empty", "no guidance is in force: every drug is planned without genetics") in problems
 
@@ -320,7 +322,7 @@ def test_a_release_of_a_gene_that_nobody_knows_says_so_and_stops_that_drug_alone
         release = content_releases.store_release(connection, "guidance", "curated", "new-gene", rows)
     engine.dispose()
     warehouse = released.warehouse
-    found = preview(warehouse, [release], ["H01"])
+    found = release_impact(warehouse, [release], ["H01"])
     warehouse.engine.dispose()
     told = {drug: message for _, drug, message in found.problems}
     assert set(told) == {"clopidogrel"}

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from api.access.accounts import create_user
 from assets.checks import mix_is_conserved
-from assets.sites.release_impact import preview
+from assets.sites.release_impact import release_impact
 from forecasting.pharmacogenomics.content import builtin_content
 from warehouse.engine import create_engine, writing
 from warehouse.importers import load
@@ -79,7 +79,7 @@ def activated(planned: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     mine = type(planned)(folder)
     mine.release = put_in_force(mine, edited_guidance(), sites=[MOVED_SITE], effective_on=AS_OF)
     warehouse = mine.warehouse
-    mine.preview = preview(warehouse, [mine.release], [MOVED_SITE])
+    mine.preview = release_impact(warehouse, [mine.release], [MOVED_SITE])
     warehouse.engine.dispose()
     mine.run()
     return mine

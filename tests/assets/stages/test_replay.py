@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.dagster_io.run_tables import RunTables
 from assets.execute import run_replay
 from assets.pictures.replay import replay_drawings
-from assets.sites import forecasts_then as past_forecasts
-from assets.sites.forecasts_then import Tables, forecasts_then
+from assets.sites import past_forecasts
 from assets.sites.genetics import with_exposure
 from assets.sites.reference_demand import known_panel
-from warehouse.schema import Base
 from warehouse.schema.replay import ReplayScore
 
 pytestmark = pytest.mark.slow
@@ -46,32 +45,24 @@ def test_four_rules_are_scored_on_the_same_items(replayed):
     assert all(svg.count('r="6"') == 4 for svg in drawn.values())
 
 
-def tables_of(warehouse, run):
-    def read(name):
-        table = Base.metadata.tables[name]
-        return warehouse.read_input(table) if table.info["layer"] == "inputs" else warehouse.read(table)
-
-    names = [field.name for field in dataclasses.fields(Tables)]
-    return Tables(**{name: read(name) for name in names}), known_panel(read("clean_demand"), run)
-
-
 def test_what_becomes_known_later_changes_no_forecast_of_before(planned):
     warehouse = planned.warehouse
-    run = warehouse.latest_run()
-    tables, panel = tables_of(warehouse, run)
+    tables = RunTables(warehouse, warehouse.latest_run())
+    panel = known_panel(tables["clean_demand"], tables.run)
     cuts = list(range(58, 72))
     day = pd.Timestamp(panel.period.step(panel.first_start, 66))
     later = np.random.default_rng(3).uniform(0, 9, panel.values[:, 66:].shape)
     changed_panel = dataclasses.replace(panel, values=np.hstack([panel.values[:, :66], panel.values[:, 66:] * later]))
-    coverage, dispensing = tables.testing_coverage.copy(), tables.dispensing.copy()
+    coverage, dispensing = tables["testing_coverage"].copy(), tables["dispensing"].copy()
     measured = ~coverage["planned"].astype(bool) & (coverage["period_start"] >= day)
     assert measured.any()
     coverage.loc[measured, "share_tested"] = 0.9
     after = dispensing["period_start"] >= day
     dispensing["quantity"] = dispensing["quantity"].where(~after, dispensing["quantity"] * 7)
-    changed = dataclasses.replace(tables, testing_coverage=coverage, dispensing=dispensing)
-    before = forecasts_then(warehouse, run, panel, cuts, HORIZON, tables)
-    with_later = forecasts_then(warehouse, run, changed_panel, cuts, HORIZON, changed)
+    changed = tables.copied()
+    changed["testing_coverage"], changed["dispensing"] = coverage, dispensing
+    before = past_forecasts.past_forecasts(tables, panel, cuts, HORIZON)
+    with_later = past_forecasts.past_forecasts(changed, changed_panel, cuts, HORIZON)
     warehouse.engine.dispose()
     for cut in cuts:
         same = cut <= 66
@@ -83,15 +74,15 @@ def test_what_becomes_known_later_changes_no_forecast_of_before(planned):
 
 def test_a_later_look_at_exposure_gives_what_putting_all_together_anew_would_give(planned):
     warehouse = planned.warehouse
-    run = warehouse.latest_run()
-    tables, panel = tables_of(warehouse, run)
-    first, later = (past_forecasts._run_then(run, panel, cut, HORIZON) for cut in (60, 64))
-    known = past_forecasts._knowledge_then(warehouse, first, tables)
-    warehouse.engine.dispose()
-    kept = past_forecasts._genetics(known, first, panel.until(60), tables)
+    tables = RunTables(warehouse, warehouse.latest_run())
+    panel = known_panel(tables["clean_demand"], tables.run)
+    first, later = (tables.copied(past_forecasts._run_on_day(tables.run, panel, cut, HORIZON)) for cut in (60, 64))
+    known = past_forecasts._knowledge_on_day(first)
+    kept = past_forecasts._genetics(known, first, panel.until(60))
     past = panel.until(64)
-    looked = with_exposure(kept, past_forecasts._exposure(later, past, tables), past_forecasts._starts(past), HORIZON)
-    anew = past_forecasts._genetics(known, later, past, tables)
+    looked = with_exposure(kept, past_forecasts._exposure(later, past), past_forecasts._starts(past), HORIZON)
+    anew = past_forecasts._genetics(known, later, past)
+    warehouse.engine.dispose()
     exposures = ("exposure_history", "exposure_at_origin", "exposure_planned")
     compared = 0
     for site, therapies in anew.by_site.items():
