@@ -37,7 +37,7 @@ from tests.api.conftest import LINES, NOW, _line, fill
 from tests.conftest import _postgresql_binaries, _Server
 from warehouse import migrations
 from warehouse.engine import create_engine, writing
-from warehouse.queries.lines import recommendation_lines, table
+from warehouse.queries.lines import recommendations_query, table
 from warehouse.schema.results import Recommendation
 
 PATH = "/v1/recommendations?status=proposed&limit=100"
@@ -49,7 +49,7 @@ def minimal_app() -> Starlette:
     import msgspec
 
     engine = create_engine(os.environ["PGX_SUPPLY_DATABASE_URL"])
-    query = recommendation_lines(None).where(Recommendation.status.in_(["proposed"]))
+    query = recommendations_query(None).where(Recommendation.status.in_(["proposed"]))
     query = query.order_by(Recommendation.urgency.desc(), Recommendation.recommendation_id).limit(101)
 
     def read() -> bytes:

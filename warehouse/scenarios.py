@@ -37,17 +37,17 @@ def store_scenario(
     return scenario_id
 
 
-def stored_scenarios() -> sa.Select[Any]:
+def scenarios_query() -> sa.Select[Any]:
     """What-ifs; they name no quantity of a site."""
     return sa.select(SCENARIOS)
 
 
 def scenario(connection: sa.Connection, scenario_id: str) -> sa.RowMapping | None:
     """The what-if of that id."""
-    query = stored_scenarios().where(SCENARIOS.c.scenario_id == scenario_id)
+    query = scenarios_query().where(SCENARIOS.c.scenario_id == scenario_id)
     return connection.execute(query).mappings().one_or_none()
 
 
-def scenario_lines(scope: Scope, scenario_id: str) -> sa.Select[Any]:
+def scenario_lines_query(scope: Scope, scenario_id: str) -> sa.Select[Any]:
     """Its lines at the caller's sites."""
     return sa.select(LINES).where(LINES.c.scenario_id == scenario_id, within(LINES.c.facility_id, scope))

@@ -64,7 +64,7 @@ def backtest(
     from rich.console import Console
 
     from warehouse.queries.exports import export_frame
-    from warehouse.queries.override_value import as_forecast_edits, measured, summed
+    from warehouse.queries.override_value import as_forecast_edits, edit_sums, measured_edits
 
     if drugs or product:
         _compare(settings_with(database), drugs, product, facility)
@@ -73,7 +73,7 @@ def backtest(
         raise click.UsageError("--facility goes with --drug or --product")
     with open_database(settings_with(database)).connect() as connection:
         scores = export_frame(connection, "backtest", as_of)
-        _, overrides, packs = measured(connection, None)
+        _, overrides, packs = measured_edits(connection, None)
     if scores.empty:
         raise click.ClickException("the history is too short to hold any of it out: there is no backtest")
     console = Console()
@@ -82,7 +82,7 @@ def backtest(
         console.print()
     if "override" not in set(scores["stage"]):
         click.echo("Overrides: none had been set by these origins, so there is no step after genetic to measure.")
-    worth = [("forecast", summed(overrides)), ("packs", summed(as_forecast_edits(packs)))]
+    worth = [("forecast", edit_sums(overrides)), ("packs", edit_sums(as_forecast_edits(packs)))]
     if len(overrides) or len(packs):
         console.print(_edits(worth))
     if pictures:

@@ -34,10 +34,10 @@ def plan(
             with_genetics=with_genetics,
             progress=report,
         )
-    from warehouse.queries.exports import skipped_stages
+    from warehouse.queries.exports import missing_inputs
 
     with engine.connect() as connection:
-        for message in skipped_stages(connection):
+        for message in missing_inputs(connection):
             click.echo(message, err=True)
 
 

@@ -75,9 +75,9 @@ def replay(pictures: Path | None, database: str | None) -> None:
 
 def _notes(connection: "sa.Connection") -> list[str]:
     """What the replay did not know, in sentences."""
-    from warehouse.queries.exports import problems_of
+    from warehouse.queries.exports import problem_messages
 
-    return problems_of(connection, "replay_scores")
+    return problem_messages(connection, "replay_scores")
 
 
 def _table(scores: "pd.DataFrame", segment: str) -> "Table":

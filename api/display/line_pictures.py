@@ -40,8 +40,8 @@ def pictures(
     What cannot be drawn for want of rows is empty.
     """
     place = (line["as_of"], line["facility_id"], line["product_id"])
-    forecast = lines.forecast(db, *place)
-    orders = line_page.orders_to_come(db, *place)
+    forecast = lines.forecasts(db, *place)
+    orders = line_page.open_orders(db, *place)
     bars = waterfall(document) if document else []
     return {
         "forecast": forecast,
@@ -61,7 +61,7 @@ def _fan(
     today: dt.date,
     period: str | None,
 ) -> dict[str, Markup]:
-    history = lines.history(db, line["as_of"], line["facility_id"], line["product_id"])
+    history = lines.demand_history(db, line["as_of"], line["facility_id"], line["product_id"])
     fan = Fan(
         history=[(row["period_start"], row["quantity"]) for row in history][-PERIODS_SHOWN:],
         forecast=forecast,
@@ -132,7 +132,7 @@ def genetics(db: sa.Connection, line: sa.RowMapping) -> dict[str, Any]:
     for kind, rows in (
         ("phenotypes", line_page.phenotypes(db, *place, names)),
         ("exposures", line_page.exposures(db, *place, names)),
-        ("whose", line_page.whose_genotypes(db, *place, drugs, names)),
+        ("whose", line_page.representation(db, *place, drugs, names)),
     ):
         for row in rows:
             by_gene[row["gene"]][kind].append(row)

@@ -23,7 +23,7 @@ from api.webhooks.outbox import enqueue
 from forecasting.terms import RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event
-from warehouse.queries.lines import Scope, recommendation_lines
+from warehouse.queries.lines import Scope, recommendations_query
 from warehouse.schema.ledger import Order, OrderExport, OrderLine
 from warehouse.schema.results import Recommendation
 
@@ -72,7 +72,7 @@ def _known(connection: sa.Connection, caller: Principal, idempotency_key: str) -
 
 def _approved(connection: sa.Connection, sites: Scope, wanted: OrderExportIn) -> Sequence[sa.RowMapping]:
     """Lines that may be ordered, held until the transaction ends, in the order of an order's lines."""
-    query = recommendation_lines(sites).where(Recommendation.status.in_(MAY_BE_ORDERED))
+    query = recommendations_query(sites).where(Recommendation.status.in_(MAY_BE_ORDERED))
     for column, names in (
         (Recommendation.facility_id, wanted.facility_id),
         (Recommendation.supplier_id, wanted.supplier_id),
@@ -117,7 +117,7 @@ def _left_out(
     asked = sorted(set(wanted.recommendation_id) - set(reasons))
     known: dict[str, Any] = {}
     if asked:
-        query = recommendation_lines(sites).add_columns(OrderLine.order_number)
+        query = recommendations_query(sites).add_columns(OrderLine.order_number)
         query = query.outerjoin(OrderLine, OrderLine.recommendation_id == Recommendation.recommendation_id)
         rows = connection.execute(query.where(Recommendation.recommendation_id.in_(asked))).mappings()
         known = {row["recommendation_id"]: row for row in rows}

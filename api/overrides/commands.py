@@ -11,7 +11,7 @@ from api.overrides.models import OverrideFilters, OverrideIn, OverrideState
 from forecasting.terms import OverrideKind, OverrideReason
 from warehouse import audit
 from warehouse.audit import Event
-from warehouse.queries.overrides import override_row, planned_starts
+from warehouse.queries.overrides import override, planned_period_starts
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.ledger import ForecastOverride, OverrideWithdrawal
 
@@ -41,9 +41,9 @@ def withdraw_override(
     Raises `NotFound` for one of another site, `OverrideEnded` for one that was withdrawn or has expired.
     """
     _check_person(person)
-    override_row(connection, person.sites, override_id, for_update=True)
+    override(connection, person.sites, override_id, for_update=True)
     # read again now that it is held: somebody may have withdrawn it while this one waited
-    row = override_row(connection, person.sites, override_id)
+    row = override(connection, person.sites, override_id)
     if row is None:
         raise NotFound(f"there is no override {override_id}")
     state = state_of(row, now.date())
@@ -140,7 +140,7 @@ def _check_value(asked: OverrideIn) -> None:
 def _check_days(connection: sa.Connection, asked: OverrideIn, today: dt.date) -> None:
     if asked.ends_on < asked.starts_on:
         raise InvalidRequest.field("ends_on", f"lies before starts_on, {asked.starts_on}")
-    starts = planned_starts(connection, asked.facility_id)
+    starts = planned_period_starts(connection, asked.facility_id)
     earliest = min([today, *starts[:1]])
     if asked.ends_on < today and asked.ends_on < earliest:
         raise InvalidRequest.field("ends_on", f"is past: no run forecasts before {earliest} any more")

@@ -21,8 +21,8 @@ from api.overrides.models import (
 from api.recommendations.decisions import broken_pack_rule
 from forecasting.procurement.explanation.what_if import DemandChange, days_of_use, order_after_change, packs_of
 from forecasting.terms import OverrideKind, Period, RecommendationStatus
-from warehouse.queries.lines import Rows, Scope, explanation, recommendation_line, run_of
-from warehouse.queries.overrides import forecasts_of, newest_lines, overlapping
+from warehouse.queries.lines import Rows, Scope, explanation, planning_run, recommendation
+from warehouse.queries.overrides import forecasts_by_product, newest_recommendations, overlapping_overrides
 from warehouse.schema.inputs import Product
 
 UNITS = dict.fromkeys(
@@ -33,15 +33,15 @@ UNITS = dict.fromkeys(
 def preview_override(connection: sa.Connection, asked: OverrideIn, today: dt.date) -> OverridePreviewOut:
     """What an override that keeps the rules (`overrides.checked`) would do to each product's forecast and order."""
     product_ids, days = _products(connection, asked), (asked.starts_on, asked.ends_on)
-    forecasts = forecasts_of(connection, asked.facility_id, product_ids)
+    forecasts = forecasts_by_product(connection, asked.facility_id, product_ids)
     as_of = next((rows[0]["as_of"] for rows in forecasts.values()), None)
-    lines = newest_lines(connection, as_of, asked.facility_id, product_ids) if as_of else {}
+    lines = newest_recommendations(connection, as_of, asked.facility_id, product_ids) if as_of else {}
     # of a drug, products that the site does not forecast are not touched
     shown = [one for one in product_ids if one in forecasts] or product_ids[:1]
     products = [_product(connection, asked, one, forecasts.get(one, []), lines.get(one)) for one in shown]
     return OverridePreviewOut(
         changes_an_order=any(one.order is OrderChange.CHANGES for one in products),
-        takes_the_place_of=overlapping(connection, asked.facility_id, product_ids, days, today),
+        takes_the_place_of=overlapping_overrides(connection, asked.facility_id, product_ids, days, today),
         products=products,
         units=UNITS,
     )
@@ -51,7 +51,7 @@ def preview_packs(connection: sa.Connection, scope: Scope, asked: PacksIn) -> Pa
     """Whether other packs, or a quantity that is rounded as orders are, change what a line orders."""
     if (asked.packs is None) == (asked.quantity is None):
         raise InvalidRequest.field("packs", "give packs or a quantity, and not both")
-    line = recommendation_line(connection, scope, asked.recommendation_id)
+    line = recommendation(connection, scope, asked.recommendation_id)
     if line is None:
         raise NotFound(f"there is no recommendation {asked.recommendation_id}")
     told = explanation(connection, asked.recommendation_id)
@@ -129,7 +129,7 @@ def _product(
     if line is None or told is None:
         message = "No order is proposed for it now: the next run tells whether the changed forecast asks for one."
         return ProductPreviewOut(**facts, order=OrderChange.NO_LINE, message=message)
-    run = run_of(connection, told["run_id"])
+    run = planning_run(connection, told["run_id"])
     facts |= {"recommendation_id": line["recommendation_id"]}
     if line["status"] != RecommendationStatus.PROPOSED.value or run is None:
         message = f"Its line is {line['status']} already and stays as it is; the next run counts the changed demand."

@@ -20,7 +20,7 @@ from api.http.fields import Names, Strict, Text
 from api.pages.page_session import Visitor
 from api.pages.worklist import blank_is_none
 from forecasting.errors import InvalidInput
-from warehouse.queries.lines import facilities
+from warehouse.queries.lines import facilities_query
 from warehouse.schema.inputs import Facility
 from warehouse.schema.ledger import ROLES
 
@@ -243,4 +243,4 @@ def _person_page(
 
 
 def _sites(db: sa.Connection) -> Any:
-    return db.execute(facilities(None).order_by(Facility.name)).mappings().all()
+    return db.execute(facilities_query(None).order_by(Facility.name)).mappings().all()

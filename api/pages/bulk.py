@@ -113,7 +113,7 @@ def _batches(rows: Sequence[sa.RowMapping]) -> list[list[sa.RowMapping]]:
 
 def _routine_by(db: sa.Connection, person: Principal, recommendation_id: str, rules: Rows) -> int:
     """Number of the rule by which a line is routine now; a line that no rule covers any more is left for a look."""
-    line = lines.recommendation_line(db, person.sites, recommendation_id, for_update=True)
+    line = lines.recommendation(db, person.sites, recommendation_id, for_update=True)
     rule = None if line is None else covering_rule(line, rules)
     if rule is None:
         raise NotPending("it is no longer routine: no rule in force covers it", current=None)
@@ -122,6 +122,6 @@ def _routine_by(db: sa.Connection, person: Principal, recommendation_id: str, ru
 
 def left_line(db: sa.Connection, person: Principal, recommendation_id: str, error: Exception) -> str:
     """The line that was left, and why, in one sentence."""
-    line = lines.recommendation_line(db, person.sites, recommendation_id)
+    line = lines.recommendation(db, person.sites, recommendation_id)
     name = f"{line['drug']} for {line['facility_name']}" if line is not None else recommendation_id
     return f"{name}: {getattr(error, 'detail', error)}"

@@ -23,8 +23,8 @@ from api.recommendations.triage import LONGEST_SNOOZE, may_take
 from api.recommendations.triage_models import MOST_COMMENT
 from forecasting.terms import DecisionKind, DecisionReason, RecommendationStatus
 from warehouse.queries import lines
-from warehouse.queries.line_page import events_of
-from warehouse.queries.worklist import comments_on
+from warehouse.queries.line_page import audit_events
+from warehouse.queries.worklist import comments_of_item
 
 router = APIRouter()
 
@@ -84,13 +84,13 @@ def _page(
     error: InvalidRequest | NotPending | None = None,
     form: DecisionForm | None = None,
 ) -> HTMLResponse:
-    line = lines.recommendation_line(db, person.sites, recommendation_id)
+    line = lines.recommendation(db, person.sites, recommendation_id)
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
     proposed = line["status"] == RecommendationStatus.PROPOSED.value
     state = lines_with_state(db, person, [dict(line) | NO_STATE], now)[0] if proposed else NO_STATE
     told = lines.explanation(db, recommendation_id)
-    run = lines.run_of(db, told["run_id"]) if told else None
+    run = lines.planning_run(db, told["run_id"]) if told else None
     return page(
         "detail.html",
         status=error.status if error else 200,
@@ -107,14 +107,14 @@ def _page(
         ),
         genetics=line_pictures.genetics(db, line),
         drug_problems=lines.drug_problems(db, line["as_of"], line["facility_id"], line["drug"]),
-        decisions=lines.decisions_of(db, recommendation_id),
+        decisions=lines.decisions(db, recommendation_id),
         first_approval=state["first"],
         state=state,
         assignees=may_take(db, line["facility_id"]) if person.may_decide() else [],
         latest_snooze=now.date() + LONGEST_SNOOZE,
-        comments=comments_on(db, line["facility_id"], line["product_id"]),
+        comments=comments_of_item(db, line["facility_id"], line["product_id"]),
         most_comment=MOST_COMMENT,
-        events=events_of(db, recommendation_id) if person.role in MAY_AUDIT else None,
+        events=audit_events(db, recommendation_id) if person.role in MAY_AUDIT else None,
         decision_reasons=[reason.value for reason in DecisionReason],
         error=error,
         form=form,

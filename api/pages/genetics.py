@@ -20,7 +20,7 @@ from api.pages.page_session import Visitor
 from api.pages.worklist import OneName
 from forecasting.terms import JOINED_BY
 from warehouse.queries import genetics
-from warehouse.queries.lines import Rows, Scope, facilities, latest_as_of, table
+from warehouse.queries.lines import Rows, Scope, facilities_query, newest_origin, table
 from warehouse.schema.inputs import Facility
 
 router = APIRouter()
@@ -43,11 +43,11 @@ class GeneticsParameters(Strict):
 @router.get("/genetics", dependencies=[Depends(refuse_repeated_parameters)])
 def show_genetics(parameters: Annotated[GeneticsParameters, Query()], person: Visitor, db: Db) -> HTMLResponse:
     """Products that move, with a picture by month; of a chosen drug also sites, guidance and what was learned."""
-    sites = db.execute(facilities(person.sites).order_by(Facility.name)).mappings().all()
+    sites = db.execute(facilities_query(person.sites).order_by(Facility.name)).mappings().all()
     scope = _scope(person, parameters, {one["facility_id"] for one in sites})
-    as_of = latest_as_of(db, table("forecasts"), scope)
-    found = [] if as_of is None else genetics.moves(db, scope, as_of, parameters.drug)
-    behind = genetics.rows_behind(db, scope, as_of, parameters.drug) if as_of and parameters.drug else []
+    as_of = newest_origin(db, table("forecasts"), scope)
+    found = [] if as_of is None else genetics.product_shifts(db, scope, as_of, parameters.drug)
+    behind = genetics.guidance_shifts(db, scope, as_of, parameters.drug) if as_of and parameters.drug else []
     genes = {gene for row in behind for gene in row["gene"].split(JOINED_BY)}
     return page(
         "genetics.html",
@@ -60,11 +60,11 @@ def show_genetics(parameters: Annotated[GeneticsParameters, Query()], person: Vi
         months=[month for month, _ in _months(found)],
         places=_places(found) if parameters.drug else [],
         behind=behind,
-        coverage=genetics.coverage(db, scope, as_of, genes) if as_of and genes else [],
-        learned=genetics.learned(db, scope, as_of, parameters.drug) if as_of and parameters.drug else [],
-        thin=[] if as_of is None else _joined(genetics.thin(db, scope, as_of, parameters.drug)),
+        coverage=genetics.exposure_ranges(db, scope, as_of, genes) if as_of and genes else [],
+        learned=genetics.learned_effects(db, scope, as_of, parameters.drug) if as_of and parameters.drug else [],
+        thin=[] if as_of is None else _joined(genetics.thin_evidence(db, scope, as_of, parameters.drug)),
         bases=BASES,
-        guidance=[] if as_of is None else genetics.guidance(db, scope, as_of),
+        guidance=[] if as_of is None else genetics.guidance_releases(db, scope, as_of),
     )
 
 

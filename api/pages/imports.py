@@ -46,9 +46,9 @@ def show_imports(parameters: Annotated[ImportsParameters, Query()], person: Visi
         return page(
             "imports.html", person=person, here="imports", allowed=False, loads=[], parameters=parameters, pages=0
         )
-    query = reports.loads(refused_only=parameters.show == "refused")
+    query = reports.loads_query(refused_only=parameters.show == "refused")
     found, pages = _slice(db, query, parameters.page, LOADS_A_PAGE)
-    by = reports.loaded_by(db, found)
+    by = reports.loader_names(db, found)
     shown = [{**one, "by": by.get(one["load_id"])} for one in found]
     return page(
         "imports.html",
@@ -67,14 +67,14 @@ def show_import(
 ) -> HTMLResponse:
     """One load with its refused rows."""
     load = _load(db, person, load_id)
-    rows, pages = _slice(db, reports.refused_rows(load), parameters.page, ROWS_A_PAGE)
+    rows, pages = _slice(db, reports.refused_rows_query(load), parameters.page, ROWS_A_PAGE)
     return page(
         "import.html",
         person=person,
         here="imports",
         load=load,
-        by=reports.loaded_by(db, [load]).get(load_id),
-        rows=[reports.told(row) for row in rows],
+        by=reports.loader_names(db, [load]).get(load_id),
+        rows=[reports.displayed_row(row) for row in rows],
         parameters=parameters,
         pages=pages,
     )
@@ -87,8 +87,8 @@ def download_refused(load_id: int, person: Visitor, db: Db) -> Response:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for row in db.execute(reports.refused_rows(load).limit(MOST_CSV_ROWS)).mappings():
-        told = reports.told(row)
+    for row in db.execute(reports.refused_rows_query(load).limit(MOST_CSV_ROWS)).mappings():
+        told = reports.displayed_row(row)
         cells = (told["file"], told["column_name"], told["value"] or "", told["rule"])
         file, column, value, rule = (as_text(str(cell)) for cell in cells)
         writer.writerow((file, told["line"], column, value, rule))
@@ -99,7 +99,7 @@ def download_refused(load_id: int, person: Visitor, db: Db) -> Response:
 def _load(db: sa.Connection, person: Principal, load_id: int) -> sa.RowMapping:
     if person.sites is not None:
         raise NotAllowed("loads are the whole network's: only who sees every site reads them")
-    load = reports.load_of(db, load_id) if load_id < 2**31 else None
+    load = reports.load(db, load_id) if load_id < 2**31 else None
     if load is None:
         raise NotFound(f"there is no load {load_id}")
     return load

@@ -20,7 +20,7 @@ from api.orders.models import OrderExportIn
 from api.orders.queries import export_told, order_lines, order_row, told, visible
 from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName, blank_is_none, totals
-from warehouse.queries.lines import recommendation_lines
+from warehouse.queries.lines import recommendations_query
 from warehouse.schema.ledger import ACCOUNT_TYPES, Order, OrderExport
 from warehouse.schema.results import Recommendation
 
@@ -114,7 +114,7 @@ def select_orders(person: Principal) -> sa.Select[Any]:
 
 def _waiting(db: sa.Connection, person: Principal) -> list[dict[str, Any]]:
     """Approved lines by supplier: how many and what they cost."""
-    query = recommendation_lines(person.sites).where(Recommendation.status.in_(MAY_BE_ORDERED))
+    query = recommendations_query(person.sites).where(Recommendation.status.in_(MAY_BE_ORDERED))
     groups: dict[tuple[str, str | None], list[Any]] = {}
     for line in db.execute(query).mappings():
         name = line["supplier_name"] or line["supplier_id"] or ""

@@ -20,9 +20,9 @@ from api.overrides.preview import preview_override, preview_packs
 from api.pages.page_session import Visitor, local_path, see_other
 from api.pages.worklist import OneName, blank_is_none
 from forecasting.terms import DecisionReason, OverrideKind, OverrideReason
-from warehouse.queries.lines import facilities, recommendation_line
-from warehouse.queries.override_value import as_forecast_edits, measured, summed
-from warehouse.queries.overrides import forecasts_of, override_rows
+from warehouse.queries.lines import facilities_query, recommendation
+from warehouse.queries.override_value import as_forecast_edits, edit_sums, measured_edits
+from warehouse.queries.overrides import forecasts_by_product, overrides_query
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.ledger import ForecastOverride
 
@@ -146,7 +146,7 @@ def check_packs_on_page(form: Annotated[PacksForm, Form()], person: Visitor, db:
     """Whether other packs change the order, before they are decided; nothing is stored."""
     check_csrf(person, form.csrf_token)
     _check_person(person)
-    line = recommendation_line(db, person.sites, form.recommendation_id)
+    line = recommendation(db, person.sites, form.recommendation_id)
     if line is None:
         raise NotFound(f"there is no recommendation {form.recommendation_id}")
     found, error = None, None
@@ -186,7 +186,7 @@ def _page(
     preview: OverridePreviewOut | None = None,
 ) -> HTMLResponse:
     rows = _rows(db, person, parameters, now.date())
-    as_of, forecasts, packs = measured(db, person.sites)
+    as_of, forecasts, packs = measured_edits(db, person.sites)
     chosen = form or parameters
     return page(
         "overrides.html",
@@ -197,11 +197,11 @@ def _page(
         parameters=parameters,
         rows=rows[:ROWS_A_PAGE],
         more=len(rows) > ROWS_A_PAGE,
-        sites=db.execute(facilities(person.sites).order_by(Facility.name)).mappings().all(),
+        sites=db.execute(facilities_query(person.sites).order_by(Facility.name)).mappings().all(),
         products=db.execute(sa.select(Product.__table__).order_by(Product.drug, Product.product_id)).mappings().all(),
         steps=_steps(db, person, chosen.facility_id, chosen.product_id),
         value_as_of=as_of,
-        value={"Forecasts": summed(forecasts), "Packs": summed(as_forecast_edits(packs))},
+        value={"Forecasts": edit_sums(forecasts), "Packs": edit_sums(as_forecast_edits(packs))},
         reasons={reason.value: reason.description.capitalize() for reason in OverrideReason},
         states=[state.value for state in OverrideState],
         error=error,
@@ -216,7 +216,7 @@ def _rows(db: sa.Connection, person: Principal, parameters: OverrideParameters, 
     filters = OverrideFilters.model_validate(
         {name: [value] for name, value in named.items() if value} | {"drug": parameters.drug, "state": parameters.state}
     )
-    query = override_rows(person.sites).where(*conditions(filters, today))
+    query = overrides_query(person.sites).where(*conditions(filters, today))
     query = query.order_by(ForecastOverride.override_id.desc()).limit(ROWS_A_PAGE + 1)
     found = db.execute(query.offset((parameters.page - 1) * ROWS_A_PAGE)).mappings()
     return [{**row, "state": state_of(row, today).value} for row in found]
@@ -226,4 +226,4 @@ def _steps(db: sa.Connection, person: Principal, facility_id: str | None, produc
     """The chosen product's next periods, step by step: why the forecast is what it is, before anybody overrides it."""
     if facility_id is None or product_id is None or (person.sites is not None and facility_id not in person.sites):
         return []
-    return list(forecasts_of(db, facility_id, [product_id]).get(product_id, []))[:PERIODS_SHOWN]
+    return list(forecasts_by_product(db, facility_id, [product_id]).get(product_id, []))[:PERIODS_SHOWN]

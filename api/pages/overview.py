@@ -18,8 +18,8 @@ from api.http.fields import Strict
 from api.pages.page_session import Visitor
 from api.pages.worklist import OneName
 from warehouse.queries.kpi_sources import WHOLE, Window, forecast_scores
-from warehouse.queries.kpis import COUNT, DAYS, DEFINITIONS, PER_YEAR, SHARE, Figure, key_figures
-from warehouse.queries.lines import facilities
+from warehouse.queries.kpis import COUNT, DAYS, DEFINITIONS, PER_YEAR, SHARE, KeyFigure, key_figures
+from warehouse.queries.lines import facilities_query
 from warehouse.schema.inputs import Facility
 
 router = APIRouter()
@@ -49,7 +49,7 @@ class Card:
     """A key figure of the site that is shown; several amounts where there are several currencies."""
 
     kpi: str
-    figures: list[Figure]
+    figures: list[KeyFigure]
     picture: Markup
 
 
@@ -59,7 +59,7 @@ def show_overview(
 ) -> HTMLResponse:
     """Key figures of a site or of all, site by site, and the forecast's error by step."""
     today = now.date()
-    sites = db.execute(facilities(person.sites).order_by(Facility.name)).mappings().all()
+    sites = db.execute(facilities_query(person.sites).order_by(Facility.name)).mappings().all()
     open_sites = [one for one in sites if one["closed_on"] is None]
     shown = parameters.facility_id or WHOLE
     if shown != WHOLE and shown not in {one["facility_id"] for one in open_sites}:
@@ -84,7 +84,7 @@ def show_overview(
     )
 
 
-def written(figure: Figure) -> str:
+def written(figure: KeyFigure) -> str:
     """The figure's value as people read it.
 
     >>> written(Figure("days_on_hand", "*", 26.28, DAYS)), written(Figure("expired_value", "*", 4.5, "GBP"))
@@ -107,15 +107,15 @@ def _all(person: Principal) -> str:
     return "All sites" if person.sites is None else "All your sites"
 
 
-def _card(kpi: str, figures: list[Figure], site: str) -> Card:
+def _card(kpi: str, figures: list[KeyFigure], site: str) -> Card:
     mine = [one for one in figures if one.kpi == kpi and one.facility_id == site]
     picture = sparkline(mine[0].trend, f"{DEFINITIONS[kpi].name}, by week", lambda value: _written(value, mine[0].unit))
     return Card(kpi, mine, picture)
 
 
-def _by_site(figures: list[Figure], sites: list[Any]) -> list[tuple[str, str, list[list[Figure]]]]:
+def _by_site(figures: list[KeyFigure], sites: list[Any]) -> list[tuple[str, str, list[list[KeyFigure]]]]:
     """Per site its id, its name and, in the order of the definitions, its figures."""
-    found: dict[tuple[str, str], list[Figure]] = {}
+    found: dict[tuple[str, str], list[KeyFigure]] = {}
     for one in figures:
         found.setdefault((one.facility_id, one.kpi), []).append(one)
     return [(one["facility_id"], one["name"], [found[one["facility_id"], kpi] for kpi in DEFINITIONS]) for one in sites]

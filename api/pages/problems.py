@@ -19,8 +19,8 @@ from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName
 from forecasting.errors import InvalidInput
 from warehouse.queries import lines
-from warehouse.queries.freshness import ages
-from warehouse.queries.problems import Told, problems, say
+from warehouse.queries.freshness import input_ages
+from warehouse.queries.problems import ReportedProblem, reported_problems, set_problem_states
 
 router = APIRouter()
 
@@ -61,7 +61,7 @@ def say_how_it_stands(form: Annotated[StateForm, Form()], person: Visitor, db: D
     if not person.may_decide() or person.user_id is None:
         raise NotAllowed(f"the role {person.role} reads and does not say how problems stand")
     try:
-        said = say(
+        said = set_problem_states(
             db,
             person.sites,
             form.problem if not form.every else _of_rule(db, person, form.every),
@@ -80,34 +80,36 @@ def say_how_it_stands(form: Annotated[StateForm, Form()], person: Visitor, db: D
 def _page(
     db: sa.Connection, person: Principal, now: Any, parameters: ProblemsParameters, error: str | None = None
 ) -> HTMLResponse:
-    found = problems(db, person.sites)
+    found = reported_problems(db, person.sites)
     shown = [one for one in found if parameters.show == "all" or one.state != "resolved"]
     return page(
         "problems.html",
         status=422 if error else 200,
         person=person,
         here="problems",
-        run=lines.last_run(db),
+        run=lines.newest_run(db),
         groups=_groups(shown),
         resolved=sum(one.state == "resolved" for one in found),
         parameters=parameters,
         states=STATES,
         severities=problem_labels.SEVERITIES,
-        ages=ages(db, person.sites, now.date()),
-        loads=lines.last_loads(db, LOADS_SHOWN) if person.sites is None else None,
+        ages=input_ages(db, person.sites, now.date()),
+        loads=lines.newest_loads(db, LOADS_SHOWN) if person.sites is None else None,
         error=error,
     )
 
 
 def _of_rule(db: sa.Connection, person: Principal, rule: str) -> list[str]:
     """Names of the rule's problems that are not resolved; those of all sites only for who sees every site."""
-    found = [one for one in problems(db, person.sites) if one.problem["rule"] == rule and one.state != "resolved"]
+    found = [
+        one for one in reported_problems(db, person.sites) if one.problem["rule"] == rule and one.state != "resolved"
+    ]
     return [one.name for one in found if person.sites is None or one.problem["facility_id"] is not None]
 
 
-def _groups(found: list[Told]) -> list[dict[str, Any]]:
+def _groups(found: list[ReportedProblem]) -> list[dict[str, Any]]:
     """Problems by stage and rule, those that keep something from being planned first."""
-    groups: dict[tuple[str, str], list[Told]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[ReportedProblem]] = defaultdict(list)
     for one in found:
         groups[one.problem["stage"], one.problem["rule"]].append(one)
     order = list(problem_labels.SEVERITIES)

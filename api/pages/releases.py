@@ -22,7 +22,7 @@ from api.releases.activation import activate_releases
 from forecasting.errors import InvalidInput
 from warehouse.importers.content.difference import counted
 from warehouse.queries import releases as reading
-from warehouse.queries.lines import last_run
+from warehouse.queries.lines import newest_run
 from warehouse.releases import activations
 from warehouse.schema.inputs import NOT_STATED
 
@@ -53,11 +53,11 @@ class ActivationForm(Strict):
 @router.get("/releases", dependencies=[Depends(refuse_parameters)])
 def show_releases(person: Visitor, db: Db, now: Now) -> HTMLResponse:
     """Every stored release by kind, where each is in force and since when, and who decided."""
-    history = reading.history_at_sites(db, now.date(), person.sites)
-    used, names = reading.in_force(history), _names(db, person)
+    history = reading.release_history(db, now.date(), person.sites)
+    used, names = reading.sites_in_force(history), _names(db, person)
     decided = [{**one, "place": _place(one["facility_id"], names)} for one in activations(db, person.sites)]
     kinds: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS_FIRST}
-    for row in db.execute(reading.release_rows().order_by(sa.desc("loaded_at"), "release_id")).mappings():
+    for row in db.execute(reading.releases_query().order_by(sa.desc("loaded_at"), "release_id")).mappings():
         about = {
             "places": _places(used.get(row["release_id"], []), names),
             "to_come": _to_come(decided, row["release_id"], now.date()),
@@ -83,7 +83,7 @@ def activate_on_page(
     check_csrf(person, form.csrf_token)
     if not person.may_activate():
         raise NotAllowed(f"the role {person.role} puts no release in force")
-    if reading.release_row(db, release_id) is None:
+    if reading.release(db, release_id) is None:
         raise NotFound(f"there is no release {release_id}")
     try:
         effective_on, sites = _asked(form)
@@ -117,11 +117,11 @@ def _page(
     error: ApiError | None = None,
     form: ActivationForm | None = None,
 ) -> HTMLResponse:
-    row = reading.release_row(db, release_id)
+    row = reading.release(db, release_id)
     if row is None:
         raise NotFound(f"there is no release {release_id}")
-    history, names = reading.history_at_sites(db, now.date(), person.sites), _names(db, person)
-    replaced = reading.replaces(history, release_id, row["kind"])
+    history, names = reading.release_history(db, now.date(), person.sites), _names(db, person)
+    replaced = reading.replaced_releases(history, release_id, row["kind"])
     against = parameters.against or (replaced[0] if replaced else None)
     diff = reading.release_diff(db, release_id, against)
     first = (parameters.page - 1) * ROWS_A_PAGE
@@ -137,7 +137,7 @@ def _page(
         here="releases",
         today=now.date(),
         release=row,
-        places=_places(reading.in_force(history).get(release_id, []), names),
+        places=_places(reading.sites_in_force(history).get(release_id, []), names),
         replaced=replaced,
         against=against,
         changes=counted(diff),
@@ -145,7 +145,7 @@ def _page(
         lines=len(diff),
         pages=-(-len(diff) // ROWS_A_PAGE),
         impact=_impact(db, person, release_id, names),
-        run=last_run(db),
+        run=newest_run(db),
         to_come=_to_come(decided, release_id, now.date()),
         activations=decided,
         sites=reading.site_names(db, person.sites),
@@ -157,10 +157,10 @@ def _page(
 
 def _impact(db: sa.Connection, person: Principal, release_id: str, names: dict[str, str]) -> dict[str, Any] | None:
     """Packs per week by drug and site, largest first, with each one's products; None while no run computed them."""
-    as_of, sites = reading.stored_preview(db, release_id, person.sites)
+    as_of, sites = reading.release_preview(db, release_id, person.sites)
     if as_of is None:
         return None
-    moves = db.execute(reading.release_moves(release_id, as_of, person.sites)).mappings().all()
+    moves = db.execute(reading.release_moves_query(release_id, as_of, person.sites)).mappings().all()
     groups: dict[tuple[str, str], list[sa.RowMapping]] = {}
     for move in moves:
         groups.setdefault((move["drug"], move["facility_name"]), []).append(move)

@@ -19,7 +19,7 @@ from api.recommendations.routine_rules import LONGEST, RoutineRuleIn, end_rule, 
 from api.recommendations.second_approval import SECOND_ROLES
 from api.settings import ApprovalLimits
 from warehouse.queries import worklist
-from warehouse.queries.lines import facilities
+from warehouse.queries.lines import facilities_query
 from warehouse.schema.inputs import Facility, Product
 
 router = APIRouter()
@@ -92,7 +92,7 @@ def _page(
         rules=rules,
         in_force=in_force,
         may_set=may_set(person),
-        sites=db.execute(facilities(person.sites).order_by(Facility.name)).mappings().all(),
+        sites=db.execute(facilities_query(person.sites).order_by(Facility.name)).mappings().all(),
         currencies=sorted({one for one in db.scalars(sa.select(Product.currency).distinct()) if one}),
         limit=limits.second_above,
         usual_end=today + USUAL,

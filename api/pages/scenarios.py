@@ -12,7 +12,7 @@ from api.http.errors import NotFound
 from api.http.fields import Text
 from api.pages.page_session import Visitor
 from warehouse.queries.lines import table
-from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines, stored_scenarios
+from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines_query, scenarios_query
 
 router = APIRouter()
 
@@ -23,7 +23,7 @@ MOST_LINES = 500
 @router.get("/scenarios", dependencies=[Depends(refuse_parameters)])
 def show_scenarios(person: Visitor, db: Db) -> HTMLResponse:
     """Every what-if, the last computed first."""
-    newest = stored_scenarios().order_by(SCENARIOS.c.made_at.desc(), SCENARIOS.c.scenario_id).limit(MOST_SCENARIOS)
+    newest = scenarios_query().order_by(SCENARIOS.c.made_at.desc(), SCENARIOS.c.scenario_id).limit(MOST_SCENARIOS)
     rows = [_told(row) for row in db.execute(newest).mappings()]
     return page("scenarios.html", person=person, here="scenarios", scenarios=rows)
 
@@ -36,7 +36,7 @@ def show_scenario(scenario_id: Text, person: Visitor, db: Db) -> HTMLResponse:
         raise NotFound(f"there is no scenario {scenario_id}")
     facilities = table("facilities").c
     query = (
-        scenario_lines(person.sites, scenario_id)
+        scenario_lines_query(person.sites, scenario_id)
         .add_columns(facilities.name.label("facility_name"))
         .join(table("facilities"), facilities.facility_id == LINES.c.facility_id)
         .where(LINES.c.cause.is_not(None))

@@ -23,7 +23,7 @@ from api.recommendations.routine_rules import rules_today
 from api.recommendations.second_approval import SECOND_ROLES
 from api.recommendations.triage import DECIDERS, LONGEST_SNOOZE
 from forecasting.terms import DecisionReason, Reason, RecommendationStatus
-from warehouse.queries.lines import Rows, decisions_of, facilities, recommendation_line, recommendation_lines, suppliers
+from warehouse.queries.lines import Rows, decisions, facilities_query, recommendation, recommendations_query, suppliers
 from warehouse.queries.worklist import ItemState, action, covering_rule, first_approvals, item_states, people, sees
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.results import Recommendation
@@ -122,7 +122,7 @@ def show_worklist(filters: Annotated[WorklistFilters, Query()], person: Visitor,
         elsewhere=[*ordered[:first], *ordered[last:]][: MOST_LINES - LINES_A_PAGE],
         pages=-(-len(lines) // LINES_A_PAGE),
         anything=bool(found) or _any_line(db, person),
-        sites=db.execute(facilities(person.sites).order_by(Facility.name)).mappings().all(),
+        sites=db.execute(facilities_query(person.sites).order_by(Facility.name)).mappings().all(),
         suppliers=suppliers(db),
         assignees=people(db, DECIDERS) if person.may_decide() else [],
         decision_reasons=[reason.value for reason in DecisionReason],
@@ -134,7 +134,7 @@ def show_worklist(filters: Annotated[WorklistFilters, Query()], person: Visitor,
 
 
 def _lines(db: sa.Connection, person: Principal, filters: WorklistFilters) -> list[Line]:
-    query = recommendation_lines(person.sites).where(Recommendation.status == filters.wanted_status().value)
+    query = recommendations_query(person.sites).where(Recommendation.status == filters.wanted_status().value)
     for column, wanted in (
         (Recommendation.facility_id, filters.facility_id),
         (Recommendation.supplier_id, filters.supplier_id),
@@ -235,13 +235,13 @@ def _summary(lines: Sequence[Line], today: dt.date) -> Summary:
 
 
 def _any_line(db: sa.Connection, person: Principal) -> bool:
-    return db.execute(recommendation_lines(person.sites).limit(1)).first() is not None
+    return db.execute(recommendations_query(person.sites).limit(1)).first() is not None
 
 
 def _decided(db: sa.Connection, person: Principal, recommendation_id: str | None) -> dict[str, Any] | None:
     """The line that was decided last, and the decision, for the confirmation on top."""
-    line = recommendation_line(db, person.sites, recommendation_id) if recommendation_id else None
+    line = recommendation(db, person.sites, recommendation_id) if recommendation_id else None
     if line is None:
         return None
-    done = decisions_of(db, line["recommendation_id"])
+    done = decisions(db, line["recommendation_id"])
     return {"line": line, "decision": done[-1]} if done else None

@@ -19,7 +19,7 @@ from api.webhooks.outbox import enqueue
 from forecasting.terms import DecisionKind, RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event
-from warehouse.queries.lines import decisions_of, recommendation_line
+from warehouse.queries.lines import decisions, recommendation
 from warehouse.schema.ledger import Decision
 from warehouse.schema.results import Recommendation
 
@@ -77,7 +77,7 @@ def decide(
     """
     if person.user_id is None or not person.may_decide():
         raise NotAllowed("only a signed-in person decides")
-    line = recommendation_line(connection, person.sites, recommendation_id, for_update=True)
+    line = recommendation(connection, person.sites, recommendation_id, for_update=True)
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
     after = STATUS_AFTER[decision.kind]
@@ -143,7 +143,7 @@ def _checked_packs(connection: sa.Connection, line: sa.RowMapping, decision: Dec
             raise InvalidRequest.field("packs", f"does not go with {decision.kind}; use modify to change packs")
         if decision.kind is DecisionKind.UNDO:
             # a decision knows what was proposed before it; what decided a line is always the last one
-            return int(decisions_of(connection, line["recommendation_id"])[-1]["packs_before"])
+            return int(decisions(connection, line["recommendation_id"])[-1]["packs_before"])
         return line["packs"] if decision.kind is DecisionKind.APPROVE else 0
     if decision.packs is None:
         raise InvalidRequest.field("packs", "is required to modify")

@@ -19,7 +19,7 @@ from forecasting.terms import ALL_FACILITIES
 from warehouse import audit
 from warehouse.audit import Event
 from warehouse.queries import worklist
-from warehouse.queries.lines import facilities
+from warehouse.queries.lines import facilities_query
 from warehouse.schema.inputs import Product
 from warehouse.schema.worklist import RoutineRule
 
@@ -103,7 +103,7 @@ def _check_site(connection: sa.Connection, person: Principal, facility_id: str) 
         if person.sites is not None:
             raise InvalidRequest.field("facility_id", "must be one of your sites: every site is for who sees them all")
         return
-    if facility_id not in connection.scalars(facilities(person.sites)).all():
+    if facility_id not in connection.scalars(facilities_query(person.sites)).all():
         raise InvalidRequest.field("facility_id", "must be one of your sites, or *")
 
 

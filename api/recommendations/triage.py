@@ -16,7 +16,7 @@ from forecasting.terms import RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event
 from warehouse.queries import worklist
-from warehouse.queries.lines import Rows, recommendation_line
+from warehouse.queries.lines import Rows, recommendation
 from warehouse.schema.worklist import Comment, WorklistAction
 
 LONGEST_SNOOZE = dt.timedelta(days=90)
@@ -72,7 +72,7 @@ def may_take(connection: sa.Connection, facility_id: str) -> Rows:
 def _line(connection: sa.Connection, person: Principal, recommendation_id: str) -> sa.RowMapping:
     if person.user_id is None or not person.may_decide():
         raise NotAllowed("only a signed-in person who may decide does this")
-    line = recommendation_line(connection, person.sites, recommendation_id, for_update=True)
+    line = recommendation(connection, person.sites, recommendation_id, for_update=True)
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
     return line
@@ -111,7 +111,7 @@ def _undo(
         raise InvalidRequest.field("action_id", "must be an action on this item")
     if not done["stands"]:
         raise NotPending("the item was put off, woken or given away again since", current=None)
-    before = worklist.actions_on(connection, *item, done["kind"], done["action_id"])[1:]
+    before = worklist.actions_of_item(connection, *item, done["kind"], done["action_id"])[1:]
     stood = {name: before[0][name] if before else None for name in STATE}
     row = stood | {"kind": done["kind"], "undoes": done["action_id"], "reason": None}
     return _write(connection, person, line, ActionKind.UNDO, row, now)
@@ -126,7 +126,7 @@ def _write(
     now: dt.datetime,
 ) -> int:
     item = (line["facility_id"], line["product_id"])
-    stood = worklist.actions_on(connection, *item, row["kind"], 2**31 - 1)
+    stood = worklist.actions_of_item(connection, *item, row["kind"], 2**31 - 1)
     before = {name: stood[0][name] for name in STATE if stood and stood[0][name] is not None}
     after = {name: row[name] for name in (*STATE, "reason", "undoes") if row[name] is not None}
     whole = row | {name: line[name] for name in ("facility_id", "product_id", "recommendation_id")}

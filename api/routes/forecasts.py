@@ -15,7 +15,7 @@ from api.http.paging import Key, page_of
 from api.http.units import FORECAST_UNITS, PREVALENCE_UNITS
 from api.routes.resources import ForecastFilters, ForecastPage, PrevalenceFilters, PrevalencePage
 from forecasting.terms import ALL_GROUPS
-from warehouse.queries.lines import latest_as_of, within
+from warehouse.queries.lines import newest_origin, within
 from warehouse.schema.results import Forecast, Prevalence
 from warehouse.settings import small_cell_threshold
 
@@ -69,7 +69,7 @@ def list_prevalence(filters: Annotated[PrevalenceFilters, Query()], caller: Read
 
 
 def _of_origin(db: sa.Connection, kind: Any, as_of: dt.date | None, caller: Principal) -> sa.Select[Any]:
-    origin = as_of or latest_as_of(db, kind.__table__, caller.sites)
+    origin = as_of or newest_origin(db, kind.__table__, caller.sites)
     return sa.select(kind.__table__).where(kind.as_of == origin, within(kind.facility_id, caller.sites))
 
 

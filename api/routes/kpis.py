@@ -12,7 +12,7 @@ from api.http.context import Db, Now, refuse_repeated_parameters
 from api.http.fields import Strict
 from api.http.openapi import refusals
 from warehouse.queries.kpi_sources import WHOLE
-from warehouse.queries.kpis import DEFINITIONS, Figure, key_figures
+from warehouse.queries.kpis import DEFINITIONS, KeyFigure, key_figures
 
 router = APIRouter(prefix="/v1", tags=["key figures"], dependencies=[Depends(refuse_repeated_parameters)])
 
@@ -65,7 +65,7 @@ def list_kpis(
     return KpisOut(items=[_told(one) for one in found])
 
 
-def _told(one: Figure) -> KpiOut:
+def _told(one: KeyFigure) -> KpiOut:
     what = DEFINITIONS[one.kpi]
     return KpiOut(
         kpi=one.kpi,

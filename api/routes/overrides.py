@@ -26,8 +26,8 @@ from api.overrides.models import (
     WithdrawalIn,
 )
 from api.overrides.preview import preview_override, preview_packs
-from warehouse.queries.override_value import SUMS, as_forecast_edits, measured, summed
-from warehouse.queries.overrides import override_row, override_rows
+from warehouse.queries.override_value import SUMS, as_forecast_edits, edit_sums, measured_edits
+from warehouse.queries.overrides import override, overrides_query
 from warehouse.schema.ledger import ForecastOverride
 
 router = APIRouter(prefix="/v1/overrides", tags=["overrides"])
@@ -42,7 +42,7 @@ KEYS: list[Key] = [("override_id", ForecastOverride.override_id, True)]
 @router.get("", dependencies=[Depends(refuse_repeated_parameters)], responses=refusals(401, 403))
 def list_overrides(filters: Annotated[OverrideFilters, Query()], caller: Reader, db: Db, now: Now) -> OverridePage:
     """Overrides of the caller's sites, newest first, with who set them, why, and whether the next run uses them."""
-    query = override_rows(caller.sites).where(*conditions(filters, now.date()))
+    query = overrides_query(caller.sites).where(*conditions(filters, now.date()))
     rows, cursor = page_of(db, query, KEYS, limit=filters.limit, cursor=filters.cursor)
     items = [_told(row, now.date()) for row in rows]
     return OverridePage.model_validate({"items": items, "next_cursor": cursor, "units": {"value": "as `kind` says"}})
@@ -86,9 +86,9 @@ def preview_of_packs(asked: PacksIn, person: Decider, db: Db, x_csrf_token: Csrf
 @router.get("/value-added", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403))
 def read_value(caller: Reader, db: Db) -> ValuePage:
     """What overrides and changes of packs at the caller's sites were worth, once their periods were past."""
-    as_of, forecasts, packs = measured(db, caller.sites)
-    found = [{"edits_of": "forecast", **one} for one in summed(forecasts)]
-    found += [{"edits_of": "packs", **one} for one in summed(as_forecast_edits(packs))]
+    as_of, forecasts, packs = measured_edits(db, caller.sites)
+    found = [{"edits_of": "forecast", **one} for one in edit_sums(forecasts)]
+    found += [{"edits_of": "packs", **one} for one in edit_sums(as_forecast_edits(packs))]
     return ValuePage.model_validate({"as_of": as_of, "items": found, "units": dict.fromkeys(SUMS, "dose units")})
 
 
@@ -118,7 +118,7 @@ def withdraw(
 
 
 def _read(db: sa.Connection, caller: Principal, override_id: int, now: dt.datetime) -> OverrideOut:
-    row = override_row(db, caller.sites, override_id)
+    row = override(db, caller.sites, override_id)
     if row is None:
         raise NotFound(f"there is no override {override_id}")
     return OverrideOut.model_validate(_told(row, now.date()))

@@ -24,7 +24,7 @@ from api.recommendations.models import (
 )
 from api.recommendations.second_approval import first_approval
 from api.routes.pooled_reads import Read, reads
-from warehouse.queries.lines import drug_problems, explanation, recommendation_line, recommendation_lines, within
+from warehouse.queries.lines import drug_problems, explanation, recommendation, recommendations_query, within
 from warehouse.schema.results import Recommendation
 
 router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
@@ -40,7 +40,7 @@ SORTS: dict[str, list[Key]] = {
 }
 
 PAGE = Lines(RecommendationPage)
-LINES = PAGE.of(recommendation_lines(None), "urgency")
+LINES = PAGE.of(recommendations_query(None), "urgency")
 
 
 @router.get(
@@ -86,7 +86,7 @@ _PARAGRAPH = ("paragraph", "paragraph_by", "writer_problem")
 @router.get("/{recommendation_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))
 def read_recommendation(recommendation_id: Text, caller: Reader, db: Db) -> ExplainedRecommendationOut:
     """One line of the caller's sites with its stored calculation. A line of another site is not found."""
-    line = recommendation_line(db, caller.sites, recommendation_id)
+    line = recommendation(db, caller.sites, recommendation_id)
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
     told = explanation(db, recommendation_id) or dict.fromkeys(("document", *_PARAGRAPH))
@@ -118,6 +118,6 @@ def decide_recommendation(
     """
     check_csrf(person, x_csrf_token)
     number = decide(db, person, recommendation_id, decision, now, request.app.state.server.approvals)
-    line = recommendation_line(db, person.sites, recommendation_id)
+    line = recommendation(db, person.sites, recommendation_id)
     waits = line is not None and first_approval(db, line) is not None
     return DecisionOut.model_validate({"decision_id": number, "recommendation": line, "awaits_second_approval": waits})

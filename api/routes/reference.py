@@ -15,7 +15,7 @@ from api.http.openapi import refusals
 from api.http.paging import page_of
 from api.http.units import PRODUCT_UNITS
 from api.routes.resources import FacilityPage, ProductPage, SessionOut
-from warehouse.queries.lines import facilities
+from warehouse.queries.lines import facilities_query
 from warehouse.schema.inputs import Facility, Product
 
 router = APIRouter(prefix="/v1", tags=["reference"])
@@ -29,7 +29,7 @@ Once = [Depends(refuse_repeated_parameters)]
 def list_facilities(parameters: Annotated[PageParameters, Query()], caller: Reader, db: Db) -> FacilityPage:
     """The caller's sites."""
     keys = [("facility_id", Facility.facility_id, False)]
-    rows, cursor = page_of(db, facilities(caller.sites), keys, limit=parameters.limit, cursor=parameters.cursor)
+    rows, cursor = page_of(db, facilities_query(caller.sites), keys, limit=parameters.limit, cursor=parameters.cursor)
     return FacilityPage(items=rows, next_cursor=cursor, units={})  # type: ignore[arg-type]
 
 

@@ -49,8 +49,8 @@ MOVE_KEYS: list[Key] = [
 def list_releases(filters: Annotated[ReleaseFilters, Query()], caller: Reader, db: Db, now: Now) -> ReleasePage:
     """Stored releases, last loaded first, with the caller's sites that use each today and since when."""
     kind = filters.kind.value if filters.kind else None
-    rows, cursor = page_of(db, reading.release_rows(kind), RELEASE_KEYS, limit=filters.limit, cursor=filters.cursor)
-    used = reading.in_force(reading.history_at_sites(db, now.date(), caller.sites))
+    rows, cursor = page_of(db, reading.releases_query(kind), RELEASE_KEYS, limit=filters.limit, cursor=filters.cursor)
+    used = reading.sites_in_force(reading.release_history(db, now.date(), caller.sites))
     items = [{**row, "in_force": used.get(row["release_id"], [])} for row in rows]
     return ReleasePage.model_validate({"items": items, "next_cursor": cursor, "units": units_of("content_releases")})
 
@@ -59,13 +59,13 @@ def list_releases(filters: Annotated[ReleaseFilters, Query()], caller: Reader, d
 def read_release(release_id: Text, caller: Reader, db: Db, now: Now) -> ReleaseDetailOut:
     """One release: where it is in force, what it replaces there, and who put it in force when."""
     row = _stored(db, release_id)
-    history = reading.history_at_sites(db, now.date(), caller.sites)
+    history = reading.release_history(db, now.date(), caller.sites)
     decided = [one for one in activations(db, caller.sites) if one["release_id"] == release_id]
     return ReleaseDetailOut.model_validate(
         {
             **row,
-            "in_force": reading.in_force(history).get(release_id, []),
-            "replaces": reading.replaces(history, release_id, row["kind"]),
+            "in_force": reading.sites_in_force(history).get(release_id, []),
+            "replaces": reading.replaced_releases(history, release_id, row["kind"]),
             "activations": [{**one, "decided_by": one["display_name"]} for one in decided],
             "units": units_of("content_releases"),
         }
@@ -79,7 +79,7 @@ def read_diff(release_id: Text, filters: Annotated[DiffFilters, Query()], caller
     Without `against`: what it takes the place of at the caller's sites. Several such releases need `against`.
     """
     row = _stored(db, release_id)
-    against = filters.against or _only(reading.replaces(_history(db, now, caller), release_id, row["kind"]))
+    against = filters.against or _only(reading.replaced_releases(_history(db, now, caller), release_id, row["kind"]))
     diff = reading.release_diff(db, release_id, against)
     rows, cursor = slice_of(diff.to_dict("records"), limit=filters.limit, cursor=filters.cursor)
     answer = {"items": rows, "next_cursor": cursor, "units": {}, "against": against, "rows_by_change": counted(diff)}
@@ -93,8 +93,8 @@ def read_impact(release_id: Text, parameters: Annotated[PageParameters, Query()]
     `as_of` is null while no run has: releases that are in force everywhere, and those loaded since, have none.
     """
     _stored(db, release_id)
-    as_of, sites = reading.stored_preview(db, release_id, caller.sites)
-    query = reading.release_moves(release_id, as_of, caller.sites)
+    as_of, sites = reading.release_preview(db, release_id, caller.sites)
+    query = reading.release_moves_query(release_id, as_of, caller.sites)
     rows, cursor = page_of(db, query, MOVE_KEYS, limit=parameters.limit, cursor=parameters.cursor)
     answer = {"items": rows, "next_cursor": cursor, "units": units_of("release_moves"), "as_of": as_of, "sites": sites}
     return ImpactPage.model_validate(answer)
@@ -129,14 +129,14 @@ def activate_release(
 
 
 def _stored(db: sa.Connection, release_id: str) -> sa.RowMapping:
-    row = reading.release_row(db, release_id)
+    row = reading.release(db, release_id)
     if row is None:
         raise NotFound(f"there is no release {release_id}")
     return row
 
 
 def _history(db: sa.Connection, now: dt.datetime, caller: Principal) -> Any:
-    return reading.history_at_sites(db, now.date(), caller.sites)
+    return reading.release_history(db, now.date(), caller.sites)
 
 
 def _only(releases: list[str]) -> str | None:

@@ -17,7 +17,7 @@ from api.http.fields import Names, PageOut, PageParameters, Text, UtcOut
 from api.http.openapi import refusals
 from api.http.paging import Key, page_of
 from api.http.units import units_of
-from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines, stored_scenarios
+from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines_query, scenarios_query
 
 router = APIRouter(prefix="/v1/scenarios", tags=["scenarios"])
 
@@ -82,7 +82,7 @@ class ScenarioLinePage(PageOut):
 @router.get("", dependencies=Once, responses=refusals(401, 403))
 def list_scenarios(parameters: Annotated[PageParameters, Query()], caller: Reader, db: Db) -> ScenarioPage:
     """What-ifs, the last computed first."""
-    rows, cursor = page_of(db, stored_scenarios(), SCENARIO_KEYS, limit=parameters.limit, cursor=parameters.cursor)
+    rows, cursor = page_of(db, scenarios_query(), SCENARIO_KEYS, limit=parameters.limit, cursor=parameters.cursor)
     return ScenarioPage.model_validate({"items": [_told(row) for row in rows], "next_cursor": cursor, "units": {}})
 
 
@@ -98,7 +98,7 @@ def read_lines(
 ) -> ScenarioLinePage:
     """Its lines at the caller's sites: those that differ from the plan, or all."""
     _stored(db, scenario_id)
-    query = scenario_lines(caller.sites, scenario_id)
+    query = scenario_lines_query(caller.sites, scenario_id)
     if not filters.all_lines:
         query = query.where(LINES.c.cause.is_not(None))
     for name in ("facility_id", "product_id"):

@@ -12,8 +12,8 @@ from api.http.fields import Text
 from api.http.openapi import refusals
 from api.recommendations.triage import act, say
 from api.recommendations.triage_models import CommentIn, CommentOut, CommentPage, WorklistActionIn, WorklistActionOut
-from warehouse.queries.lines import recommendation_line
-from warehouse.queries.worklist import comments_on, item_state
+from warehouse.queries.lines import recommendation
+from warehouse.queries.worklist import comments_of_item, item_state
 
 router = APIRouter(
     prefix="/v1/recommendations/{recommendation_id}",
@@ -38,7 +38,7 @@ def act_on_recommendation(
     """
     check_csrf(person, x_csrf_token)
     number = act(db, person, recommendation_id, action, now)
-    line = recommendation_line(db, person.sites, recommendation_id)
+    line = recommendation(db, person.sites, recommendation_id)
     assert line is not None
     state = item_state(db, line["facility_id"], line["product_id"], now.date())
     return WorklistActionOut.model_validate(
@@ -56,10 +56,10 @@ def list_comments(
     recommendation_id: Text, caller: Annotated[Principal, reader("recommendations:read")], db: Db
 ) -> CommentPage:
     """What people said about the line's item, on this line and earlier ones, oldest first."""
-    line = recommendation_line(db, caller.sites, recommendation_id)
+    line = recommendation(db, caller.sites, recommendation_id)
     if line is None:
         raise NotFound(f"there is no recommendation {recommendation_id}")
-    rows = comments_on(db, line["facility_id"], line["product_id"])
+    rows = comments_of_item(db, line["facility_id"], line["product_id"])
     return CommentPage.model_validate({"items": rows, "next_cursor": None, "units": {}})
 
 

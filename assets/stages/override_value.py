@@ -13,7 +13,7 @@ from assets.sites.reference_demand import known_panel
 from forecasting.demand.overrides import direction_of, value_of_overrides
 from forecasting.demand.series import DemandPanel
 from forecasting.procurement.explanation.what_if import needed_in_hindsight
-from warehouse.queries.override_value import as_forecast_edits, edited_lines, overridden_forecasts, summed
+from warehouse.queries.override_value import as_forecast_edits, edit_sums, edited_lines, overridden_forecasts
 from warehouse.schema import Base
 from warehouse.schema.overrides import EditValue, OverrideValue
 
@@ -79,4 +79,4 @@ def _columns(model: type[Base]) -> list[str]:
 
 def _sums(rows: pd.DataFrame) -> dict[str, str]:
     """Value added by edits in total and by person, reason, drug, direction and size, for the UI."""
-    return {"value added": markdown_table(pd.DataFrame(summed(rows)))}
+    return {"value added": markdown_table(pd.DataFrame(edit_sums(rows)))}

@@ -143,13 +143,13 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def skipped_stages(connection: sa.Connection) -> list[str]:
+def missing_inputs(connection: sa.Connection) -> list[str]:
     """What the latest run could not do for want of input, in sentences."""
     conditions = [PROBLEMS.c.as_of == latest_origin(connection), PROBLEMS.c.rule == "input_missing"]
     return store.read(connection, PROBLEMS, *conditions)["message"].tolist()
 
 
-def problems_of(connection: sa.Connection, asset: str) -> list[str]:
+def problem_messages(connection: sa.Connection, asset: str) -> list[str]:
     """What one asset of the latest run could not do or had to assume, in sentences."""
     conditions = [PROBLEMS.c.as_of == latest_origin(connection), PROBLEMS.c.asset == asset]
     return store.read(connection, PROBLEMS, *conditions)["message"].tolist()

@@ -65,7 +65,7 @@ class Age:
         return self.days is None or self.days > self.input.limit_days
 
 
-def ages(connection: sa.Connection, scope: Scope, today: dt.date) -> list[Age]:
+def input_ages(connection: sa.Connection, scope: Scope, today: dt.date) -> list[Age]:
     """The age of every input of the caller's open sites, by input and site."""
     sites = connection.execute(
         sa.select(Facility.facility_id, Facility.name)

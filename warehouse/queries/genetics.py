@@ -17,7 +17,7 @@ from warehouse.schema.results import Exposure, Forecast, GeneticEffect, GeneticS
 NAMED = (Product.drug, Product.strength_value, Product.strength_unit, Product.dose_form, Product.pack_size)
 
 
-def moves(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str | None) -> Rows:
+def product_shifts(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str | None) -> Rows:
     """Per site, product and period that move: `shift` and `baseline` (dose units), with the product's names."""
     query = (
         sa.select(
@@ -38,7 +38,7 @@ def moves(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str | N
     return connection.execute(query.where(of)).mappings().all()
 
 
-def rows_behind(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str) -> Rows:
+def guidance_shifts(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str) -> Rows:
     """Guidance rows that move a drug's products, largest first: `quantity` over all sites (dose units), and the range
     over sites of the prevalence and of the exposure now and planned."""
     ranges = [
@@ -59,7 +59,7 @@ def rows_behind(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: s
     return connection.execute(query).mappings().all()
 
 
-def coverage(connection: sa.Connection, scope: Scope, as_of: dt.date, genes: set[str]) -> list[dict[str, Any]]:
+def exposure_ranges(connection: sa.Connection, scope: Scope, as_of: dt.date, genes: set[str]) -> list[dict[str, Any]]:
     """Per gene the range over sites of the share of treated patients whose prescribing follows a result: `now` at the
     origin and `later` in the last planned period, each (low, high)."""
     rows = sa.and_(Exposure.as_of == as_of, within(Exposure.facility_id, scope), Exposure.gene.in_(sorted(genes)))
@@ -86,7 +86,7 @@ def coverage(connection: sa.Connection, scope: Scope, as_of: dt.date, genes: set
     return [found[gene] for gene in sorted(found)]
 
 
-def learned(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str) -> Rows:
+def learned_effects(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str) -> Rows:
     """How strongly a drug's advice acts at each site: the posterior, what the backtest lets stay, and their product."""
     query = (
         sa.select(GeneticEffect.__table__, Facility.name.label("facility_name"))
@@ -98,7 +98,7 @@ def learned(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str) 
     return connection.execute(query).mappings().all()
 
 
-def thin(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str | None) -> Rows:
+def thin_evidence(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str | None) -> Rows:
     """Where the genotype evidence of a drug is too thin to lean on: site, drug, gene, and what it rests on."""
     query = (
         sa.select(Facility.name.label("facility_name"), Representation.drug, Representation.gene, Representation.basis)
@@ -111,7 +111,7 @@ def thin(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str | No
     return connection.execute(query.where(of)).mappings().all()
 
 
-def guidance(connection: sa.Connection, scope: Scope, as_of: dt.date) -> list[str]:
+def guidance_releases(connection: sa.Connection, scope: Scope, as_of: dt.date) -> list[str]:
     """Releases of guidance that the sites' results of the day rest on."""
     query = sa.select(SiteRelease.release_id).where(
         SiteRelease.as_of == as_of, within(SiteRelease.facility_id, scope), SiteRelease.in_force

@@ -11,19 +11,19 @@ from warehouse.schema.ledger import AuditEvent, Load, RejectedRow
 NOT_SHOWN = "(not shown: looks like a person's)"
 
 
-def loads(*, refused_only: bool) -> sa.Select[Any]:
+def loads_query(*, refused_only: bool) -> sa.Select[Any]:
     """Loads, newest first; those with refused rows, or that were refused as a whole, alone."""
     query = sa.select(Load.__table__).order_by(Load.load_id.desc())
     bad = sa.or_(Load.rejected > 0, Load.notes.startswith("refused: "))
     return query.where(bad) if refused_only else query
 
 
-def load_of(connection: sa.Connection, load_id: int) -> sa.RowMapping | None:
+def load(connection: sa.Connection, load_id: int) -> sa.RowMapping | None:
     """One load."""
     return connection.execute(sa.select(Load.__table__).where(Load.load_id == load_id)).mappings().one_or_none()
 
 
-def loaded_by(connection: sa.Connection, found: Rows) -> dict[int, str]:
+def loader_names(connection: sa.Connection, found: Rows) -> dict[int, str]:
     """Who loaded each file, by load: the audit trail's name; none where nothing was changed or refused."""
     subjects = {subject for one in found for _, subject in _events_of(one)}
     query = (
@@ -32,13 +32,13 @@ def loaded_by(connection: sa.Connection, found: Rows) -> dict[int, str]:
         .order_by(AuditEvent.sequence)
     )
     events = connection.execute(query).all()
-    told = {}
+    names = {}
     for one in found:
         # the event is written at the end of the load's transaction, the load's moment has no fraction of a second
         later = [who for action, of, who, at in events if (action, of) in _events_of(one) and at >= one["loaded_at"]]
         if later:
-            told[one["load_id"]] = later[0]
-    return told
+            names[one["load_id"]] = later[0]
+    return names
 
 
 def _events_of(load: sa.RowMapping) -> list[tuple[str, str]]:
@@ -47,7 +47,7 @@ def _events_of(load: sa.RowMapping) -> list[tuple[str, str]]:
     return [(f"{table}.load", f"file:{load['file']}"), (f"{table}.push", f"load:{load['load_id']}")]
 
 
-def refused_rows(load: sa.RowMapping) -> sa.Select[Any]:
+def refused_rows_query(load: sa.RowMapping) -> sa.Select[Any]:
     """The refused rows of a load, by line. A file that is loaded again lists only what is new; the rest is with the
     first load of the same file, and counts here too."""
     same = sa.select(Load.load_id).where(
@@ -60,7 +60,7 @@ def refused_rows(load: sa.RowMapping) -> sa.Select[Any]:
     )
 
 
-def told(row: sa.RowMapping) -> dict[str, Any]:
+def displayed_row(row: sa.RowMapping) -> dict[str, Any]:
     """A refused row as it may be shown: a value that looks like a person's is not."""
     value = row["value"]
     return {**row, "value": NOT_SHOWN if looks_personal(value) else value}

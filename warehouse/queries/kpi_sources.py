@@ -103,7 +103,7 @@ def dispensed(connection: sa.Connection, scope: Scope, window: Window, starts: p
     return _frame(connection, query)
 
 
-def counts(connection: sa.Connection, scope: Scope, window: Window) -> pd.DataFrame:
+def stock_counts(connection: sa.Connection, scope: Scope, window: Window) -> pd.DataFrame:
     """Counts of an item: `facility_id, product_id, moment, usable` (dose units, without what is committed)."""
     may_be_used = sa.and_(
         Stock.status == StockStatus.AVAILABLE.value,

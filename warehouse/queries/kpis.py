@@ -24,7 +24,7 @@ NO_USE = "no complete period of dispensing lies in it"
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
+class KeyFigure:
     """One key figure of a site (`*` = all sites asked for). `note` says why it is not known (`value` None), or what it
     leaves out.
 
@@ -41,14 +41,14 @@ class Figure:
     trend: tuple[tuple[dt.date, float | None], ...] = ()
 
 
-def key_figures(connection: sa.Connection, scope: Scope, today: dt.date, weeks: int) -> list[Figure]:
+def key_figures(connection: sa.Connection, scope: Scope, today: dt.date, weeks: int) -> list[KeyFigure]:
     """All key figures of the caller's open sites over the `weeks` that end with `today`, by kind, then by site."""
     window = Window.of(today, weeks)
     found = sources.open_sites(connection, scope)
     sites, scope = [*found, WHOLE], frozenset(found)
     period = sources.dispensing_period(connection, today)
     use = _use(connection, scope, window, period)
-    counts = sources.counts(connection, scope, window)
+    counts = sources.stock_counts(connection, scope, window)
     counts = counts.merge(use[["facility_id", "product_id", "per_day"]], on=["facility_id", "product_id"])
     return [
         *_stock_out_rate(sites, counts, window),
@@ -68,7 +68,7 @@ def _use(connection: sa.Connection, scope: Scope, window: Window, period: Period
     return use.assign(per_day=use["quantity"] / use["days"])[["facility_id", "product_id", "quantity", "per_day"]]
 
 
-def _stock_out_rate(sites: list[str], counts: pd.DataFrame, window: Window) -> list[Figure]:
+def _stock_out_rate(sites: list[str], counts: pd.DataFrame, window: Window) -> list[KeyFigure]:
     """Share of counts of items in use that found nothing usable."""
     found = _and_whole(_weekly(counts.assign(out=counts["usable"] <= 0), window))
     by_site = found.groupby("facility_id")["out"].agg(["mean", "size"])
@@ -79,7 +79,7 @@ def _stock_out_rate(sites: list[str], counts: pd.DataFrame, window: Window) -> l
     ]
 
 
-def _days_on_hand(sites: list[str], counts: pd.DataFrame, use: pd.DataFrame, window: Window) -> list[Figure]:
+def _days_on_hand(sites: list[str], counts: pd.DataFrame, use: pd.DataFrame, window: Window) -> list[KeyFigure]:
     """Median over items of usable stock at the last count over use a day."""
     in_days = counts.assign(days=counts["usable"].clip(lower=0) / counts["per_day"])
     days = _weekly(in_days.sort_values(sources.MOMENT), window)
@@ -94,7 +94,9 @@ def _days_on_hand(sites: list[str], counts: pd.DataFrame, use: pd.DataFrame, win
     ]
 
 
-def _inventory_turns(sites: list[str], counts: pd.DataFrame, use: pd.DataFrame, prices: pd.DataFrame) -> list[Figure]:
+def _inventory_turns(
+    sites: list[str], counts: pd.DataFrame, use: pd.DataFrame, prices: pd.DataFrame
+) -> list[KeyFigure]:
     """Value used in a year, at the pace of the period, over the mean value in stock; of counted items with a price."""
     mean = counts.assign(usable=counts["usable"].clip(lower=0)).groupby(["facility_id", "product_id"], as_index=False)
     items = mean["usable"].mean().merge(use, on=["facility_id", "product_id"]).merge(prices, on="product_id")
@@ -112,7 +114,7 @@ def _inventory_turns(sites: list[str], counts: pd.DataFrame, use: pd.DataFrame, 
     return [_figure("inventory_turns", site, turns, size, PER_YEAR, why.get(site, default)) for site in sites]
 
 
-def _expired_value(connection: sa.Connection, scope: Scope, sites: list[str], window: Window) -> list[Figure]:
+def _expired_value(connection: sa.Connection, scope: Scope, sites: list[str], window: Window) -> list[KeyFigure]:
     """Value, by currency, of lots that were counted after their expiry date; each lot once, at its largest."""
     dated, lots = sources.dated_counts(connection, scope, window), sources.expired_lots(connection, scope, window)
     currencies = sources.prices(connection)["currency"].unique()
@@ -124,48 +126,48 @@ def _expired_value(connection: sa.Connection, scope: Scope, sites: list[str], wi
             told += _values(site, lots if site == WHOLE else lots[lots["facility_id"] == site], seen, currency)
         else:
             why = "no count in the period names an expiry date"
-            told.append(Figure("expired_value", site, None, currency, note=why))
+            told.append(KeyFigure("expired_value", site, None, currency, note=why))
     return told
 
 
-def _values(site: str, lots: pd.DataFrame, seen: int, currency: str) -> list[Figure]:
+def _values(site: str, lots: pd.DataFrame, seen: int, currency: str) -> list[KeyFigure]:
     """An amount per currency; none at all is 0 where nothing expired, and unknown where nothing of it has a price."""
     priced = lots[lots["unit_price"].notna()]
     missing = len(lots) - len(priced)
     why = f"{missing} of {len(lots)} expired lots have no price" if missing else None
     if priced.empty:
-        return [Figure("expired_value", site, None if missing else 0.0, currency, seen, why)]
+        return [KeyFigure("expired_value", site, None if missing else 0.0, currency, seen, why)]
     told = []
     for unit, mine in priced.groupby("currency"):
         # amounts are added up as decimals: exact
         amounts = (Decimal(str(q)) * price for q, price in zip(mine["quantity"], mine["unit_price"], strict=True))
-        told.append(Figure("expired_value", site, round(float(sum(amounts)), 2), str(unit), seen, why))
+        told.append(KeyFigure("expired_value", site, round(float(sum(amounts)), 2), str(unit), seen, why))
     return told
 
 
-def _overdue_lines(connection: sa.Connection, scope: Scope, sites: list[str], today: dt.date) -> list[Figure]:
+def _overdue_lines(connection: sa.Connection, scope: Scope, sites: list[str], today: dt.date) -> list[KeyFigure]:
     """Proposed lines whose last day to order has passed."""
     lines, planned = sources.overdue_lines(connection, scope, today), sources.planned_sites(connection, scope)
     return _counted("overdue_lines", sites, lines, planned, "nothing was planned yet: run the forecast")
 
 
-def _overdue_orders(connection: sa.Connection, scope: Scope, sites: list[str], today: dt.date) -> list[Figure]:
+def _overdue_orders(connection: sa.Connection, scope: Scope, sites: list[str], today: dt.date) -> list[KeyFigure]:
     """Order lines that were to arrive before today and have not."""
     late, known = sources.overdue_orders(connection, scope, today), sources.sites_with_orders(connection, scope)
     return _counted("overdue_orders", sites, late, known, "no open orders were ever loaded or made here")
 
 
-def _counted(kpi: str, sites: list[str], counts: pd.Series, known: set[str], why: str) -> list[Figure]:
+def _counted(kpi: str, sites: list[str], counts: pd.Series, known: set[str], why: str) -> list[KeyFigure]:
     told = []
     for site in sites:
         told_of = known if site == WHOLE else known & {site}
         number = int(counts.sum() if site == WHOLE else counts.get(site, 0))
         value = float(number) if told_of else None
-        told.append(Figure(kpi, site, value, COUNT, len(told_of), None if told_of else why))
+        told.append(KeyFigure(kpi, site, value, COUNT, len(told_of), None if told_of else why))
     return told
 
 
-def _decisions(connection: sa.Connection, scope: Scope, sites: list[str], window: Window) -> list[Figure]:
+def _decisions(connection: sa.Connection, scope: Scope, sites: list[str], window: Window) -> list[KeyFigure]:
     """How many decisions people made, those taken back not counted, and the share that approved what was proposed."""
     rows = _weekly(_and_whole(sources.decisions(connection, scope, window)), window)
     as_is = rows.assign(as_proposed=rows["kind"] == DecisionKind.APPROVE.value)
@@ -175,7 +177,7 @@ def _decisions(connection: sa.Connection, scope: Scope, sites: list[str], window
     for site in sites:
         number = int(groups.size().get(site, 0))
         bins = tuple((week, float(weekly.get((site, week), 0))) for week in window.weeks)
-        told.append(Figure("decisions", site, float(number), COUNT, number, trend=bins if number else ()))
+        told.append(KeyFigure("decisions", site, float(number), COUNT, number, trend=bins if number else ()))
     why = "nobody decided anything in the period"
     return told + [_figure("approved_as_proposed", site, groups.mean(), groups.size(), SHARE, why) for site in sites]
 
@@ -188,9 +190,9 @@ def _figure(
     unit: str,
     why: str,
     trend: tuple[tuple[dt.date, float | None], ...] = (),
-) -> Figure:
+) -> KeyFigure:
     value = _at(values, site)
-    return Figure(kpi, site, value, unit, int(sizes.get(site, 0)), why if value is None else None, trend)
+    return KeyFigure(kpi, site, value, unit, int(sizes.get(site, 0)), why if value is None else None, trend)
 
 
 def _at(values: pd.Series, key: Any) -> float | None:

@@ -25,7 +25,7 @@ def newest_lots(connection: sa.Connection, as_of: dt.date, facility_id: str, pro
     return connection.execute(query.order_by(Stock.expiry_date, Stock.lot)).mappings().all()
 
 
-def orders_to_come(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
+def open_orders(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
     """Open orders placed up to the origin, by the day they are expected."""
     query = sa.select(OpenOrder.__table__).where(
         OpenOrder.facility_id == facility_id,
@@ -56,7 +56,7 @@ def exposures(connection: sa.Connection, as_of: dt.date, facility_id: str, genes
     return connection.execute(query.order_by(Exposure.gene, Exposure.period_start)).mappings().all()
 
 
-def whose_genotypes(
+def representation(
     connection: sa.Connection, as_of: dt.date, facility_id: str, drugs: Collection[str], genes: Collection[str]
 ) -> Rows:
     """Whose genotypes the estimates of drugs' genes rest on, all people served first, then group by group."""
@@ -70,7 +70,7 @@ def whose_genotypes(
     return connection.execute(query.order_by(*order)).mappings().all()
 
 
-def events_of(connection: sa.Connection, recommendation_id: str) -> Rows:
+def audit_events(connection: sa.Connection, recommendation_id: str) -> Rows:
     """The audit trail of a line, oldest first."""
     query = sa.select(AuditEvent.__table__).where(AuditEvent.subject == f"recommendation:{recommendation_id}")
     return connection.execute(query.order_by(AuditEvent.sequence)).mappings().all()

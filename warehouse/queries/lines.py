@@ -51,7 +51,7 @@ def table(name: str) -> sa.Table:
     return Base.metadata.tables[name]
 
 
-def recommendation_lines(scope: Scope) -> sa.Select[Any]:
+def recommendations_query(scope: Scope) -> sa.Select[Any]:
     """Lines with what a person needs beside them: drug, strength, form, pack terms, names of site and supplier."""
     return (
         sa.select(
@@ -82,11 +82,11 @@ PRODUCT_TERMS = (
 )
 
 
-def recommendation_line(
+def recommendation(
     connection: sa.Connection, scope: Scope, recommendation_id: str, *, for_update: bool = False
 ) -> sa.RowMapping | None:
     """One line, or None when there is none in scope; `for_update` holds it until the transaction ends."""
-    query = recommendation_lines(scope).where(Recommendation.recommendation_id == recommendation_id)
+    query = recommendations_query(scope).where(Recommendation.recommendation_id == recommendation_id)
     if for_update:
         query = query.with_for_update(of=Recommendation)
     return connection.execute(query).mappings().one_or_none()
@@ -107,7 +107,7 @@ def explanation(connection: sa.Connection, recommendation_id: str) -> dict[str, 
     return {**row, **told}
 
 
-def decisions_of(connection: sa.Connection, recommendation_id: str) -> Rows:
+def decisions(connection: sa.Connection, recommendation_id: str) -> Rows:
     """What people decided about a line, oldest first, with their names; `rule_by` set the rule it was routine by."""
     author = sa.orm.aliased(User)
     query = (
@@ -137,13 +137,13 @@ def decisions_by(connection: sa.Connection, user_id: int, since: dt.datetime, sc
     return connection.execute(query).mappings().all()
 
 
-def latest_as_of(connection: sa.Connection, results: sa.Table, scope: Scope) -> dt.date | None:
+def newest_origin(connection: sa.Connection, results: sa.Table, scope: Scope) -> dt.date | None:
     """Newest origin day of a result table within scope; None when it has no row."""
     query = sa.select(sa.func.max(results.c.as_of)).where(within(results.c.facility_id, scope))
     return connection.execute(query).scalar_one()
 
 
-def history(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
+def demand_history(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
     """`period_start` and `quantity` (dose units; None = unknown) as the forecast saw them, else as dispensed."""
     series = (CleanDemand.facility_id == facility_id, CleanDemand.product_id == product_id)
     cleaned = sa.select(CleanDemand.period_start, CleanDemand.quantity).where(CleanDemand.as_of == as_of, *series)
@@ -156,7 +156,7 @@ def history(connection: sa.Connection, as_of: dt.date, facility_id: str, product
     return connection.execute(dispensed.order_by(Dispensing.period_start)).mappings().all()
 
 
-def forecast(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
+def forecasts(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
     """The published forecast of one site and product, by period."""
     query = sa.select(Forecast.__table__).where(
         Forecast.as_of == as_of, Forecast.facility_id == facility_id, Forecast.product_id == product_id
@@ -164,7 +164,7 @@ def forecast(connection: sa.Connection, as_of: dt.date, facility_id: str, produc
     return connection.execute(query.order_by(Forecast.period_start)).mappings().all()
 
 
-def run_of(connection: sa.Connection, run_id: str) -> sa.RowMapping | None:
+def planning_run(connection: sa.Connection, run_id: str) -> sa.RowMapping | None:
     """The run of that id."""
     return connection.execute(sa.select(Run.__table__).where(Run.run_id == run_id)).mappings().one_or_none()
 
@@ -258,7 +258,7 @@ def _intervals(
     return {(row["gene"], row["result"]): row for row in connection.execute(query).mappings()}
 
 
-def latest_problems(connection: sa.Connection, scope: Scope) -> Rows:
+def newest_problems(connection: sa.Connection, scope: Scope) -> Rows:
     """Problems of the newest day that has any, those of all sites included."""
     seen = sa.or_(Problem.facility_id.is_(None), within(Problem.facility_id, scope))
     newest = sa.select(sa.func.max(Problem.as_of)).where(seen).scalar_subquery()
@@ -277,18 +277,18 @@ def drug_problems(connection: sa.Connection, as_of: dt.date, facility_id: str, d
     return list(dict.fromkeys(found))
 
 
-def last_loads(connection: sa.Connection, limit: int) -> Rows:
+def newest_loads(connection: sa.Connection, limit: int) -> Rows:
     """The last loads, newest first."""
     return connection.execute(sa.select(Load.__table__).order_by(Load.load_id.desc()).limit(limit)).mappings().all()
 
 
-def last_run(connection: sa.Connection) -> sa.RowMapping | None:
+def newest_run(connection: sa.Connection) -> sa.RowMapping | None:
     """The run that began last."""
     query = sa.select(Run.__table__).order_by(Run.started_at.desc(), Run.run_id).limit(1)
     return connection.execute(query).mappings().one_or_none()
 
 
-def facilities(scope: Scope) -> sa.Select[Any]:
+def facilities_query(scope: Scope) -> sa.Select[Any]:
     """Sites without the number of people they serve."""
     names = ("facility_id", "name", "network", "closed_on", "successor_id")
     return sa.select(*(table("facilities").columns[name] for name in names)).where(within(Facility.facility_id, scope))

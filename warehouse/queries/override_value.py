@@ -100,7 +100,7 @@ def edited_lines(connection: sa.Connection, before: dt.date) -> list[dict[str, A
     return [{**row, "document": json.loads(row["document"])} for row in connection.execute(query).mappings()]
 
 
-def measured(connection: sa.Connection, scope: Scope) -> tuple[dt.date | None, pd.DataFrame, pd.DataFrame]:
+def measured_edits(connection: sa.Connection, scope: Scope) -> tuple[dt.date | None, pd.DataFrame, pd.DataFrame]:
     """Origin of the newest run that measured edits, with its rows of `override_value` and `edit_value` in scope."""
     found: list[Any] = [OverrideValue.__table__, EditValue.__table__]
     newest = [connection.scalar(sa.select(sa.func.max(table.c.as_of))) for table in found]
@@ -123,7 +123,7 @@ def as_forecast_edits(edits: pd.DataFrame) -> pd.DataFrame:
     return edits.assign(relative_change=change, **values).assign(value_added=value_added)
 
 
-def summed(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def edit_sums(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Sums over edits by each of `GROUPS`: group_by, group, edits, improved, `SUMS` and value_added over error_without.
 
     The groups of size tell small edits (under 10 %) from larger ones, and up from down.

@@ -54,7 +54,7 @@ def known_overrides(connection: sa.Connection, as_of: dt.date, at: dt.datetime) 
     return frame.assign(**{name: pd.to_datetime(frame[name]) for name in ("starts_on", "ends_on")})
 
 
-def override_rows(scope: Scope) -> sa.Select[Any]:
+def overrides_query(scope: Scope) -> sa.Select[Any]:
     """Overrides with the names of site and people, the product's words, and who withdrew them when."""
     author, taker = aliased(User), aliased(User)
     product = (Product.strength_value, Product.strength_unit, Product.dose_form)
@@ -77,17 +77,17 @@ def override_rows(scope: Scope) -> sa.Select[Any]:
     )
 
 
-def override_row(
+def override(
     connection: sa.Connection, scope: Scope, override_id: int, *, for_update: bool = False
 ) -> sa.RowMapping | None:
     """One override, or None where there is none in scope; `for_update` holds it until the transaction ends."""
-    query = override_rows(scope).where(ForecastOverride.override_id == override_id)
+    query = overrides_query(scope).where(ForecastOverride.override_id == override_id)
     if for_update:
         query = query.with_for_update(of=ForecastOverride)
     return connection.execute(query).mappings().one_or_none()
 
 
-def planned_starts(connection: sa.Connection, facility_id: str) -> list[dt.date]:
+def planned_period_starts(connection: sa.Connection, facility_id: str) -> list[dt.date]:
     """Starts of the periods that the newest plan of a site forecasts; none before the first plan."""
     of_site = Forecast.facility_id == facility_id
     newest = sa.select(sa.func.max(Forecast.as_of)).where(of_site).scalar_subquery()
@@ -95,7 +95,7 @@ def planned_starts(connection: sa.Connection, facility_id: str) -> list[dt.date]
     return list(connection.scalars(query.order_by(Forecast.period_start)))
 
 
-def forecasts_of(connection: sa.Connection, facility_id: str, product_ids: Sequence[str]) -> dict[str, Rows]:
+def forecasts_by_product(connection: sa.Connection, facility_id: str, product_ids: Sequence[str]) -> dict[str, Rows]:
     """Rows of the newest plan of a site by product, by period: start, the three steps and the mean."""
     of_site = Forecast.facility_id == facility_id
     newest = sa.select(sa.func.max(Forecast.as_of)).where(of_site).scalar_subquery()
@@ -108,7 +108,7 @@ def forecasts_of(connection: sa.Connection, facility_id: str, product_ids: Seque
     return dict(found)
 
 
-def newest_lines(
+def newest_recommendations(
     connection: sa.Connection, as_of: dt.date, facility_id: str, product_ids: Sequence[str]
 ) -> dict[str, sa.RowMapping]:
     """The line of each product that the plan of a day proposes, or that somebody decided; of several the newest."""
@@ -122,7 +122,7 @@ def newest_lines(
     return {row["product_id"]: row for row in rows}
 
 
-def overlapping(
+def overlapping_overrides(
     connection: sa.Connection,
     facility_id: str,
     product_ids: Sequence[str],

@@ -12,16 +12,16 @@ import sqlalchemy as sa
 from forecasting.errors import InvalidInput
 from warehouse import audit
 from warehouse.audit import Actor, Event
-from warehouse.queries.lines import Scope, last_run, latest_problems
+from warehouse.queries.lines import Scope, newest_problems, newest_run
 from warehouse.schema.ledger import User
 from warehouse.schema.problem_states import PROBLEM_STATES, ProblemState
 
-NAMED_BY = ("stage", "asset", "rule", "facility_id", "subject")
+IDENTITY = ("stage", "asset", "rule", "facility_id", "subject")
 """What makes a problem the same in every run; its sentence has numbers that change."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class ReportedProblem:
     """A problem of the newest day and how it stands. `again` is true when it was called resolved and a run that began
     later reports it all the same: then it is open."""
 
@@ -34,17 +34,17 @@ class Told:
 
 def problem_name(row: Any) -> str:
     """The short name of a problem, the same in every run."""
-    return hashlib.sha256(json.dumps([row[one] for one in NAMED_BY]).encode()).hexdigest()[:20]
+    return hashlib.sha256(json.dumps([row[one] for one in IDENTITY]).encode()).hexdigest()[:20]
 
 
-def problems(connection: sa.Connection, scope: Scope) -> list[Told]:
+def reported_problems(connection: sa.Connection, scope: Scope) -> list[ReportedProblem]:
     """Problems of the newest day that the caller may see, with how each stands."""
-    found, said = latest_problems(connection, scope), _newest_states(connection)
-    run = last_run(connection)
+    found, said = newest_problems(connection, scope), _newest_states(connection)
+    run = newest_run(connection)
     return [_told(row, said.get(problem_name(row)), None if run is None else run["started_at"]) for row in found]
 
 
-def say(
+def set_problem_states(
     connection: sa.Connection,
     scope: Scope,
     names: Iterable[str],
@@ -61,7 +61,7 @@ def say(
         raise InvalidInput(f"state {state!r}: must be one of {', '.join(PROBLEM_STATES)}")
     if state == "resolved" and not note.strip():
         raise InvalidInput("say in the note how it was resolved")
-    wanted, here = list(dict.fromkeys(names)), {one.name: one for one in problems(connection, scope)}
+    wanted, here = list(dict.fromkeys(names)), {one.name: one for one in reported_problems(connection, scope)}
     if not wanted:
         raise InvalidInput("tick the problems that you speak of")
     if any(name not in here for name in wanted):
@@ -85,10 +85,15 @@ def say(
 
 
 def _write(
-    connection: sa.Connection, mine: Sequence[Told], state: str, note: str | None, user_id: int, now: dt.datetime
+    connection: sa.Connection,
+    mine: Sequence[ReportedProblem],
+    state: str,
+    note: str | None,
+    user_id: int,
+    now: dt.datetime,
 ) -> None:
     said = {"state": state, "note": note, "user_id": user_id, "set_at": now}
-    rows = [{one: told.problem[one] for one in NAMED_BY} | said for told in mine]
+    rows = [{one: told.problem[one] for one in IDENTITY} | said for told in mine]
     connection.execute(sa.insert(ProblemState), rows)
 
 
@@ -101,8 +106,8 @@ def _newest_states(connection: sa.Connection) -> dict[str, sa.RowMapping]:
     return {problem_name(row): row for row in connection.execute(query).mappings()}
 
 
-def _told(row: sa.RowMapping, said: sa.RowMapping | None, run_began: dt.datetime | None) -> Told:
+def _told(row: sa.RowMapping, said: sa.RowMapping | None, run_began: dt.datetime | None) -> ReportedProblem:
     if said is None:
-        return Told(row, problem_name(row))
+        return ReportedProblem(row, problem_name(row))
     again = said["state"] == "resolved" and run_began is not None and run_began > said["set_at"]
-    return Told(row, problem_name(row), "open" if again else said["state"], again, said)
+    return ReportedProblem(row, problem_name(row), "open" if again else said["state"], again, said)

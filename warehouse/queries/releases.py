@@ -21,24 +21,24 @@ from warehouse.schema.previews import ReleaseMove, ReleasePreview
 SHOWN = ("release_id", "kind", "publisher", "version", "rows", "loaded_at")
 
 
-def release_rows(kind: str | None = None) -> sa.Select[Any]:
+def releases_query(kind: str | None = None) -> sa.Select[Any]:
     """Stored releases, of one kind or of all."""
     query = sa.select(*(RELEASES.c[name] for name in SHOWN))
     return query if kind is None else query.where(RELEASES.c.kind == kind)
 
 
-def release_row(connection: sa.Connection, release_id: str) -> sa.RowMapping | None:
+def release(connection: sa.Connection, release_id: str) -> sa.RowMapping | None:
     """One stored release; None when there is none of that name."""
-    return connection.execute(release_rows().where(RELEASES.c.release_id == release_id)).mappings().one_or_none()
+    return connection.execute(releases_query().where(RELEASES.c.release_id == release_id)).mappings().one_or_none()
 
 
-def history_at_sites(connection: sa.Connection, day: dt.date, scope: Scope) -> pd.DataFrame:
+def release_history(connection: sa.Connection, day: dt.date, scope: Scope) -> pd.DataFrame:
     """What was in force at each site of the scope up to a day, oldest first: the frame of `site_releases`."""
     sites = connection.scalars(sa.select(Facility.facility_id).where(within(Facility.facility_id, scope))).all()
     return site_releases(connection, sites, day)
 
 
-def in_force(history: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+def sites_in_force(history: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Release -> the sites that use it and since when (1900-01-01 = ever)."""
     now = history[history["in_force"]]
     found: dict[str, list[dict[str, Any]]] = {}
@@ -47,7 +47,7 @@ def in_force(history: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def replaces(history: pd.DataFrame, release_id: str, kind: str) -> list[str]:
+def replaced_releases(history: pd.DataFrame, release_id: str, kind: str) -> list[str]:
     """The releases of the kind that it would take the place of, or, where it is in force everywhere, took it."""
     of_kind = history[history["kind"] == kind]
     now = of_kind[of_kind["in_force"] & (of_kind["release_id"] != release_id)]
@@ -63,8 +63,8 @@ def release_diff(connection: sa.Connection, release_id: str, against: str | None
 
     A release that is not stored, or of another kind, raises `InvalidInput`.
     """
-    row = release_row(connection, release_id)
-    old = None if against is None else release_row(connection, against)
+    row = release(connection, release_id)
+    old = None if against is None else release(connection, against)
     if row is None or (against is not None and old is None):
         raise InvalidInput(f"there is no release {release_id if row is None else against!r}")
     if old is not None and old["kind"] != row["kind"]:
@@ -73,7 +73,7 @@ def release_diff(connection: sa.Connection, release_id: str, against: str | None
     return content_diff(row["kind"], before, release_content(connection, release_id))
 
 
-def stored_preview(
+def release_preview(
     connection: sa.Connection, release_id: str, scope: Scope
 ) -> tuple[dt.date | None, list[dict[str, Any]]]:
     """Origin of the newest run that previewed the release, and its sites: what is replaced, which drugs stand aside."""
@@ -85,7 +85,7 @@ def stored_preview(
     return as_of, [{**row, "stands_aside": json.loads(row["stands_aside"])} for row in rows]
 
 
-def release_moves(release_id: str, as_of: dt.date | None, scope: Scope) -> sa.Select[Any]:
+def release_moves_query(release_id: str, as_of: dt.date | None, scope: Scope) -> sa.Select[Any]:
     """Demand that the release would move, by site and product, with the products' names."""
     terms = (Product.strength_value, Product.strength_unit, Product.dose_form)
     return (

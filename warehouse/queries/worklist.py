@@ -78,7 +78,7 @@ def _actions(assignee: Any) -> sa.Select[Any]:
     )
 
 
-def actions_on(connection: sa.Connection, facility_id: str, product_id: str, kind: str, before: int) -> Rows:
+def actions_of_item(connection: sa.Connection, facility_id: str, product_id: str, kind: str, before: int) -> Rows:
     """Actions of a kind on an item up to a number, newest first, two at most: one and what stood before it."""
     query = sa.select(WorklistAction.__table__).where(
         WorklistAction.facility_id == facility_id,
@@ -159,7 +159,7 @@ def sees(person: Line, facility_id: str) -> bool:
     return person["facility_ids"] is None or facility_id in person["facility_ids"].split(";")
 
 
-def comments_on(connection: sa.Connection, facility_id: str, product_id: str) -> Rows:
+def comments_of_item(connection: sa.Connection, facility_id: str, product_id: str) -> Rows:
     """What people said about an item, on this line or an earlier one, oldest first, with the line's origin."""
     query = (
         sa.select(Comment.__table__, User.display_name.label("by"), Recommendation.as_of)

@@ -11,7 +11,7 @@ from api.http.units import RECOMMENDATION_UNITS
 from api.recommendations.models import RecommendationPage
 from api.routes.recommendations import LINES, PAGE
 from tests.api.conftest import NOW
-from warehouse.queries.lines import recommendation_lines
+from warehouse.queries.lines import recommendations_query
 from warehouse.schema.results import Recommendation
 
 AMOUNTS = st.decimals(0, 10**12, places=6) | st.integers(0, 10**12).map(Decimal)
@@ -42,7 +42,7 @@ def test_the_bytes_say_what_the_model_says(each_database):
             change = sa.update(Recommendation).where(Recommendation.recommendation_id.in_(["rec-01", "rec-05"]))
             connection.execute(change.values(values))
             rows = connection.execute(LINES.order_by(Recommendation.recommendation_id)).all()
-            whole = connection.execute(recommendation_lines(None).order_by(Recommendation.recommendation_id))
+            whole = connection.execute(recommendations_query(None).order_by(Recommendation.recommendation_id))
             told = {"items": [dict(row) for row in whole.mappings()], "next_cursor": "c", "units": RECOMMENDATION_UNITS}
             model = json.loads(RecommendationPage.model_validate(told).model_dump_json())
             transaction.rollback()

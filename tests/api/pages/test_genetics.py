@@ -59,12 +59,12 @@ def shifts(*sites):
 def test_the_queries_name_what_moves_behind_what_and_how_far_testing_is(told):
     both = frozenset({"north", "south"})
     with told.connect() as connection:
-        found = genetics.moves(connection, both, AS_OF, "clopidogrel")
-        rows = genetics.rows_behind(connection, both, AS_OF, "ticagrelor")
-        covered = genetics.coverage(connection, both, AS_OF, {"CYP2C19"})
-        alone = genetics.coverage(connection, frozenset({"south"}), AS_OF, {"CYP2C19"})
-        thin = genetics.thin(connection, both, AS_OF, None)
-        assert genetics.coverage(connection, both, AS_OF, {"TPMT"}) == []
+        found = genetics.product_shifts(connection, both, AS_OF, "clopidogrel")
+        rows = genetics.guidance_shifts(connection, both, AS_OF, "ticagrelor")
+        covered = genetics.exposure_ranges(connection, both, AS_OF, {"CYP2C19"})
+        alone = genetics.exposure_ranges(connection, frozenset({"south"}), AS_OF, {"CYP2C19"})
+        thin = genetics.thin_evidence(connection, both, AS_OF, None)
+        assert genetics.exposure_ranges(connection, both, AS_OF, {"TPMT"}) == []
     assert sum(row["shift"] for row in found) == pytest.approx(shifts("north", "south")["clopidogrel-75"])
     assert {row["product_id"] for row in found} == {"clopidogrel-75"}
     assert [(row["recommendation_id"], row["sites"], row["quantity"]) for row in rows] == [

@@ -11,19 +11,19 @@ from api.display.problem_labels import RULES, SEVERITIES
 from tests.api.conftest import AS_OF, NOW, signed_in_at
 from warehouse.audit import verify
 from warehouse.engine import writing
-from warehouse.queries.freshness import INPUTS, ages
+from warehouse.queries.freshness import INPUTS, input_ages
 from warehouse.queries.lines import table
-from warehouse.queries.problems import problems
+from warehouse.queries.problems import reported_problems
 
 
 def names(database, scope=None):
     with database.connect() as connection:
-        return {one.problem["rule"]: one.name for one in problems(connection, scope)}
+        return {one.problem["rule"]: one.name for one in reported_problems(connection, scope)}
 
 
 def states(database):
     with database.connect() as connection:
-        return {one.problem["rule"]: (one.state, one.again) for one in problems(connection, None)}
+        return {one.problem["rule"]: (one.state, one.again) for one in reported_problems(connection, None)}
 
 
 def say(browser, state, *which, note="counted again", **more):
@@ -152,8 +152,8 @@ def test_ages_are_days_since_the_newest_row_of_each_site(database, signed_in):
             )
         )
     with database.connect() as connection:
-        found = {(one.input.name, one.facility_id): one for one in ages(connection, None, AS_OF)}
-        north = ages(connection, frozenset({"north"}), AS_OF)
+        found = {(one.input.name, one.facility_id): one for one in input_ages(connection, None, AS_OF)}
+        north = input_ages(connection, frozenset({"north"}), AS_OF)
     assert {one.facility_id for one in north} == {"north"}
     days = {name: found[name, "north"].days for name in [one.name for one in INPUTS]}
     assert days == {

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from warehouse.engine import writing
-from warehouse.queries.overrides import known_overrides, override_row
+from warehouse.queries.overrides import known_overrides, override
 from warehouse.schema import Base
 
 NOW = dt.datetime.fromisoformat("2026-11-24T09:00")
@@ -79,8 +79,8 @@ def test_an_override_of_a_drug_covers_its_products_and_the_order_is_oldest_first
 def test_who_is_bound_to_another_site_reads_nothing_of_it(filled: Engine) -> None:
     add(filled)
     with filled.connect() as connection:
-        assert override_row(connection, frozenset({"south"}), 1) is None
-        row = override_row(connection, None, 1)
+        assert override(connection, frozenset({"south"}), 1) is None
+        row = override(connection, None, 1)
     assert row is not None
     assert (row["decided_by"], row["withdrawn_by"]) == ("Ben", None)
 
