@@ -20,7 +20,7 @@ def render() -> str:
     lines = ["# Data dictionary", "", "Made from `warehouse/schema` by `python -m warehouse.dictionary`; do not edit."]
     for layer, title in LAYERS.items():
         lines += ["", f"## {title}"]
-        for table in sorted(Base.metadata.tables.values(), key=lambda one: one.name):
+        for table in sorted(Base.metadata.tables.values(), key=lambda by_name: by_name.name):
             if table.info["layer"] == layer:
                 lines += ["", *_table(table)]
     return "\n".join(lines) + "\n"
@@ -28,20 +28,20 @@ def render() -> str:
 
 def _table(table: sa.Table) -> list[str]:
     head = [f"### {table.name}", "", str(table.comment), "", "| column | type | meaning | unit | rules |"]
-    return [*head, "| --- | --- | --- | --- | --- |", *(_column(one) for one in table.columns)]
+    return [*head, "| --- | --- | --- | --- | --- |", *(_column(column) for column in table.columns)]
 
 
-def _column(one: sa.Column[object]) -> str:
-    key = "key" if one.primary_key else "" if one.nullable else "required"
-    references = [f"is a {key.column.name} of {key.column.table.name}" for key in one.foreign_keys]
-    rules = [*([key] if key else []), *references, *(rule.text for rule in one.info["rules"])]
-    cells = (f"`{one.name}`", _kind(one), one.comment or "", one.info["unit"] or "", "; ".join(rules))
+def _column(column: sa.Column[object]) -> str:
+    key = "key" if column.primary_key else "" if column.nullable else "required"
+    references = [f"is a {key.column.name} of {key.column.table.name}" for key in column.foreign_keys]
+    rules = [*([key] if key else []), *references, *(rule.text for rule in column.info["rules"])]
+    cells = (f"`{column.name}`", _kind(column), column.comment or "", column.info["unit"] or "", "; ".join(rules))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _kind(one: sa.Column[object]) -> str:
+def _kind(column: sa.Column[object]) -> str:
     kinds = {"ExactDecimal": "decimal", "String": "text", "Text": "text", "Float": "number", "Integer": "whole number"}
-    name = type(one.type).__name__
+    name = type(column.type).__name__
     return kinds.get(name, name.lower())
 
 

@@ -36,7 +36,11 @@ class Violation:
 
 def required_columns(table: sa.Table) -> list[str]:
     """Columns a frame must have: those that are neither nullable, nor defaulted, nor numbered by the database."""
-    return [one.name for one in table.columns if not one.nullable and one.default is None and not _numbered(one)]
+    return [
+        column.name
+        for column in table.columns
+        if not column.nullable and column.default is None and not _numbered(column)
+    ]
 
 
 def coerce(frame: pd.DataFrame, table: sa.Table) -> tuple[pd.DataFrame, list[Violation]]:
@@ -50,36 +54,36 @@ def coerce(frame: pd.DataFrame, table: sa.Table) -> tuple[pd.DataFrame, list[Vio
         raise InvalidInput(f"{table.name}: missing column {', '.join(absent)}")
     read: dict[str, pd.Series] = {}
     violations: list[Violation] = []
-    for one in table.columns:
-        if one.name not in frame.columns:
-            if not _numbered(one):
-                read[one.name] = pd.Series([_default(one)] * len(frame), index=frame.index, dtype=_dtype(one))
+    for column in table.columns:
+        if column.name not in frame.columns:
+            if not _numbered(column):
+                read[column.name] = pd.Series([_default(column)] * len(frame), index=frame.index, dtype=_dtype(column))
             continue
-        values, unreadable = _read(frame[one.name], one)
-        if one.default is not None:
-            values = values.astype(object).where(values.notna(), _default(one)).astype(_dtype(one))
-        read[one.name] = values
+        values, unreadable = _read(frame[column.name], column)
+        if column.default is not None:
+            values = values.astype(object).where(values.notna(), _default(column)).astype(_dtype(column))
+        read[column.name] = values
         if unreadable.any():
-            violations.append(Violation(one.name, f"must be {_kind_text(one)}", np.flatnonzero(unreadable)))
+            violations.append(Violation(column.name, f"must be {_kind_text(column)}", np.flatnonzero(unreadable)))
     return pd.DataFrame(read, index=frame.index), violations
 
 
 def violations(frame: pd.DataFrame, table: sa.Table) -> list[Violation]:
     """What a coerced frame breaks: blanks where a value is required, the columns' rules, duplicate keys."""
-    found = []
-    for one in table.columns:
-        if one.name not in frame.columns:
+    broken = []
+    for column in table.columns:
+        if column.name not in frame.columns:
             continue
-        values = frame[one.name]
-        if not one.nullable:
-            found.append(Violation(one.name, "must not be blank", np.flatnonzero(values.isna())))
-        rules: tuple[Rule, ...] = one.info.get("rules", ())
-        found += [Violation(one.name, rule.text, np.flatnonzero(rule.violated(values))) for rule in rules]
-    keys = [one.name for one in table.primary_key.columns]
+        values = frame[column.name]
+        if not column.nullable:
+            broken.append(Violation(column.name, "must not be blank", np.flatnonzero(values.isna())))
+        rules: tuple[Rule, ...] = column.info.get("rules", ())
+        broken += [Violation(column.name, rule.text, np.flatnonzero(rule.violated(values))) for rule in rules]
+    keys = [column.name for column in table.primary_key.columns]
     if keys and set(keys) <= set(frame.columns):
         repeated = frame.duplicated(subset=keys, keep="first")
-        found.append(Violation(", ".join(keys), DUPLICATE_KEY, np.flatnonzero(repeated)))
-    return [violation for violation in found if len(violation.rows)]
+        broken.append(Violation(", ".join(keys), DUPLICATE_KEY, np.flatnonzero(repeated)))
+    return [violation for violation in broken if len(violation.rows)]
 
 
 def validate(frame: pd.DataFrame, table: sa.Table) -> pd.DataFrame:
@@ -87,7 +91,7 @@ def validate(frame: pd.DataFrame, table: sa.Table) -> pd.DataFrame:
 
     This is the writer's guard for computed frames. Files go through `coerce` and `violations`, which name every row.
     """
-    unknown = sorted(set(frame.columns) - {one.name for one in table.columns})
+    unknown = sorted(set(frame.columns) - {column.name for column in table.columns})
     if unknown:
         raise InvalidInput(f"{table.name}: unknown column {', '.join(unknown)}")
     read, unreadable = coerce(frame.reset_index(drop=True), table)
@@ -113,24 +117,24 @@ def from_rows(rows: list[Any], table: sa.Table, names: list[str]) -> pd.DataFram
     return pd.DataFrame({name: _typed(raw[name], table.columns[name]) for name in names})
 
 
-def _numbered(one: sa.Column[Any]) -> bool:
-    return one.primary_key and one.autoincrement is True
+def _numbered(column: sa.Column[Any]) -> bool:
+    return column.primary_key and column.autoincrement is True
 
 
-def _default(one: sa.Column[Any]) -> Any:
-    return None if one.default is None else one.default.arg  # type: ignore[attr-defined]
+def _default(column: sa.Column[Any]) -> Any:
+    return None if column.default is None else column.default.arg  # type: ignore[attr-defined]
 
 
-def _dtype(one: sa.Column[Any]) -> Any:
+def _dtype(column: sa.Column[Any]) -> Any:
     kinds = {sa.Float: "float64", sa.Integer: "Int64", sa.Boolean: "boolean", sa.String: "string", sa.Text: "string"}
-    if isinstance(one.type, sa.Date | sa.DateTime):
+    if isinstance(column.type, sa.Date | sa.DateTime):
         return "datetime64[us]"
-    if isinstance(one.type, ExactDecimal):
+    if isinstance(column.type, ExactDecimal):
         return object
-    return next(dtype for kind, dtype in kinds.items() if isinstance(one.type, kind))
+    return next(dtype for kind, dtype in kinds.items() if isinstance(column.type, kind))
 
 
-def _kind_text(one: sa.Column[Any]) -> str:
+def _kind_text(column: sa.Column[Any]) -> str:
     texts: list[tuple[Any, str]] = [
         (ExactDecimal, "a decimal number"),
         (sa.Float, "a finite number"),
@@ -139,10 +143,10 @@ def _kind_text(one: sa.Column[Any]) -> str:
         (sa.DateTime, "an ISO date and time (YYYY-MM-DDTHH:MM)"),
         (sa.Date, "an ISO date (YYYY-MM-DD)"),
     ]
-    return next((text for kind, text in texts if isinstance(one.type, kind)), "text")
+    return next((text for kind, text in texts if isinstance(column.type, kind)), "text")
 
 
-def _read(values: pd.Series, one: sa.Column[Any]) -> tuple[pd.Series, pd.Series]:
+def _read(values: pd.Series, column: sa.Column[Any]) -> tuple[pd.Series, pd.Series]:
     """The typed values and a mask of those that are not blank and cannot be read."""
     blank = values.isna()
     if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
@@ -155,7 +159,7 @@ def _read(values: pd.Series, one: sa.Column[Any]) -> tuple[pd.Series, pd.Series]
         (sa.Date, _read_date),
         (sa.DateTime, _read_timestamp),
     ]
-    reader = next((read for kind, read in readers if isinstance(one.type, kind)), _read_text)
+    reader = next((read for kind, read in readers if isinstance(column.type, kind)), _read_text)
     typed = reader(values.where(~blank, None))
     return typed, (~blank & typed.isna()).astype(bool)
 
@@ -173,8 +177,8 @@ def _read_number(values: pd.Series) -> pd.Series:
 
 def _read_integer(values: pd.Series) -> pd.Series:
     numbers = _read_number(values)
-    whole = (numbers == numbers.round()) & (numbers.abs() <= LARGEST_INTEGER)
-    return numbers.where(whole).astype("Int64")
+    is_whole = (numbers == numbers.round()) & (numbers.abs() <= LARGEST_INTEGER)
+    return numbers.where(is_whole).astype("Int64")
 
 
 def _read_decimal(values: pd.Series) -> pd.Series:
@@ -194,9 +198,9 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def _read_boolean(values: pd.Series) -> pd.Series:
-    words = values.astype("string").str.strip().str.lower()
+    text = values.astype("string").str.strip().str.lower()
     read = pd.Series(pd.NA, index=values.index, dtype="boolean")
-    return read.mask(words.isin(TRUE_WORDS).fillna(False), True).mask(words.isin(FALSE_WORDS).fillna(False), False)
+    return read.mask(text.isin(TRUE_WORDS).fillna(False), True).mask(text.isin(FALSE_WORDS).fillna(False), False)
 
 
 def _read_date(values: pd.Series) -> pd.Series:
@@ -208,7 +212,9 @@ def _read_timestamp(values: pd.Series) -> pd.Series:
         stamps = values
     else:
         codes, distinct = pd.factorize(values)  # few dates, many rows
-        text = pd.Series([one.isoformat() if isinstance(one, dt.date) else one for one in distinct], dtype="string")
+        text = pd.Series(
+            [value.isoformat() if isinstance(value, dt.date) else value for value in distinct], dtype="string"
+        )
         text = text.str.strip()
         text = text.where(text.str.fullmatch(ISO_DATE).fillna(False))
         parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
@@ -218,16 +224,16 @@ def _read_timestamp(values: pd.Series) -> pd.Series:
     return stamps.astype("datetime64[us]")
 
 
-def _plain(values: pd.Series, one: sa.Column[Any]) -> list[Any]:
-    if isinstance(one.type, sa.Date | sa.DateTime):
+def _plain(values: pd.Series, column: sa.Column[Any]) -> list[Any]:
+    if isinstance(column.type, sa.Date | sa.DateTime):
         stamps = values.astype("datetime64[us]").astype(object)
-        day_only = isinstance(one.type, sa.Date)
+        day_only = isinstance(column.type, sa.Date)
         return [None if s is pd.NaT else s.date() if day_only else s.to_pydatetime() for s in stamps]
     missing = values.isna().to_numpy()
     return [None if gone else value for value, gone in zip(values.astype(object).tolist(), missing, strict=True)]
 
 
-def _typed(values: pd.Series, one: sa.Column[Any]) -> pd.Series:
-    if isinstance(one.type, sa.Date | sa.DateTime):
+def _typed(values: pd.Series, column: sa.Column[Any]) -> pd.Series:
+    if isinstance(column.type, sa.Date | sa.DateTime):
         return pd.to_datetime(values).astype("datetime64[us]")
-    return values.astype(_dtype(one))
+    return values.astype(_dtype(column))

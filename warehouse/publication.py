@@ -163,6 +163,6 @@ def _set_undecided_status(
         LINES.c.status == RecommendationStatus.PROPOSED.value, LINES.c.status == RecommendationStatus.SUPERSEDED.value
     )
     # somebody may have decided since the lines were read: the row's own status has the last word
-    mine = (LINES.c.recommendation_id == sa.bindparam("id")) & undecided
-    changed = LINES.update().where(mine).values(status=status.value, version=LINES.c.version + 1, updated_at=now)
+    line = (LINES.c.recommendation_id == sa.bindparam("id")) & undecided
+    changed = LINES.update().where(line).values(status=status.value, version=LINES.c.version + 1, updated_at=now)
     connection.execute(changed, [{"id": name} for name in sorted(ids)])

@@ -18,10 +18,10 @@ SENT = (RecommendationStatus.EXPORTED.value, RecommendationStatus.ACKNOWLEDGED.v
 
 def settle(connection: sa.Connection, actor: Actor, now: dt.datetime) -> int:
     """Lines that became received: as many packs came as the supplier confirmed, or as were ordered."""
-    came = packs_received(connection, now.date())
+    received_packs = packs_received(connection, now.date())
     events = []
     for line in _sent_lines(connection):
-        packs = came.get(line["recommendation_id"], 0)
+        packs = received_packs.get(line["recommendation_id"], 0)
         if not 0 < due_packs(line) <= packs:
             continue
         name = line["recommendation_id"]
@@ -57,18 +57,20 @@ def packs_received(connection: sa.Connection, until: dt.date) -> dict[str, int]:
         .where(Receipt.order_id.in_(named), Receipt.received_at <= until)
         .group_by(Receipt.order_id, Receipt.facility_id, Receipt.product_id)
     )
-    came = {(row.order_id, row.facility_id, row.product_id): int(row.packs) for row in receipts}
+    received = {(row.order_id, row.facility_id, row.product_id): int(row.packs) for row in receipts}
     groups: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
     for line in lines:
         groups[(line["order_number"], line["facility_id"], line["product_id"])].append(line)
-    found = {}
-    for (order_number, facility_id, product_id), of in groups.items():
-        left = came.get((order_number, facility_id, product_id), 0)
-        for line in of:
-            share = left if line is of[-1] else min(left, due_packs(line))
+    by_line = {}
+    for (order_number, facility_id, product_id), lines_of_product in groups.items():
+        left = received.get((order_number, facility_id, product_id), 0)
+        for line in lines_of_product:
+            share = left if line is lines_of_product[-1] else min(left, due_packs(line))
             left -= share
-            found[line["recommendation_id"]] = share + came.get((line["recommendation_id"], facility_id, product_id), 0)
-    return found
+            by_line[line["recommendation_id"]] = share + received.get(
+                (line["recommendation_id"], facility_id, product_id), 0
+            )
+    return by_line
 
 
 def due_packs(line: Any) -> int:

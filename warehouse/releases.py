@@ -36,9 +36,11 @@ Scope = frozenset[str] | None
 
 def newest_releases(connection: sa.Connection, publisher: str) -> dict[str, str]:
     """The release of each kind that was loaded last from a publisher."""
-    found = read(connection, RELEASES, RELEASES.c.publisher == publisher, columns=["kind", "release_id", "loaded_at"])
-    found = found.sort_values(["loaded_at", "release_id"])
-    return dict(zip(found["kind"], found["release_id"], strict=True))
+    releases = read(
+        connection, RELEASES, RELEASES.c.publisher == publisher, columns=["kind", "release_id", "loaded_at"]
+    )
+    releases = releases.sort_values(["loaded_at", "release_id"])
+    return dict(zip(releases["kind"], releases["release_id"], strict=True))
 
 
 def site_releases(
@@ -52,20 +54,20 @@ def site_releases(
     builtin = newest_releases(connection, BUILTIN_PUBLISHER)
     ever = pd.DataFrame({"kind": list(builtin), "release_id": list(builtin.values()), "effective_on": NOT_STATED})
     ever = ever.assign(facility_id=ALL_FACILITIES, activation_id=0)
-    told = _activations(connection, as_of, known_at)
-    rows = pd.concat([ever, told], ignore_index=True)[
+    activated = _activations(connection, as_of, known_at)
+    rows = pd.concat([ever, activated], ignore_index=True)[
         ["facility_id", "kind", "effective_on", "release_id", "activation_id"]
     ]
     general = rows[rows["facility_id"] == ALL_FACILITIES].drop(columns="facility_id")
     sites = pd.DataFrame({"facility_id": list(dict.fromkeys(facility_ids))}, dtype=object)
-    own = rows[rows["facility_id"].isin(sites["facility_id"]) & (rows["facility_id"] != ALL_FACILITIES)]
-    found = pd.concat([sites.merge(general, how="cross"), own], ignore_index=True)
-    found = found.sort_values(["facility_id", "kind", "effective_on", "activation_id"], ignore_index=True)
-    found = found.drop_duplicates(["facility_id", "kind", "effective_on"], keep="last")
-    of_kind = found.groupby(["facility_id", "kind"])["release_id"]
-    found = found[found["release_id"] != of_kind.shift()]
-    last = ~found.duplicated(["facility_id", "kind"], keep="last")
-    return found.assign(in_force=last)[COLUMNS].reset_index(drop=True)
+    of_sites = rows[rows["facility_id"].isin(sites["facility_id"]) & (rows["facility_id"] != ALL_FACILITIES)]
+    history = pd.concat([sites.merge(general, how="cross"), of_sites], ignore_index=True)
+    history = history.sort_values(["facility_id", "kind", "effective_on", "activation_id"], ignore_index=True)
+    history = history.drop_duplicates(["facility_id", "kind", "effective_on"], keep="last")
+    of_kind = history.groupby(["facility_id", "kind"])["release_id"]
+    history = history[history["release_id"] != of_kind.shift()]
+    last = ~history.duplicated(["facility_id", "kind"], keep="last")
+    return history.assign(in_force=last)[COLUMNS].reset_index(drop=True)
 
 
 def releases_in_force(
@@ -124,24 +126,24 @@ def activate(
         for release_id in release_ids
         for site in sites or [ALL_FACILITIES]
     ]
-    written = ACTIVATIONS.insert().returning(ACTIVATIONS.c.activation_id)
-    return [int(connection.execute(written, row).scalar_one()) for row in rows]
+    insert = ACTIVATIONS.insert().returning(ACTIVATIONS.c.activation_id)
+    return [int(connection.execute(insert, row).scalar_one()) for row in rows]
 
 
 def stored_releases(connection: sa.Connection, day: dt.date, scope: Scope = None) -> list[dict[str, Any]]:
     """Every release with `in_force_at`: the sites within scope that use it on a day, ["every site"] when all do."""
     known = connection.scalars(sa.select(FACILITIES.c.facility_id)).all()
     sites = [site for site in known if scope is None or site in scope]
-    told = releases_in_force(connection, sites, day)
-    general = set(told[ALL_FACILITIES].values())
-    used = {site: set(releases_at(told, site).values()) for site in sites}
+    in_force = releases_in_force(connection, sites, day)
+    general = set(in_force[ALL_FACILITIES].values())
+    used = {site: set(releases_at(in_force, site).values()) for site in sites}
     rows = read(connection, RELEASES).sort_values(["kind", "loaded_at", "release_id"]).to_dict("records")
-    found = []
+    rows_with_sites = []
     for row in rows:
-        there = sorted(site for site, releases in used.items() if row["release_id"] in releases)
-        everywhere = len(there) == len(sites) if sites else row["release_id"] in general
-        found.append({**row, "in_force_at": ["every site"] if everywhere else there})
-    return [{str(name): value for name, value in row.items()} for row in found]
+        users = sorted(site for site, releases in used.items() if row["release_id"] in releases)
+        everywhere = len(users) == len(sites) if sites else row["release_id"] in general
+        rows_with_sites.append({**row, "in_force_at": ["every site"] if everywhere else users})
+    return [{str(name): value for name, value in row.items()} for row in rows_with_sites]
 
 
 def activations(connection: sa.Connection, scope: Scope = None) -> list[dict[str, Any]]:

@@ -11,13 +11,13 @@ from warehouse.store import Written, insert
 REVISIONS = Base.metadata.tables["dispensing_revisions"]
 
 
-def keep_revisions(connection: sa.Connection, written: Written, source: str, now: dt.datetime) -> int:
+def keep_revisions(connection: sa.Connection, outcome: Written, source: str, now: dt.datetime) -> int:
     """Record each quantity that a write of `dispensing` replaced by another; how many they were."""
     rows = [
         {name: after[name] for name in ("facility_id", "product_id", "period_start")}
         | {"quantity_before": before["quantity"], "quantity_after": after["quantity"]}
         | {"file": source, "revised_at": now}
-        for before, after in written.replaced
+        for before, after in outcome.replaced
         if before["quantity"] != after["quantity"]
     ]
     if rows:

@@ -29,7 +29,7 @@ def read(
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """The table's rows that meet all conditions, typed, in the order of its key."""
-    names = list(columns) if columns else [one.name for one in table.columns]
+    names = list(columns) if columns else [column.name for column in table.columns]
     query = sa.select(*(table.columns[name] for name in names)).where(*conditions)
     rows = connection.execute(query.order_by(*table.primary_key.columns)).all()
     return from_rows(list(rows), table, names)
@@ -53,7 +53,7 @@ def replace(
 def upsert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> Written:
     """Add new rows and put changed ones in place of their predecessors; rows that are already there stay untouched."""
     checked = validate(frame, table)
-    keys = [one.name for one in table.primary_key.columns]
+    keys = [column.name for column in table.primary_key.columns]
     before = {_key(row, keys): row for row in records(_predecessors(connection, table, checked), table)}
     changed = [row for row in records(checked, table) if before.get(_key(row, keys)) != row]
     fresh = [row for row in changed if _key(row, keys) not in before]
@@ -74,7 +74,9 @@ def _predecessors(connection: sa.Connection, table: sa.Table, frame: pd.DataFram
 
 
 def _update_by_key(table: sa.Table, keys: list[str]) -> sa.Update:
-    values: dict[str, Any] = {one.name: sa.bindparam(_bound(one.name)) for one in table.columns if one.name not in keys}
+    values: dict[str, Any] = {
+        column.name: sa.bindparam(_bound(column.name)) for column in table.columns if column.name not in keys
+    }
     return table.update().where(*(table.columns[name] == sa.bindparam(_bound(name)) for name in keys)).values(values)
 
 

@@ -42,13 +42,15 @@ class WriterSettings:
         model = environment.get(MODEL, "").strip()
         if not model:
             raise InvalidInput(f"{URL} is set: {MODEL} must be too")
-        _require_permitted(url, [one.strip().lower() for one in environment.get(HOSTS, "").split(",") if one.strip()])
+        _require_permitted(
+            url, [host.strip().lower() for host in environment.get(HOSTS, "").split(",") if host.strip()]
+        )
         return cls(
             url=url,
             model=model,
             api_key=environment.get(API_KEY, "").strip(),
-            timeout_seconds=float(_whole(environment, TIMEOUT_SECONDS, 20, 1, 300)),
-            lines=_whole(environment, LINES, 50, 1, 100_000),
+            timeout_seconds=float(_whole_number(environment, TIMEOUT_SECONDS, 20, 1, 300)),
+            lines=_whole_number(environment, LINES, 50, 1, 100_000),
         )
 
 
@@ -58,10 +60,10 @@ def redacted(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     >>> redacted({})
     {'writer': 'none: paragraphs come from the template'}
     """
-    found = WriterSettings.from_environment(environment)
-    if found is None:
+    settings = WriterSettings.from_environment(environment)
+    if settings is None:
         return {"writer": "none: paragraphs come from the template"}
-    return {"writer": f"{found.model} at {found.url}, {found.lines} lines a run"}
+    return {"writer": f"{settings.model} at {settings.url}, {settings.lines} lines a run"}
 
 
 def _require_permitted(url: str, hosts: list[str]) -> None:
@@ -80,7 +82,7 @@ def _require_permitted(url: str, hosts: list[str]) -> None:
         raise InvalidInput(f"{URL}: {host}:{port} is not among the hosts of {HOSTS}")
 
 
-def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+def _whole_number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = environment.get(name, "").strip() or str(default)
     if not text.isdecimal() or not least <= int(text) <= most:
         raise InvalidInput(f"{name} {text!r}: must be a whole number from {least} to {most}")

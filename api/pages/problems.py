@@ -18,9 +18,10 @@ from api.http.fields import Note, Strict, Text
 from api.pages.page_session import Visitor, see_other
 from api.pages.worklist import OneName
 from forecasting.errors import InvalidInput
+from warehouse.problem_states import StateChange, set_problem_states
 from warehouse.queries import lines
 from warehouse.queries.freshness import input_ages
-from warehouse.queries.problems import ReportedProblem, reported_problems, set_problem_states
+from warehouse.queries.problems import ReportedProblem, reported_problems
 
 router = APIRouter()
 
@@ -65,9 +66,7 @@ def say_how_it_stands(form: Annotated[StateForm, Form()], person: Visitor, db: D
             db,
             person.sites,
             form.problem if not form.every else _of_rule(db, person, form.every),
-            form.state,
-            form.note,
-            user_id=person.user_id,
+            StateChange(form.state, form.note, person.user_id),
             now=now,
             actor=person.actor,
         )

@@ -62,14 +62,14 @@ def read_scenario(file: Path, known: Known) -> Scenario:
     def say(at: yaml.Node, field: str, reason: str) -> None:
         wrong.append(f"{file}:{at.start_mark.line + 1}: {field}: {reason}")
 
-    found = _Reader(known, say).scenario(node) if node is not None else None
+    scenario = _Reader(known, say).scenario(node) if node is not None else None
     if node is None:
         wrong.append(f"{file}:1: file: is empty")
     if wrong:
         more = [f"... and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else []
         raise InvalidInput("\n".join([*wrong[:MOST_TOLD], *more]))
-    assert found is not None
-    return found
+    assert scenario is not None
+    return scenario
 
 
 Fields = dict[str, yaml.Node]
@@ -98,18 +98,18 @@ class _Reader:
                 self.say(rows, kind, "must be a list, each entry beginning with '-'")
                 continue
             for row in rows.value:
-                made = self._change(kind, row)
-                changes += [made] if made is not None else []
+                change_and_label = self._change(kind, row)
+                changes += [change_and_label] if change_and_label is not None else []
         if len(changes) > MOST_CHANGES:
             self.say(node, "scenario", f"has {len(changes)} changes; at most {MOST_CHANGES}")
         if name is not None and not 1 <= len(name) <= 100:
             self.say(fields["name"], "name", "must have 1 to 100 characters")
-        return Scenario(name or "", tuple(one for one, _ in changes), tuple(label for _, label in changes))
+        return Scenario(name or "", tuple(change for change, _ in changes), tuple(label for _, label in changes))
 
     def _change(self, kind: str, node: yaml.Node) -> tuple[Change, str] | None:
         fields = self._fields(node, kind, NAMES[kind])
-        made: tuple[Change, str] | None = getattr(self, f"_{kind}")(fields, node)
-        return made
+        change_and_label: tuple[Change, str] | None = getattr(self, f"_{kind}")(fields, node)
+        return change_and_label
 
     def _go_live(self, fields: Fields, node: yaml.Node) -> tuple[Change, str] | None:
         gene, sites = self._gene(fields, node, "go_live"), self._sites(fields, "go_live")
@@ -147,10 +147,10 @@ class _Reader:
             return None
         field = "drug" if "drug" in fields else "product_id"
         name = self._text(fields, field, node, f"shortage.{field}")
-        there = set(self.known.drug_of.values()) if field == "drug" else set(self.known.drug_of)
+        known = set(self.known.drug_of.values()) if field == "drug" else set(self.known.drug_of)
         if name is None or share is None:
             return None
-        if name not in there:
+        if name not in known:
             self.say(fields[field], f"shortage.{field}", f"unknown {field.removesuffix('_id')} {name!r}")
             return None
         until = f" until {ends}" if ends else ""
@@ -164,20 +164,20 @@ class _Reader:
             return None
         return Budget(amount, sites), f"budget of {amount:,.2f} a period"
 
-    def _fields(self, node: yaml.Node, what: str, allowed: set[str]) -> Fields:
+    def _fields(self, node: yaml.Node, section: str, allowed: set[str]) -> Fields:
         if not isinstance(node, yaml.MappingNode):
-            self.say(node, what, "must hold fields, each 'name: value'")
+            self.say(node, section, "must hold fields, each 'name: value'")
             return {}
-        found: Fields = {}
+        by_name: Fields = {}
         for key, value in node.value:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
             if name not in allowed:
-                self.say(key, name, f"unknown field of {what}; known are {', '.join(sorted(allowed))}")
-            elif name in found:
+                self.say(key, name, f"unknown field of {section}; known are {', '.join(sorted(allowed))}")
+            elif name in by_name:
                 self.say(key, name, "is given twice")
             else:
-                found[name] = value
-        return found
+                by_name[name] = value
+        return by_name
 
     def _text(self, fields: Fields, name: str, node: yaml.Node, field: str) -> str | None:
         if name not in fields:
@@ -189,29 +189,29 @@ class _Reader:
             return None
         return str(value.value).strip()
 
-    def _gene(self, fields: Fields, node: yaml.Node, what: str) -> str | None:
-        name = self._text(fields, "gene", node, f"{what}.gene")
+    def _gene(self, fields: Fields, node: yaml.Node, section: str) -> str | None:
+        name = self._text(fields, "gene", node, f"{section}.gene")
         if name is not None and name not in self.known.genes:
-            self.say(fields["gene"], f"{what}.gene", f"unknown gene {name!r}; known are {_listed(self.known.genes)}")
+            self.say(fields["gene"], f"{section}.gene", f"unknown gene {name!r}; known are {_listed(self.known.genes)}")
             return None
         return name
 
-    def _sites(self, fields: Fields, what: str) -> tuple[str, ...]:
+    def _sites(self, fields: Fields, section: str) -> tuple[str, ...]:
         """The named sites, which may be one or a list; every planned site where none is named."""
         if "facility_id" not in fields:
             return tuple(sorted(self.known.facility_ids))
         value = fields["facility_id"]
         named = value.value if isinstance(value, yaml.SequenceNode) else [value]
         if not named:
-            self.say(value, f"{what}.facility_id", "must name a site; leave it out for every site")
-        found = []
-        for one in named:
-            site = str(one.value) if isinstance(one, yaml.ScalarNode) else "?"
+            self.say(value, f"{section}.facility_id", "must name a site; leave it out for every site")
+        sites = []
+        for item in named:
+            site = str(item.value) if isinstance(item, yaml.ScalarNode) else "?"
             if site not in self.known.facility_ids:
                 reason = f"unknown facility {site!r}; planned are {_listed(self.known.facility_ids)}"
-                self.say(one, f"{what}.facility_id", reason)
-            found.append(site)
-        return tuple(sorted(set(found)))
+                self.say(item, f"{section}.facility_id", reason)
+            sites.append(site)
+        return tuple(sorted(set(sites)))
 
     def _day(self, fields: Fields, name: str, node: yaml.Node, field: str, earliest: dt.date) -> dt.date | None:
         text = self._text(fields, name, node, field)

@@ -231,8 +231,8 @@ def _exposure_paths(exposure: pd.DataFrame, starts: pd.DatetimeIndex, horizon: i
     """Exposure [history + horizon] by site and gene."""
     first = starts[0]
     paths: dict[str, dict[str, np.ndarray]] = {}
-    here = exposure[exposure["period_start"] >= first].sort_values("period_start")
-    for (facility_id, gene), rows in here.groupby(["facility_id", "gene"]):
+    from_first = exposure[exposure["period_start"] >= first].sort_values("period_start")
+    for (facility_id, gene), rows in from_first.groupby(["facility_id", "gene"]):
         paths.setdefault(str(facility_id), {})[str(gene)] = rows["exposure"].to_numpy()[: len(starts) + horizon]
     return paths
 
@@ -262,8 +262,13 @@ def _keys_of_site(drawn: Keys, place: int) -> Keys:
     for gene, (frequencies, names) in drawn.items():
         known = ~np.isnan(frequencies[place]).any(axis=0)
         if known.any():
-            own = np.concatenate([frequencies[place][:, known], np.ones((len(frequencies[place]), 1))], axis=1)
-            keys[gene] = (own[None], (*(name for name, yes in zip(names, known, strict=True) if yes), NO_RESULT))
+            with_no_result = np.concatenate(
+                [frequencies[place][:, known], np.ones((len(frequencies[place]), 1))], axis=1
+            )
+            keys[gene] = (
+                with_no_result[None],
+                (*(name for name, yes in zip(names, known, strict=True) if yes), NO_RESULT),
+            )
     return keys
 
 

@@ -136,7 +136,7 @@ def _value_added(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> pd
 def _cuts(panel: DemandPanel, horizon: int) -> list[tuple[int, int]]:
     periods = panel.values.shape[1]
     length = min(horizon, int((periods - LEAST_YEARS * panel.period.per_year) // ORIGINS))
-    return [(periods - length * back, length) for back in range(1, ORIGINS + 1)] if length >= 1 else []
+    return [(periods - length * number, length) for number in range(1, ORIGINS + 1)] if length >= 1 else []
 
 
 def _errors(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int, run: PlanningRun) -> pd.DataFrame:

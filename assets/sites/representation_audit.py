@@ -70,8 +70,8 @@ class _Audit:
     def rows(self, therapies: dict[str, list[TherapyAtSite]]) -> pd.DataFrame:
         """Rows of every site, drug, gene and ancestry group."""
         prevalence = self.tables["prevalence"]
-        own = prevalence[prevalence["facility_id"].isin(self.facility_ids)]
-        posterior = PrevalencePosterior.from_frame(own, self.group.content, share_male(self.tables["facilities"]))
+        of_sites = prevalence[prevalence["facility_id"].isin(self.facility_ids)]
+        posterior = PrevalencePosterior.from_frame(of_sites, self.group.content, share_male(self.tables["facilities"]))
         by_drug = self._by_drug(therapies)
         if not posterior.by_gene or not by_drug:
             return pd.DataFrame(columns=COLUMNS)
@@ -141,9 +141,9 @@ class _Audit:
         ends = np.searchsorted([position[number] for number in varied.site[taken]], np.arange(len(estimated) + 1))
         effects: list[tuple[object, ...]] = []
         for number, site in enumerate(estimated):
-            own = sites[site].drugs == drug
-            rows = [column[row] for row in sites[site].row_ids[own]]
-            drawn = probability[ends[number] : ends[number + 1]][..., rows] @ sites[site].weights[own]
+            of_drug = sites[site].drugs == drug
+            rows = [column[row] for row in sites[site].row_ids[of_drug]]
+            drawn = probability[ends[number] : ends[number + 1]][..., rows] @ sites[site].weights[of_drug]
             low, high = quantiles(drawn)
             numbers = zip(
                 drawn[..., 0].mean(axis=1), low[:, 0], high[:, 0], (high - low)[:, 1:].sum(axis=1), strict=True

@@ -48,13 +48,15 @@ def aggregate_forecasts(tables: RunTables, config: AggregateConfig) -> AssetResu
     chosen = panel.select(_chosen_series(config, panel, tables))
     product_ids = list(chosen.product_ids)
     total = total_of(chosen, weight.loc[product_ids].to_numpy(), drug.loc[product_ids].tolist())
-    found = contest(total, run.horizon)
+    comparison = contest(total, run.horizon)
     planned = _planned(tables["baseline_forecasts"], config, weight, drug, total.product_ids)
     starts = run.future_starts(total.first_start)
-    frame = _rows(found, total, starts, planned).assign(facility_id=config.facility_id, product_id=config.product_id)
+    frame = _rows(comparison, total, starts, planned).assign(
+        facility_id=config.facility_id, product_id=config.product_id
+    )
     frame["unit"] = frame["drug"].map(unit).to_numpy()
     pictures = {
-        f"total of {name}": _picture(name, total, found, number) for number, name in enumerate(total.product_ids)
+        f"total of {name}": _picture(name, total, comparison, number) for number, name in enumerate(total.product_ids)
     }
     return AssetResult(frame.assign(as_of=run.as_of), _disagreements(frame), pictures)
 
@@ -101,16 +103,16 @@ def _planned(
     return table.reindex(list(drugs)).to_numpy(dtype=float)
 
 
-def _rows(found: Contest, total: DemandPanel, starts: pd.DatetimeIndex, planned: np.ndarray) -> pd.DataFrame:
+def _rows(comparison: Contest, total: DemandPanel, starts: pd.DatetimeIndex, planned: np.ndarray) -> pd.DataFrame:
     """A row a model, drug and period."""
-    models, _, horizon = found.mean.shape
+    models, _, horizon = comparison.mean.shape
     each = pd.MultiIndex.from_product(
-        [list(found.contestants), list(total.product_ids), list(starts)], names=["model", "drug", "period_start"]
+        [list(comparison.contestants), list(total.product_ids), list(starts)], names=["model", "drug", "period_start"]
     )
-    chosen = np.arange(models)[:, None] == found.best
+    chosen = np.arange(models)[:, None] == comparison.best
     return each.to_frame(index=False).assign(
-        mean=found.mean.ravel(),
-        error=np.repeat(found.error.ravel(), horizon),
+        mean=comparison.mean.ravel(),
+        error=np.repeat(comparison.error.ravel(), horizon),
         chosen=np.repeat(chosen.ravel(), horizon),
         planned=np.tile(planned.ravel(), models),
     )
@@ -132,10 +134,13 @@ def _disagreements(frame: pd.DataFrame) -> pd.DataFrame:
     return problems_frame(rows)
 
 
-def _picture(drug: str, total: DemandPanel, found: Contest, number: int) -> str:
+def _picture(drug: str, total: DemandPanel, comparison: Contest, number: int) -> str:
     starts = total.period_starts()
-    ahead = [total.period.step(total.first_start, len(starts) + step) for step in range(found.mean.shape[2])]
-    lines = {str(model).replace("_", " "): found.mean[place, number] for place, model in enumerate(found.contestants)}
-    best = Contestant(found.contestants[found.best[number]]).replace("_", " ")
+    ahead = [total.period.step(total.first_start, len(starts) + step) for step in range(comparison.mean.shape[2])]
+    lines = {
+        str(model).replace("_", " "): comparison.mean[place, number]
+        for place, model in enumerate(comparison.contestants)
+    }
+    best = Contestant(comparison.contestants[comparison.best[number]]).replace("_", " ")
     title = f"{drug}, total: history and what each forecasts; {best} was closest on held-out periods"
     return svg_picture(lines_chart(starts, total.values[number], ahead, lines, title), title)

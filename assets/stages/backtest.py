@@ -67,7 +67,7 @@ def _cuts(panel: DemandPanel, horizon: int) -> list[tuple[int, int]]:
     periods = panel.values.shape[1]
     least = int(panel.period.per_year * LEAST_HISTORY_CYCLES)
     held_out = min(horizon, (periods - least) // ORIGINS)
-    return [(periods - held_out * back, held_out) for back in range(ORIGINS, 0, -1)] if held_out >= 1 else []
+    return [(periods - held_out * number, held_out) for number in range(ORIGINS, 0, -1)] if held_out >= 1 else []
 
 
 def _overrides_at_origin(warehouse: Warehouse, panel: DemandPanel, cut: int, horizon: int) -> pd.DataFrame:

@@ -27,7 +27,7 @@ def previews_of_releases(tables: RunTables) -> tuple[AssetResult, AssetResult]:
     moves: list[pd.DataFrame] = [pd.DataFrame(columns=["release_id", *MOVE_COLUMNS])]
     problems: list[ProblemRow] = []
     for release_id, kind in candidates(warehouse.read(RELEASES), in_force):
-        replaced = {site: own.get(kind) for site, own in in_force.items() if own.get(kind) != release_id}
+        replaced = {site: releases.get(kind) for site, releases in in_force.items() if releases.get(kind) != release_id}
         try:
             impact = release_impact(warehouse, [release_id], list(replaced))
         except PgxSupplyError as error:
@@ -59,5 +59,5 @@ def candidates(releases: pd.DataFrame, in_force: dict[str, dict[str, str]]) -> l
     return [
         (release_id, kind)
         for release_id, kind in pairs
-        if any(own.get(kind) != release_id for own in in_force.values())
+        if any(used.get(kind) != release_id for used in in_force.values())
     ]

@@ -30,10 +30,10 @@ def load(
     `path` is a file or a folder (several for the publisher formats). Good rows load, bad rows are reported; a file that
     cannot be used is refused and the others load. `InvalidInput` when nothing can be loaded at all.
     """
-    paths = [Path(one) for one in ([path] if isinstance(path, str | Path) else path)]
+    paths = [Path(item) for item in ([path] if isinstance(path, str | Path) else path)]
     if format not in FORMATS:
         raise InvalidInput(f"format {format!r} is not one of: {', '.join(FORMATS)}")
-    missing = [str(one) for one in paths if not one.exists()]
+    missing = [str(item) for item in paths if not item.exists()]
     if missing or not paths:
         raise InvalidInput(f"no such file or folder: {', '.join(missing)}")
     if format == "bundle":
@@ -46,23 +46,23 @@ def load(
 def _load_bundle(engine: sa.Engine, paths: list[Path], progress: Progress | None) -> LoadReport:
     if len(paths) > 1:
         raise InvalidInput("a site bundle is one folder or one file")
-    found = bundle.read_bundle(paths[0])
+    files = bundle.read_bundle(paths[0])
     with writing(engine) as connection:
-        messages = found.messages + bundle.missing_messages(connection, found)
-        loads, rejected = ingest_parts(connection, found.parts, "bundle", bundle.RULES, bundle.SNAPSHOTS, progress)
-        for refused, sha256, table in found.refused:
+        messages = files.messages + bundle.missing_messages(connection, files)
+        loads, rejected = ingest_parts(connection, files.parts, "bundle", bundle.RULES, bundle.SNAPSHOTS, progress)
+        for refused, sha256, table in files.refused:
             record_refused(connection, refused, sha256, "bundle", table)
         audit_loads(connection, loads, "bundle")
-    refusals = tuple(refused for refused, _, _ in found.refused)
+    refusals = tuple(refused for refused, _, _ in files.refused)
     return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(messages))
 
 
 def _load_publisher(engine: sa.Engine, paths: list[Path], format_name: str, progress: Progress | None) -> LoadReport:
-    found = PUBLISHERS[format_name](paths)
+    files = PUBLISHERS[format_name](paths)
     with writing(engine) as connection:
-        loads, rejected = ingest_parts(connection, found.parts, format_name, {}, {}, progress)
-        for refused, sha256, table in found.refused:
+        loads, rejected = ingest_parts(connection, files.parts, format_name, {}, {}, progress)
+        for refused, sha256, table in files.refused:
             record_refused(connection, refused, sha256, format_name, table)
         audit_loads(connection, loads, format_name)
-    refusals = tuple(refused for refused, _, _ in found.refused)
-    return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(found.messages))
+    refusals = tuple(refused for refused, _, _ in files.refused)
+    return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(files.messages))

@@ -51,49 +51,49 @@ class BundleFiles:
 def read_bundle(path: Path) -> BundleFiles:
     """The bundle's files as parts; a file that cannot be used is refused and the others are read."""
     threshold = small_cell_threshold()  # a wrong setting is no mistake of a file
-    found, messages = _found(path)
+    files, messages = _files_by_table(path)
     parts, refused = [], []
     for name in TABLE_NAMES:
-        for file in found.get(name, []):
+        for file in files.get(name, []):
             try:
-                if len(found[name]) > 1:
-                    raise InvalidInput(f"{file.name}: {len(found[name])} files for {name}, keep one")
+                if len(files[name]) > 1:
+                    raise InvalidInput(f"{file.name}: {len(files[name])} files for {name}, keep one")
                 parts.append(_part(file, Base.metadata.tables[name], threshold))
             except InvalidInput as error:
                 refused.append((RefusedFile(file.name, str(error)), digest(file), name))
     return BundleFiles(parts, refused, messages)
 
 
-def missing_messages(connection: sa.Connection, found: BundleFiles) -> list[str]:
+def missing_messages(connection: sa.Connection, files: BundleFiles) -> list[str]:
     """A sentence per optional table that neither the files nor the database fill; a required one raises."""
-    given = {part.table.name for part in found.parts}
+    given = {part.table.name for part in files.parts}
     absent = [name for name in TABLE_NAMES if name not in given and _is_empty(connection, name)]
     required = [name for name in absent if name in REQUIRED]
     if required:
-        reasons = [refused.reason for refused, _, table in found.refused if table in required]
+        reasons = [refused.reason for refused, _, table in files.refused if table in required]
         missing = f"the bundle has no usable {', '.join(required)} file, and the database has no such rows"
         raise InvalidInput(": ".join([missing, "; ".join(reasons)]) if reasons else missing)
     return [f"no {name} file: {WITHOUT[name]}" for name in absent]
 
 
-def _found(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    found: dict[str, list[Path]] = {}
+def _files_by_table(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    files: dict[str, list[Path]] = {}
     messages = []
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         if not is_table(file):
             continue
         if stem(file) in TABLE_NAMES:
-            found.setdefault(stem(file), []).append(file)
+            files.setdefault(stem(file), []).append(file)
         else:
             messages.append(f"{file.name} is not a file of a site bundle and was not read")
-    if not found:
+    if not files:
         raise InvalidInput(f"{path.name}: no file of a site bundle here (expected e.g. {', '.join(REQUIRED)}.csv)")
-    return found, messages
+    return files, messages
 
 
 def _part(file: Path, table: sa.Table, threshold: int) -> Part:
     names = header(file)
-    known = [one.name for one in table.columns]
+    known = [column.name for column in table.columns]
     refuse_patient_columns(names, file, legitimate=known)
     refuse_missing_columns(names, table, file.name)
     text = read(file, known)

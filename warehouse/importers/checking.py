@@ -63,11 +63,11 @@ def checked(part: Part, connection: sa.Connection | None, rules: Iterable[Domain
     return typed
 
 
-def reject(part: Part, text: pd.DataFrame, found: Iterable[Violation], lines: pd.Index | None = None) -> None:
+def reject(part: Part, text: pd.DataFrame, broken: Iterable[Violation], lines: pd.Index | None = None) -> None:
     """Add the violations to the part, one row each at most: the first rule that a row breaks names it."""
     index = text.index if lines is None else lines
     seen = {row.line for row in part.rejected}
-    for violation in found:
+    for violation in broken:
         lines_broken = [line for line in index[violation.rows].tolist() if line not in seen]
         seen.update(lines_broken)
         columns = [name for name in violation.column.split(", ") if name in text.columns]
@@ -80,11 +80,11 @@ def reject(part: Part, text: pd.DataFrame, found: Iterable[Violation], lines: pd
 
 def _tellable(values: pd.DataFrame, part: Part) -> pd.DataFrame:
     """The values as they stood, without what may be a small number of people."""
-    told = values.fillna("").astype(str)
-    for name in set(part.people) & set(told.columns):
-        number = pd.to_numeric(told[name], errors="coerce")
-        told[name] = told[name].where((number == 0) | (number >= part.threshold), "")
-    return told
+    shown = values.fillna("").astype(str)
+    for name in set(part.people) & set(shown.columns):
+        number = pd.to_numeric(shown[name], errors="coerce")
+        shown[name] = shown[name].where((number == 0) | (number >= part.threshold), "")
+    return shown
 
 
 def _remaining(typed: pd.DataFrame, part: Part) -> pd.DataFrame:
@@ -93,10 +93,10 @@ def _remaining(typed: pd.DataFrame, part: Part) -> pd.DataFrame:
 
 def _unknown_references(typed: pd.DataFrame, part: Part, connection: sa.Connection) -> Iterable[Violation]:
     table = part.table
-    for one in table.columns:
-        for key in one.foreign_keys:
-            known = _known(typed, one.name, key.column.table, key.column.name, table, connection)
-            yield _violation(typed, one.name, known, f"must be a {key.column.name} of {key.column.table.name}")
+    for column in table.columns:
+        for key in column.foreign_keys:
+            known = _known(typed, column.name, key.column.table, key.column.name, table, connection)
+            yield _violation(typed, column.name, known, f"must be a {key.column.name} of {key.column.table.name}")
     for name, rule in soft_references(table):
         target = table.metadata.tables[rule.table]
         if target is not table and connection.execute(sa.select(target.c[rule.column]).limit(1)).first() is None:
@@ -112,10 +112,10 @@ def _known(
     typed: pd.DataFrame, name: str, target: sa.Table, column: str, table: sa.Table, connection: sa.Connection
 ) -> set[str]:
     # rows of the same load are in the connection's transaction already, except those of the table itself
-    own = set(typed[column].dropna()) if target is table else set()
+    of_table = set(typed[column].dropna()) if target is table else set()
     if not typed[name].notna().any():
-        return own
-    return own | set(read(connection, target, columns=[column])[column])
+        return of_table
+    return of_table | set(read(connection, target, columns=[column])[column])
 
 
 def _violation(typed: pd.DataFrame, name: str, known: set[str], rule: str) -> Violation:

@@ -108,15 +108,15 @@ def _storable(value: str | None) -> str | None:
 
 def _write(connection: sa.Connection, part: Part, typed: pd.DataFrame) -> tuple[int, int]:
     if not part.keep_existing:
-        written = upsert(connection, part.table, typed)
+        outcome = upsert(connection, part.table, typed)
         if part.table is DISPENSING:
             now = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
-            revised = keep_revisions(connection, written, part.file, now)
+            revised = keep_revisions(connection, outcome, part.file, now)
             note = f"{revised} quantities loaded before were revised; dispensing_revisions has the old ones"
             part.notes.extend([note] if revised else [])
-        return written.accepted, written.unchanged
-    (key,) = (one.name for one in part.table.primary_key.columns)
-    there = set(read(connection, part.table, columns=[key])[key])
-    fresh = typed[~typed[key].isin(there)]
+        return outcome.accepted, outcome.unchanged
+    (key,) = (column.name for column in part.table.primary_key.columns)
+    stored = set(read(connection, part.table, columns=[key])[key])
+    fresh = typed[~typed[key].isin(stored)]
     insert(connection, part.table, fresh)
     return len(fresh), len(typed) - len(fresh)

@@ -53,14 +53,14 @@ class LoadReport:
     @property
     def accepted(self) -> int:
         """Rows new or changed."""
-        return sum(one.accepted for one in self.tables)
+        return sum(load.accepted for load in self.tables)
 
     @property
     def unchanged(self) -> int:
         """Rows that were there already."""
-        return sum(one.unchanged for one in self.tables)
+        return sum(load.unchanged for load in self.tables)
 
     @property
     def rejected(self) -> int:
         """Rows refused; `rejected_rows` lists the first of each file (`ingest.MOST_LISTED_REJECTS`)."""
-        return sum(one.rejected for one in self.tables)
+        return sum(load.rejected for load in self.tables)

@@ -26,7 +26,7 @@ def remove_absent(connection: sa.Connection, part: Part, typed: pd.DataFrame, sn
     sites = sorted(set(typed[column]) - spoiled)
     if spoiled:
         part.notes.append(f"rows were rejected, so no earlier rows were removed of {_named(sorted(spoiled))}")
-    keys = [one.name for one in part.table.primary_key.columns]
+    keys = [key.name for key in part.table.primary_key.columns]
     before = read(connection, part.table, part.table.c[column].in_(sites), columns=keys)
     listed = set(typed[keys].astype(object).itertuples(index=False, name=None))
     gone = [row for row in before[keys].astype(object).itertuples(index=False, name=None) if row not in listed]

@@ -96,32 +96,32 @@ def latest_origin(connection: sa.Connection) -> dt.date:
     origin = connection.scalar(sa.select(RUNS.c.as_of).order_by(RUNS.c.started_at.desc()).limit(1))
     if origin is None:
         raise MissingContent("nothing was planned yet: run `pgx-supply run` first")
-    found: dt.date = origin
-    return found
+    as_of: dt.date = origin
+    return as_of
 
 
-def export_frame(connection: sa.Connection, what: str, as_of: dt.date | None = None) -> pd.DataFrame:
+def export_frame(connection: sa.Connection, subject: str, as_of: dt.date | None = None) -> pd.DataFrame:
     """The rows of one origin (default: the latest run's), sorted by key, with exactly the documented columns.
 
     Prevalence is that of all people served. Recommendations leave out superseded lines. An origin without rows raises
     `MissingContent`.
     """
-    table = TABLES[what]
+    table = TABLES[subject]
     origin = as_of or latest_origin(connection)
     conditions = [table.c.as_of == origin]
-    if what == "prevalence":
+    if subject == "prevalence":
         conditions.append(table.c.biogeographic_group == ALL_GROUPS)
-    if what == "recommendations":
+    if subject == "recommendations":
         conditions.append(table.c.status != RecommendationStatus.SUPERSEDED.value)
     frame = store.read(connection, table, *conditions)
     ran = connection.scalar(sa.select(sa.func.count()).select_from(RUNS).where(RUNS.c.as_of == origin))
     if frame.empty and not ran:
         raise MissingContent(f"there is no run with origin {origin}")
-    if what == "recommendations":
+    if subject == "recommendations":
         money = frame["cost"].astype(float)
         keys = ["urgency", "money", "recommendation_id"]
         frame = frame.assign(money=money).sort_values(keys, ascending=[False, False, True])
-    return _plain(frame[list(COLUMNS[what])])
+    return _plain(frame[list(COLUMNS[subject])])
 
 
 def aggregate_comparison(connection: sa.Connection) -> pd.DataFrame:
@@ -157,12 +157,12 @@ def problem_messages(connection: sa.Connection, asset: str) -> list[str]:
 
 def top_recommendations(connection: sa.Connection, count: int) -> tuple[int, list[dict[str, Any]]]:
     """How many lines of the latest run wait for a decision, and the most urgent of them with their paragraphs."""
-    lines, told = TABLES["recommendations"], EXPLANATIONS
+    lines, explanations = TABLES["recommendations"], EXPLANATIONS
     waiting = [lines.c.as_of == latest_origin(connection), lines.c.status == RecommendationStatus.PROPOSED.value]
     total = connection.scalar(sa.select(sa.func.count()).select_from(lines).where(*waiting)) or 0
     query = (
-        sa.select(lines, told.c.paragraph)
-        .join(told, told.c.recommendation_id == lines.c.recommendation_id)
+        sa.select(lines, explanations.c.paragraph)
+        .join(explanations, explanations.c.recommendation_id == lines.c.recommendation_id)
         .where(*waiting)
         .order_by(lines.c.urgency.desc(), sa.cast(lines.c.cost, sa.Numeric).desc().nulls_last())
         .order_by(lines.c.recommendation_id)

@@ -73,18 +73,22 @@ def input_ages(connection: sa.Connection, scope: Scope, today: dt.date) -> list[
         .order_by(Facility.name, Facility.facility_id)
     ).all()
     return [
-        _age(facility_id, name, one, newest.get(facility_id), today)
-        for one in INPUTS
-        for newest in [_newest(connection, one, scope)]
+        _age(facility_id, name, source, newest.get(facility_id), today)
+        for source in INPUTS
+        for newest in [_newest(connection, source, scope)]
         for facility_id, name in sites
     ]
 
 
-def _newest(connection: sa.Connection, one: Input, scope: Scope) -> dict[str, Any]:
-    query = sa.select(one.site, sa.func.max(one.column)).where(within(one.site, scope), one.only).group_by(one.site)
+def _newest(connection: sa.Connection, source: Input, scope: Scope) -> dict[str, Any]:
+    query = (
+        sa.select(source.site, sa.func.max(source.column))
+        .where(within(source.site, scope), source.only)
+        .group_by(source.site)
+    )
     return {site: newest for site, newest in connection.execute(query)}
 
 
-def _age(facility_id: str, name: str, one: Input, newest: Any, today: dt.date) -> Age:
+def _age(facility_id: str, name: str, source: Input, newest: Any, today: dt.date) -> Age:
     day = newest.date() if isinstance(newest, dt.datetime) else newest
-    return Age(facility_id, name, one, day, None if day is None else max((today - day).days, 0))
+    return Age(facility_id, name, source, day, None if day is None else max((today - day).days, 0))

@@ -34,17 +34,17 @@ def product_shifts(connection: sa.Connection, scope: Scope, as_of: dt.date, drug
         .where(Forecast.as_of == as_of, within(Forecast.facility_id, scope), Forecast.genetic_shift != 0)
         .order_by(Forecast.product_id, Forecast.facility_id, Forecast.period_start)
     )
-    of = sa.true() if drug is None else Product.drug == drug
-    return connection.execute(query.where(of)).mappings().all()
+    of_drug = sa.true() if drug is None else Product.drug == drug
+    return connection.execute(query.where(of_drug)).mappings().all()
 
 
 def guidance_shifts(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str) -> Rows:
     """Guidance rows that move a drug's products, largest first: `quantity` over all sites (dose units), and the range
     over sites of the prevalence and of the exposure now and planned."""
     ranges = [
-        found(getattr(GeneticShift, name)).label(f"{name}_{word}")
+        function(getattr(GeneticShift, name)).label(f"{name}_{end}")
         for name in ("prevalence", "exposure_at_origin", "exposure_planned")
-        for word, found in (("low", sa.func.min), ("high", sa.func.max))
+        for end, function in (("low", sa.func.min), ("high", sa.func.max))
     ]
     key = (GeneticShift.drug, GeneticShift.recommendation_id, GeneticShift.gene, GeneticShift.lookup_key)
     quantity = sa.func.sum(GeneticShift.quantity)
@@ -77,13 +77,13 @@ def exposure_ranges(connection: sa.Connection, scope: Scope, as_of: dt.date, gen
         .where(rows, Exposure.period_start.in_([day for day in (now, last) if day is not None]))
         .group_by(Exposure.gene, Exposure.period_start)
     )
-    found: dict[str, dict[str, Any]] = {}
+    by_gene: dict[str, dict[str, Any]] = {}
     for row in connection.execute(query).mappings():
-        told = found.setdefault(row["gene"], {"gene": row["gene"], "until": last, "now": None, "later": None})
+        ranges = by_gene.setdefault(row["gene"], {"gene": row["gene"], "until": last, "now": None, "later": None})
         for word, day in (("now", now), ("later", last)):
             if row["period_start"] == day:
-                told[word] = (row["low"], row["high"])
-    return [found[gene] for gene in sorted(found)]
+                ranges[word] = (row["low"], row["high"])
+    return [by_gene[gene] for gene in sorted(by_gene)]
 
 
 def learned_effects(connection: sa.Connection, scope: Scope, as_of: dt.date, drug: str) -> Rows:
@@ -107,8 +107,8 @@ def thin_evidence(connection: sa.Connection, scope: Scope, as_of: dt.date, drug:
         .where(Representation.biogeographic_group == ALL_GROUPS)
         .order_by(Representation.drug, Representation.gene, Facility.name)
     )
-    of = sa.true() if drug is None else Representation.drug == drug
-    return connection.execute(query.where(of)).mappings().all()
+    of_drug = sa.true() if drug is None else Representation.drug == drug
+    return connection.execute(query.where(of_drug)).mappings().all()
 
 
 def guidance_releases(connection: sa.Connection, scope: Scope, as_of: dt.date) -> list[str]:

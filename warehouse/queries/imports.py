@@ -23,9 +23,9 @@ def load(connection: sa.Connection, load_id: int) -> sa.RowMapping | None:
     return connection.execute(sa.select(Load.__table__).where(Load.load_id == load_id)).mappings().one_or_none()
 
 
-def loader_names(connection: sa.Connection, found: Rows) -> dict[int, str]:
+def loader_names(connection: sa.Connection, loads: Rows) -> dict[int, str]:
     """Who loaded each file, by load: the audit trail's name; none where nothing was changed or refused."""
-    subjects = {subject for one in found for _, subject in _events_of(one)}
+    subjects = {subject for load in loads for _, subject in _events_of(load)}
     query = (
         sa.select(AuditEvent.action, AuditEvent.subject, AuditEvent.actor_name, AuditEvent.at)
         .where(AuditEvent.subject.in_(sorted(subjects)))
@@ -33,11 +33,15 @@ def loader_names(connection: sa.Connection, found: Rows) -> dict[int, str]:
     )
     events = connection.execute(query).all()
     names = {}
-    for one in found:
+    for load in loads:
         # the event is written at the end of the load's transaction, the load's moment has no fraction of a second
-        later = [who for action, of, who, at in events if (action, of) in _events_of(one) and at >= one["loaded_at"]]
+        later = [
+            who
+            for action, event_subject, who, at in events
+            if (action, event_subject) in _events_of(load) and at >= load["loaded_at"]
+        ]
         if later:
-            names[one["load_id"]] = later[0]
+            names[load["load_id"]] = later[0]
     return names
 
 

@@ -87,7 +87,7 @@ def complete_starts(connection: sa.Connection, scope: Scope, window: Window, per
     return rows.assign(days=rows.groupby("facility_id")["length"].transform("sum"))
 
 
-def dispensed(connection: sa.Connection, scope: Scope, window: Window, starts: pd.DataFrame) -> pd.DataFrame:
+def dispensed(connection: sa.Connection, scope: Scope, starts: pd.DataFrame) -> pd.DataFrame:
     """Items and the `quantity` (dose units) they were used at in the periods named; returns are netted, none is left
     that was not used."""
     if starts.empty:
@@ -224,8 +224,8 @@ def _priced(connection: sa.Connection) -> pd.DataFrame:
     rows = connection.execute(sa.select(Product.product_id, Product.pack_price, Product.pack_size, Product.currency))
     return pd.DataFrame(
         [
-            (one, None if price is None else price / size, currency or UNKNOWN_CURRENCY)
-            for one, price, size, currency in rows
+            (product_id, None if price is None else price / size, currency or UNKNOWN_CURRENCY)
+            for product_id, price, size, currency in rows
         ],
         columns=["product_id", "unit_price", "currency"],
     ).astype({"unit_price": object})
@@ -237,8 +237,8 @@ def _day(moment: Any) -> Any:
 
 
 def _frame(connection: sa.Connection, query: sa.Executable) -> pd.DataFrame:
-    found = connection.execute(query)
-    return _typed(found.all(), list(found.keys()))
+    result = connection.execute(query)
+    return _typed(result.all(), list(result.keys()))
 
 
 NUMBERS = {"quantity": "float64", "usable": "float64"}
@@ -248,7 +248,7 @@ def _typed(rows: Sequence[Any], columns: list[str]) -> pd.DataFrame:
     # also without rows a number is a number, and a name a name
     # plain tuples: pandas asks every row of another type whether it is a dataclass, which takes longer than the query
     return pd.DataFrame([tuple(row) for row in rows], columns=columns).astype(
-        {one: NUMBERS.get(one, "object") for one in columns if one != MOMENT}
+        {column: NUMBERS.get(column, "object") for column in columns if column != MOMENT}
     )
 
 

@@ -44,8 +44,8 @@ class KeyFigure:
 def key_figures(connection: sa.Connection, scope: Scope, today: dt.date, weeks: int) -> list[KeyFigure]:
     """All key figures of the caller's open sites over the `weeks` that end with `today`, by kind, then by site."""
     window = Window.of(today, weeks)
-    found = sources.open_sites(connection, scope)
-    sites, scope = [*found, WHOLE], frozenset(found)
+    open_sites = sources.open_sites(connection, scope)
+    sites, scope = [*open_sites, WHOLE], frozenset(open_sites)
     period = sources.dispensing_period(connection, today)
     use = _use(connection, scope, window, period)
     counts = sources.stock_counts(connection, scope, window)
@@ -64,15 +64,15 @@ def key_figures(connection: sa.Connection, scope: Scope, today: dt.date, weeks: 
 def _use(connection: sa.Connection, scope: Scope, window: Window, period: Period | None) -> pd.DataFrame:
     """Items that were dispensed in complete periods of the window: `facility_id, product_id, quantity, per_day`."""
     starts = sources.complete_starts(connection, scope, window, period)
-    use = sources.dispensed(connection, scope, window, starts).merge(starts[["facility_id", "days"]].drop_duplicates())
+    use = sources.dispensed(connection, scope, starts).merge(starts[["facility_id", "days"]].drop_duplicates())
     return use.assign(per_day=use["quantity"] / use["days"])[["facility_id", "product_id", "quantity", "per_day"]]
 
 
 def _stock_out_rate(sites: list[str], counts: pd.DataFrame, window: Window) -> list[KeyFigure]:
     """Share of counts of items in use that found nothing usable."""
-    found = _and_whole(_weekly(counts.assign(out=counts["usable"] <= 0), window))
-    by_site = found.groupby("facility_id")["out"].agg(["mean", "size"])
-    weekly = found.groupby(["facility_id", "week"])["out"].mean()
+    by_week = _with_all_sites(_weekly(counts.assign(out=counts["usable"] <= 0), window))
+    by_site = by_week.groupby("facility_id")["out"].agg(["mean", "size"])
+    weekly = by_week.groupby(["facility_id", "week"])["out"].mean()
     return [
         _figure("stockout_rate", site, by_site["mean"], by_site["size"], SHARE, NO_COUNT, _trend(weekly, site, window))
         for site in sites
@@ -84,8 +84,10 @@ def _days_on_hand(sites: list[str], counts: pd.DataFrame, use: pd.DataFrame, win
     in_days = counts.assign(days=counts["usable"].clip(lower=0) / counts["per_day"])
     days = _weekly(in_days.sort_values(sources.MOMENT), window)
     # the last count of an item, and of an item in a week
-    last = _and_whole(days.drop_duplicates(["facility_id", "product_id"], keep="last")).groupby("facility_id")["days"]
-    weekly = _and_whole(days.drop_duplicates(["facility_id", "product_id", "week"], keep="last"))
+    last = _with_all_sites(days.drop_duplicates(["facility_id", "product_id"], keep="last")).groupby("facility_id")[
+        "days"
+    ]
+    weekly = _with_all_sites(days.drop_duplicates(["facility_id", "product_id", "week"], keep="last"))
     medians = weekly.groupby(["facility_id", "week"])["days"].median()
     why = NO_COUNT if len(use) else NO_USE
     return [
@@ -100,7 +102,7 @@ def _inventory_turns(
     """Value used in a year, at the pace of the period, over the mean value in stock; of counted items with a price."""
     mean = counts.assign(usable=counts["usable"].clip(lower=0)).groupby(["facility_id", "product_id"], as_index=False)
     items = mean["usable"].mean().merge(use, on=["facility_id", "product_id"]).merge(prices, on="product_id")
-    items = _and_whole(items)
+    items = _with_all_sites(items)
     items["stock_value"] = items["usable"] * items["unit_price"]
     items["year_value"] = items["per_day"] * DAYS_A_YEAR * items["unit_price"]
     groups = items.groupby("facility_id")
@@ -119,15 +121,15 @@ def _expired_value(connection: sa.Connection, scope: Scope, sites: list[str], wi
     dated, lots = sources.dated_counts(connection, scope, window), sources.expired_lots(connection, scope, window)
     currencies = sources.prices(connection)["currency"].unique()
     currency = str(currencies[0]) if len(currencies) == 1 else "currency"
-    told = []
+    key_figures = []
     for site in sites:
         seen = int(dated.sum() if site == WHOLE else dated.get(site, 0))
         if seen:
-            told += _values(site, lots if site == WHOLE else lots[lots["facility_id"] == site], seen, currency)
+            key_figures += _values(site, lots if site == WHOLE else lots[lots["facility_id"] == site], seen, currency)
         else:
             why = "no count in the period names an expiry date"
-            told.append(KeyFigure("expired_value", site, None, currency, note=why))
-    return told
+            key_figures.append(KeyFigure("expired_value", site, None, currency, note=why))
+    return key_figures
 
 
 def _values(site: str, lots: pd.DataFrame, seen: int, currency: str) -> list[KeyFigure]:
@@ -137,12 +139,12 @@ def _values(site: str, lots: pd.DataFrame, seen: int, currency: str) -> list[Key
     why = f"{missing} of {len(lots)} expired lots have no price" if missing else None
     if priced.empty:
         return [KeyFigure("expired_value", site, None if missing else 0.0, currency, seen, why)]
-    told = []
-    for unit, mine in priced.groupby("currency"):
+    key_figures = []
+    for unit, of_unit in priced.groupby("currency"):
         # amounts are added up as decimals: exact
-        amounts = (Decimal(str(q)) * price for q, price in zip(mine["quantity"], mine["unit_price"], strict=True))
-        told.append(KeyFigure("expired_value", site, round(float(sum(amounts)), 2), str(unit), seen, why))
-    return told
+        amounts = (Decimal(str(q)) * price for q, price in zip(of_unit["quantity"], of_unit["unit_price"], strict=True))
+        key_figures.append(KeyFigure("expired_value", site, round(float(sum(amounts)), 2), str(unit), seen, why))
+    return key_figures
 
 
 def _overdue_lines(connection: sa.Connection, scope: Scope, sites: list[str], today: dt.date) -> list[KeyFigure]:
@@ -158,28 +160,30 @@ def _overdue_orders(connection: sa.Connection, scope: Scope, sites: list[str], t
 
 
 def _counted(kpi: str, sites: list[str], counts: pd.Series, known: set[str], why: str) -> list[KeyFigure]:
-    told = []
+    key_figures = []
     for site in sites:
-        told_of = known if site == WHOLE else known & {site}
+        known_sites = known if site == WHOLE else known & {site}
         number = int(counts.sum() if site == WHOLE else counts.get(site, 0))
-        value = float(number) if told_of else None
-        told.append(KeyFigure(kpi, site, value, COUNT, len(told_of), None if told_of else why))
-    return told
+        value = float(number) if known_sites else None
+        key_figures.append(KeyFigure(kpi, site, value, COUNT, len(known_sites), None if known_sites else why))
+    return key_figures
 
 
 def _decisions(connection: sa.Connection, scope: Scope, sites: list[str], window: Window) -> list[KeyFigure]:
     """How many decisions people made, those taken back not counted, and the share that approved what was proposed."""
-    rows = _weekly(_and_whole(sources.decisions(connection, scope, window)), window)
+    rows = _weekly(_with_all_sites(sources.decisions(connection, scope, window)), window)
     as_is = rows.assign(as_proposed=rows["kind"] == DecisionKind.APPROVE.value)
     groups = as_is.groupby("facility_id")["as_proposed"]
     weekly = rows.groupby(["facility_id", "week"]).size()
-    told = []
+    key_figures = []
     for site in sites:
         number = int(groups.size().get(site, 0))
         bins = tuple((week, float(weekly.get((site, week), 0))) for week in window.weeks)
-        told.append(KeyFigure("decisions", site, float(number), COUNT, number, trend=bins if number else ()))
+        key_figures.append(KeyFigure("decisions", site, float(number), COUNT, number, trend=bins if number else ()))
     why = "nobody decided anything in the period"
-    return told + [_figure("approved_as_proposed", site, groups.mean(), groups.size(), SHARE, why) for site in sites]
+    return key_figures + [
+        _figure("approved_as_proposed", site, groups.mean(), groups.size(), SHARE, why) for site in sites
+    ]
 
 
 def _figure(
@@ -191,17 +195,17 @@ def _figure(
     why: str,
     trend: tuple[tuple[dt.date, float | None], ...] = (),
 ) -> KeyFigure:
-    value = _at(values, site)
+    value = _value_at(values, site)
     return KeyFigure(kpi, site, value, unit, int(sizes.get(site, 0)), why if value is None else None, trend)
 
 
-def _at(values: pd.Series, key: Any) -> float | None:
+def _value_at(values: pd.Series, key: Any) -> float | None:
     """The value under a key; None where there is none."""
-    found: Any = values.get(key)
-    return None if found is None or pd.isna(found) else float(found)
+    value: Any = values.get(key)
+    return None if value is None or pd.isna(value) else float(value)
 
 
-def _and_whole(rows: pd.DataFrame) -> pd.DataFrame:
+def _with_all_sites(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows, and again under the site `*`."""
     return pd.concat([rows, rows.assign(facility_id=WHOLE)], ignore_index=True)
 
@@ -209,13 +213,13 @@ def _and_whole(rows: pd.DataFrame) -> pd.DataFrame:
 def _weekly(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
     """The rows with the first day of the week that each moment lies in."""
     moments = pd.to_datetime(rows[sources.MOMENT])
-    whole = (moments.dt.normalize() - pd.Timestamp(window.start)).dt.days // 7
-    return rows.assign(week=np.array(window.weeks, dtype=object)[whole.to_numpy(dtype=int)])
+    weeks = (moments.dt.normalize() - pd.Timestamp(window.start)).dt.days // 7
+    return rows.assign(week=np.array(window.weeks, dtype=object)[weeks.to_numpy(dtype=int)])
 
 
 def _trend(values: pd.Series, site: str, window: Window) -> tuple[tuple[dt.date, float | None], ...]:
     """A value per week where at least two are known; else nothing, for there is no trend to see."""
-    known = [(week, _at(values, (site, week))) for week in window.weeks]
+    known = [(week, _value_at(values, (site, week))) for week in window.weeks]
     return tuple(known) if sum(value is not None for _, value in known) > 1 else ()
 
 

@@ -18,10 +18,10 @@ from warehouse.schema.results import Exposure, Prevalence
 
 def newest_lots(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
     """Lots of the newest count up to the end of the origin day, as the plan took them."""
-    here = [Stock.facility_id == facility_id, Stock.product_id == product_id]
-    here.append(Stock.counted_at < dt.datetime.combine(as_of, dt.time.min) + dt.timedelta(days=1))
-    newest = sa.select(sa.func.max(Stock.counted_at)).where(*here).scalar_subquery()
-    query = sa.select(Stock.__table__).where(*here, Stock.counted_at == newest)
+    of_item = [Stock.facility_id == facility_id, Stock.product_id == product_id]
+    of_item.append(Stock.counted_at < dt.datetime.combine(as_of, dt.time.min) + dt.timedelta(days=1))
+    newest = sa.select(sa.func.max(Stock.counted_at)).where(*of_item).scalar_subquery()
+    query = sa.select(Stock.__table__).where(*of_item, Stock.counted_at == newest)
     return connection.execute(query.order_by(Stock.expiry_date, Stock.lot)).mappings().all()
 
 

@@ -103,8 +103,8 @@ def explanation(connection: sa.Connection, recommendation_id: str) -> dict[str, 
         return None
     shown = row["written_paragraph"] or row["paragraph"]
     writer = f"model {row['writer_model']}" if row["written_paragraph"] else "template"
-    told = {"document": json.loads(row["document"]), "paragraph": shown, "paragraph_by": writer}
-    return {**row, **told}
+    decoded = {"document": json.loads(row["document"]), "paragraph": shown, "paragraph_by": writer}
+    return {**row, **decoded}
 
 
 def decisions(connection: sa.Connection, recommendation_id: str) -> Rows:
@@ -185,13 +185,13 @@ def genetic_shifts(
     )
     rows = connection.execute(query).mappings().all()
     keys = {pair for row in rows for pair in _genes_and_keys(row)}
-    found = _intervals(connection, as_of, facility_id, {gene for gene, _ in keys})
+    intervals = _intervals(connection, as_of, facility_id, {gene for gene, _ in keys})
     guidance = _guidance(connection, as_of, facility_id, {name for row in rows for name in _guidance_rows(row)})
     return [
         {
             **row,
-            **_said([guidance[name] for name in _guidance_rows(row) if name in guidance]),
-            "intervals": [found[pair] for pair in _genes_and_keys(row) if pair in found],
+            **_joined_guidance([guidance[name] for name in _guidance_rows(row) if name in guidance]),
+            "intervals": [intervals[pair] for pair in _genes_and_keys(row) if pair in intervals],
         }
         for row in rows
     ]
@@ -211,34 +211,48 @@ def _guidance(
         )
         .scalar_subquery()
     )
-    columns = [Guidance.recommendation_id, *(Guidance.__table__.columns[name] for name in SAID)]
+    columns = [Guidance.recommendation_id, *(Guidance.__table__.columns[name] for name in GUIDANCE_COLUMNS)]
     query = sa.select(*columns).where(
         Guidance.release_id == release, Guidance.recommendation_id.in_(sorted(recommendation_ids))
     )
     return {row["recommendation_id"]: row for row in connection.execute(query).mappings()}
 
 
-SAID = ("source", "guideline_id", "version", "year", "pmid", "population", "action", "fallback_action", "strength")
+GUIDANCE_COLUMNS = (
+    "source",
+    "guideline_id",
+    "version",
+    "year",
+    "pmid",
+    "population",
+    "action",
+    "fallback_action",
+    "strength",
+)
 
 
-def _said(rows: Sequence[sa.RowMapping]) -> dict[str, Any]:
+def _joined_guidance(rows: Sequence[sa.RowMapping]) -> dict[str, Any]:
     """What the guidance rows that stand together in a shift say: each of their own words once."""
-    words = {name: list(dict.fromkeys(row[name] for row in rows if row[name] is not None)) for name in SAID}
-    asked = [action for action in words["action"] if action not in STAYING]
-    told: dict[str, Any] = {name: f" {JOINED_BY} ".join(map(str, found)) or None for name, found in words.items()}
+    values = {
+        name: list(dict.fromkeys(row[name] for row in rows if row[name] is not None)) for name in GUIDANCE_COLUMNS
+    }
+    changing = [action for action in values["action"] if action not in STAYING]
+    joined: dict[str, Any] = {
+        name: f" {JOINED_BY} ".join(map(str, values_of)) or None for name, values_of in values.items()
+    }
     # one publication can be linked to, several cannot
-    return told | {
-        "year": max(words["year"], default=None),
-        "pmid": words["pmid"][0] if len(words["pmid"]) == 1 else None,
-        "action": next(iter([*asked, *words["action"]]), None),
-        "fallback_action": next(iter(words["fallback_action"]), None),
+    return joined | {
+        "year": max(values["year"], default=None),
+        "pmid": values["pmid"][0] if len(values["pmid"]) == 1 else None,
+        "action": next(iter([*changing, *values["action"]]), None),
+        "fallback_action": next(iter(values["fallback_action"]), None),
     }
 
 
 def _guidance_rows(row: sa.RowMapping) -> list[str]:
     """Ids of the guidance rows of a shift: its own, or those that it stands for."""
-    whole = str(row["recommendation_id"])
-    return list(dict.fromkeys([whole, *whole.split(JOINED_BY)]))
+    joined = str(row["recommendation_id"])
+    return list(dict.fromkeys([joined, *joined.split(JOINED_BY)]))
 
 
 def _genes_and_keys(row: sa.RowMapping) -> list[tuple[str, str]]:
@@ -273,8 +287,8 @@ def drug_problems(connection: sa.Connection, as_of: dt.date, facility_id: str, d
         Problem.subject.in_((drug, "*")),
         sa.or_(Problem.facility_id.is_(None), Problem.facility_id == facility_id),
     )
-    found = connection.scalars(query.order_by(Problem.stage, Problem.asset, Problem.number)).all()
-    return list(dict.fromkeys(found))
+    messages = connection.scalars(query.order_by(Problem.stage, Problem.asset, Problem.number)).all()
+    return list(dict.fromkeys(messages))
 
 
 def newest_loads(connection: sa.Connection, limit: int) -> Rows:

@@ -65,7 +65,7 @@ def overridden_forecasts(connection: sa.Connection, before: dt.date) -> pd.DataF
         .where(sa.or_(OverrideWithdrawal.withdrawn_at.is_(None), OverrideWithdrawal.withdrawn_at >= plan.period_start))
     )
     frame = pd.DataFrame(connection.execute(query).mappings().all())
-    columns = [one.name for one in query.selected_columns]
+    columns = [column.name for column in query.selected_columns]
     if frame.empty:
         return pd.DataFrame(columns=columns).drop(columns="as_of")
     cell = ["facility_id", "product_id", "period_start"]
@@ -94,7 +94,7 @@ def edited_lines(connection: sa.Connection, before: dt.date) -> list[dict[str, A
         .join(User, User.user_id == Decision.user_id)
         .join(Product, Product.product_id == Recommendation.product_id)
         .join(Explanation, Explanation.recommendation_id == Recommendation.recommendation_id)
-        .where(Recommendation.as_of < before, Recommendation.status.in_([one.value for one in ORDERED]))
+        .where(Recommendation.as_of < before, Recommendation.status.in_([status.value for status in ORDERED]))
         .order_by(Recommendation.recommendation_id)
     )
     return [{**row, "document": json.loads(row["document"])} for row in connection.execute(query).mappings()]
@@ -102,11 +102,11 @@ def edited_lines(connection: sa.Connection, before: dt.date) -> list[dict[str, A
 
 def measured_edits(connection: sa.Connection, scope: Scope) -> tuple[dt.date | None, pd.DataFrame, pd.DataFrame]:
     """Origin of the newest run that measured edits, with its rows of `override_value` and `edit_value` in scope."""
-    found: list[Any] = [OverrideValue.__table__, EditValue.__table__]
-    newest = [connection.scalar(sa.select(sa.func.max(table.c.as_of))) for table in found]
+    tables: list[Any] = [OverrideValue.__table__, EditValue.__table__]
+    newest = [connection.scalar(sa.select(sa.func.max(table.c.as_of))) for table in tables]
     as_of = max((day for day in newest if day is not None), default=None)
     frames = [
-        store.read(connection, table, table.c.as_of == as_of, within(table.c.facility_id, scope)) for table in found
+        store.read(connection, table, table.c.as_of == as_of, within(table.c.facility_id, scope)) for table in tables
     ]
     return as_of, frames[0], frames[1]
 
@@ -132,11 +132,11 @@ def edit_sums(rows: pd.DataFrame) -> list[dict[str, Any]]:
         return []
     small = rows["relative_change"].abs() < SMALL
     rows = rows.assign(size=small.map({True: "small", False: "large"}), better=rows["value_added"] > 0)
-    found = []
+    sums_by_group = []
     for group_by, columns in GROUPS.items():
         for name, group in rows.groupby(columns) if columns else [(("all",), rows)]:
-            sums = {one: float(group[one].sum()) for one in SUMS}
+            sums = {name_of_sum: float(group[name_of_sum].sum()) for name_of_sum in SUMS}
             relative = sums["value_added"] / sums["error_without"] if sums["error_without"] > 0 else None
-            told = {"group_by": group_by, "group": " ".join(map(str, name)), "edits": len(group)}
-            found.append(told | {"improved": int(group["better"].sum())} | sums | {"relative": relative})
-    return found
+            facts = {"group_by": group_by, "group": " ".join(map(str, name)), "edits": len(group)}
+            sums_by_group.append(facts | {"improved": int(group["better"].sum())} | sums | {"relative": relative})
+    return sums_by_group

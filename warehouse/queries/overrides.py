@@ -102,10 +102,10 @@ def forecasts_by_product(connection: sa.Connection, facility_id: str, product_id
     query = sa.select(Forecast.__table__).where(
         of_site, Forecast.as_of == newest, Forecast.product_id.in_(sorted(product_ids))
     )
-    found: dict[str, list[sa.RowMapping]] = {}
+    by_product: dict[str, list[sa.RowMapping]] = {}
     for row in connection.execute(query.order_by(Forecast.product_id, Forecast.period_start)).mappings():
-        found.setdefault(row["product_id"], []).append(row)
-    return dict(found)
+        by_product.setdefault(row["product_id"], []).append(row)
+    return dict(by_product)
 
 
 def newest_recommendations(

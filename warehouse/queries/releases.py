@@ -41,10 +41,10 @@ def release_history(connection: sa.Connection, day: dt.date, scope: Scope) -> pd
 def sites_in_force(history: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Release -> the sites that use it and since when (1900-01-01 = ever)."""
     now = history[history["in_force"]]
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_release: dict[str, list[dict[str, Any]]] = {}
     for release_id, site, since in zip(now["release_id"], now["facility_id"], now["effective_on"], strict=True):
-        found.setdefault(str(release_id), []).append({"facility_id": site, "since": since})
-    return found
+        by_release.setdefault(str(release_id), []).append({"facility_id": site, "since": since})
+    return by_release
 
 
 def replaced_releases(history: pd.DataFrame, release_id: str, kind: str) -> list[str]:

@@ -59,10 +59,10 @@ def item_states(connection: sa.Connection, scope: Scope, today: dt.date) -> dict
     assignee = sa.orm.aliased(User)
     held = (WorklistAction.snoozed_until > today) | assignee.active
     query = _actions(assignee).where(WorklistAction.action_id.in_(newest), held)
-    found: dict[Item, dict[str, sa.RowMapping]] = {}
+    by_item: dict[Item, dict[str, sa.RowMapping]] = {}
     for row in connection.execute(query).mappings():
-        found.setdefault((row["facility_id"], row["product_id"]), {})[row["kind"]] = row
-    return {item: ItemState(**rows) for item, rows in found.items()}
+        by_item.setdefault((row["facility_id"], row["product_id"]), {})[row["kind"]] = row
+    return {item: ItemState(**rows) for item, rows in by_item.items()}
 
 
 def item_state(connection: sa.Connection, facility_id: str, product_id: str, today: dt.date) -> ItemState:

@@ -95,7 +95,12 @@ def column(
 
 def soft_references(table: sa.Table) -> list[tuple[str, Refers]]:
     """The (column, rule) pairs of a table that point to another table without a foreign key."""
-    return [(one.name, rule) for one in table.columns for rule in one.info.get("rules", ()) if isinstance(rule, Refers)]
+    return [
+        (column.name, rule)
+        for column in table.columns
+        for rule in column.info.get("rules", ())
+        if isinstance(rule, Refers)
+    ]
 
 
 def _slug(text: str) -> str:

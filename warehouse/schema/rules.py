@@ -121,8 +121,8 @@ class OneOf(Rule):
         return f"must be one of: {', '.join(self.words)}"
 
     def sql(self, column: str) -> str:
-        words = ", ".join("'" + word.replace("'", "''") + "'" for word in self.words)
-        return f"{column} IN ({words})"
+        quoted = ", ".join("'" + word.replace("'", "''") + "'" for word in self.words)
+        return f"{column} IN ({quoted})"
 
     def violated(self, values: pd.Series) -> pd.Series:
         return (values.notna() & ~values.isin(self.words)).astype(bool)

@@ -25,8 +25,8 @@ def _cost(when: str) -> Mapped[Decimal | None]:
 
 
 def _risk(when: str) -> Mapped[float | None]:
-    words = f"Chance to run out before the next order arrives, {when}; blank = stock never counted."
-    return column(sa.Float, words, AtLeast(0), AtMost(1), unit="probability")
+    comment = f"Chance to run out before the next order arrives, {when}; blank = stock never counted."
+    return column(sa.Float, comment, AtLeast(0), AtMost(1), unit="probability")
 
 
 class StoredScenario(Base):

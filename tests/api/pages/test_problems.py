@@ -23,7 +23,7 @@ def names(database, scope=None):
 
 def states(database):
     with database.connect() as connection:
-        return {one.problem["rule"]: (one.state, one.again) for one in reported_problems(connection, None)}
+        return {one.problem["rule"]: (one.state, one.reported_again) for one in reported_problems(connection, None)}
 
 
 def say(browser, state, *which, note="counted again", **more):

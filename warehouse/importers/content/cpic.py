@@ -31,26 +31,26 @@ DRUG_KEYS = {"drugid", "name", "rxnormid"}
 
 def read_files(files: Iterable[Path]) -> ContentFiles:
     """The publications in the files; API answers come before tables that hold the same recommendations."""
-    found = ContentFiles()
+    content = ContentFiles()
     files = sorted(files, key=lambda file: (file.suffix != ".json", _variant(file), str(file)))
     drugs = {key: name for file in files for key, name in _drug_names(file).items()}
     seen: set[str] = set()
     for file in files:
         try:
-            one = _publication(file, drugs)
+            published = _publication(file, drugs)
         except InvalidInput as error:
-            found.refused.append((file, str(error)))
+            content.refused.append((file, str(error)))
             continue
-        if one is None:
-            found.messages.append(f"{file.name} holds no content that is kept and was not read")
+        if published is None:
+            content.messages.append(f"{file.name} holds no content that is kept and was not read")
             continue
-        what = one.kind + (":" + _gene(file) if one.kind == "diplotype" else "")
-        if what in seen and one.kind in ("diplotype", "published_recommendation"):
-            found.messages.append(f"{file.name} was not read: another file here holds the same table")
+        subject = published.kind + (":" + _gene(file) if published.kind == "diplotype" else "")
+        if subject in seen and published.kind in ("diplotype", "published_recommendation"):
+            content.messages.append(f"{file.name} was not read: another file here holds the same table")
             continue
-        seen.add(what)
-        found.publications.append(one)
-    return found
+        seen.add(subject)
+        content.publications.append(published)
+    return content
 
 
 def _publication(file: Path, drugs: dict[str, str]) -> Publication | None:

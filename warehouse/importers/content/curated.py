@@ -20,17 +20,17 @@ KINDS = tuple(kind for kind in TABLE_OF_KIND if kind not in (AS_JSON, PUBLISHED)
 
 def read_files(files: Iterable[Path]) -> ContentFiles:
     """The curated tables among the files; several files of one kind are one release."""
-    found = ContentFiles()
+    content = ContentFiles()
     for file in sorted(files):
         kind = _kind(file)
         if kind is None:
-            found.messages.append(f"{file.name} is not named after a kind of content ({', '.join(KINDS)}): not read")
+            content.messages.append(f"{file.name} is not named after a kind of content ({', '.join(KINDS)}): not read")
             continue
         try:
-            found.publications.append(_publication(file, kind))
+            content.publications.append(_publication(file, kind))
         except InvalidInput as error:
-            found.refused.append((file, str(error)))
-    return found
+            content.refused.append((file, str(error)))
+    return content
 
 
 def _kind(file: Path) -> str | None:
@@ -41,7 +41,7 @@ def _kind(file: Path) -> str | None:
 
 def _publication(file: Path, kind: str) -> Publication:
     names = header(file)
-    columns = [one.name for one in table_of(kind).columns if one.name != "release_id"]
+    columns = [column.name for column in table_of(kind).columns if column.name != "release_id"]
     refuse_patient_columns(names, file, legitimate=columns)
     refuse_missing_columns([*names, "release_id"], table_of(kind), file.name)
     text = read(file, columns)

@@ -32,13 +32,16 @@ def content_diff(kind: str, before: pd.DataFrame | None, after: pd.DataFrame) ->
     gone, come = old[~old.index.isin(new.index)], new[~new.index.isin(old.index)]
     both = new.index[new.index.isin(old.index)]
     lines = [
-        _whole(kind, str(row), rows, change) for rows, change in ((come, NEW), (gone, WITHDRAWN)) for row in rows.index
+        _changed_row(kind, str(row), rows, change)
+        for rows, change in ((come, NEW), (gone, WITHDRAWN))
+        for row in rows.index
     ]
     ignored = DATED_AS_A_WHOLE.get(kind, set()) | DERIVED.get(kind, set())
     for field in [name for name in new.columns if name in old.columns and name not in ignored]:
         was, now = old.loc[both, field], new.loc[both, field]
         lines += [
-            _whole(kind, str(row), new, CHANGED) | {"field": field, "before": str(was[row]), "after": str(now[row])}
+            _changed_row(kind, str(row), new, CHANGED)
+            | {"field": field, "before": str(was[row]), "after": str(now[row])}
             for row in both[(was != now).to_numpy()]
         ]
     return pd.DataFrame(lines, columns=COLUMNS).sort_values(["subject", "row", "field"], ignore_index=True)
@@ -54,7 +57,7 @@ def counted(diff: pd.DataFrame) -> dict[str, int]:
     return {change: int(rows.get(change, 0)) for change in (NEW, CHANGED, WITHDRAWN)}
 
 
-def _whole(kind: str, row: str, rows: pd.DataFrame, change: str) -> dict[str, str]:
+def _changed_row(kind: str, row: str, rows: pd.DataFrame, change: str) -> dict[str, str]:
     subjects = [str(rows.at[row, name]) for name in SUBJECTS if name in rows.columns]
     about = {"kind": kind, "row": row, "subject": subjects[0] if subjects else "", "change": change}
     return {**about, "field": "", "before": "", "after": ""}
@@ -62,11 +65,11 @@ def _whole(kind: str, row: str, rows: pd.DataFrame, change: str) -> dict[str, st
 
 def _texts(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame as text, indexed by its key in words."""
-    keys = RULE_KEY if kind == AS_JSON else [one.name for one in table_of(kind).primary_key.columns][1:]
+    keys = RULE_KEY if kind == AS_JSON else [column.name for column in table_of(kind).primary_key.columns][1:]
     texts = pd.DataFrame({name: frame[name].map(_text) for name in frame.columns}, index=frame.index, dtype=object)
-    words = pd.Series([" ".join(filter(None, row)) for row in texts[keys].to_numpy()], index=texts.index, dtype=object)
-    repeated = words.groupby(words).cumcount()
-    return texts.set_index(words.where(repeated == 0, words + " #" + (repeated + 1).astype(str)))
+    labels = pd.Series([" ".join(filter(None, row)) for row in texts[keys].to_numpy()], index=texts.index, dtype=object)
+    repeated = labels.groupby(labels).cumcount()
+    return texts.set_index(labels.where(repeated == 0, labels + " #" + (repeated + 1).astype(str)))
 
 
 def _text(value: Any) -> str:

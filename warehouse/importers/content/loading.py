@@ -46,27 +46,27 @@ RULES: dict[str, list[DomainRule]] = {"function_probability": [_functions_of_one
 
 def load_content(engine: sa.Engine, paths: Sequence[Path], format_name: str, progress: Progress | None) -> LoadReport:
     """Store what the files publish, in one transaction; the report counts rows per file."""
-    found = READERS[format_name]([file for path in paths for file in _files(path)])
-    if not found.publications and not found.refused:
+    content = READERS[format_name]([file for path in paths for file in _files(path)])
+    if not content.publications and not content.refused:
         raise InvalidInput(f"{', '.join(path.name for path in paths)}: no {format_name} content here")
     loads: list[TableLoad] = []
     rejected: list[RejectedRow] = []
-    refused = [RefusedFile(file.name, reason) for file, reason in found.refused]
-    kinds = sorted({one.kind for one in found.publications})
+    refused = [RefusedFile(file.name, reason) for file, reason in content.refused]
+    kinds = sorted({published.kind for published in content.publications})
     with writing(engine) as connection:
         for number, kind in enumerate(kinds):
             if progress:
                 progress(kind, number, len(kinds))
-            group = [one for one in found.publications if one.kind == kind]
-            loads += _store(connection, group, found.messages)
-            for one, load in zip(group, loads[-len(group) :], strict=True):
-                listed = sorted(one.part.rejected)[:MOST_LISTED_REJECTS]
-                record(connection, load, one.part.sha256, format_name, listed)
+            group = [published for published in content.publications if published.kind == kind]
+            loads += _store(connection, group, content.messages)
+            for published, load in zip(group, loads[-len(group) :], strict=True):
+                listed = sorted(published.part.rejected)[:MOST_LISTED_REJECTS]
+                record(connection, load, published.part.sha256, format_name, listed)
                 rejected += listed
-        for refusal, (file, _) in zip(refused, found.refused, strict=True):
+        for refusal, (file, _) in zip(refused, content.refused, strict=True):
             record_refused(connection, refusal, digest(file), format_name, RELEASES.name)
         audit_loads(connection, loads, format_name)
-    return LoadReport(tuple(loads), tuple(rejected), tuple(refused), tuple(found.messages))
+    return LoadReport(tuple(loads), tuple(rejected), tuple(refused), tuple(content.messages))
 
 
 def _files(path: Path) -> list[Path]:
@@ -79,19 +79,19 @@ def _store(connection: sa.Connection, group: list[Publication], messages: list[s
     kind, publisher = group[0].kind, group[0].publisher
     if kind == "published_recommendation":
         _map(connection, group, messages)
-    frames = [checked(one.part, None, RULES.get(kind, ())).drop(columns="release_id") for one in group]
+    frames = [checked(published.part, None, RULES.get(kind, ())).drop(columns="release_id") for published in group]
     frame = _combined(frames, kind)
     for rule in RULES.get(kind, ()):
         # what every file keeps by itself, several together may break
         if broken := [violation for violation in rule(frame) if len(violation.rows)]:
-            raise InvalidInput(f"{', '.join(one.part.file for one in group)} together: {broken[0].rule}")
+            raise InvalidInput(f"{', '.join(published.part.file for published in group)} together: {broken[0].rule}")
     if frame.empty:
         messages.append(f"{kind}: no usable row in the files, no release was made")
-        return [_told(one, rows, fresh=False) for one, rows in zip(group, frames, strict=True)]
+        return [_table_load(published, rows, fresh=False) for published, rows in zip(group, frames, strict=True)]
     if kind in BY_GENE:
         frame = _carried_over(connection, frame, kind, publisher, messages)
     before = _predecessor(connection, kind, publisher)
-    version = max((one.version for one in group), default="") or UNDATED
+    version = max((published.version for published in group), default="") or UNDATED
     count = _release_count(connection)
     release_id = store_release(connection, kind, publisher, version, frame)
     fresh = _release_count(connection) > count
@@ -100,13 +100,15 @@ def _store(connection: sa.Connection, group: list[Publication], messages: list[s
         messages.append(_against(connection, kind, before, release_id))
     else:
         messages.append(f"release {release_id} was stored already")
-    return [_told(one, rows, fresh) for one, rows in zip(group, frames, strict=True)]
+    return [_table_load(published, rows, fresh) for published, rows in zip(group, frames, strict=True)]
 
 
-def _told(one: Publication, rows: pd.DataFrame, fresh: bool) -> TableLoad:
+def _table_load(published: Publication, rows: pd.DataFrame, fresh: bool) -> TableLoad:
     accepted, unchanged = (len(rows), 0) if fresh else (0, len(rows))
-    table = table_of(one.kind).name
-    return TableLoad(one.part.file, table, accepted, unchanged, len(one.part.rejected), tuple(one.part.notes))
+    table = table_of(published.kind).name
+    return TableLoad(
+        published.part.file, table, accepted, unchanged, len(published.part.rejected), tuple(published.part.notes)
+    )
 
 
 def _predecessor(connection: sa.Connection, kind: str, publisher: str) -> str | None:
@@ -117,12 +119,12 @@ def _predecessor(connection: sa.Connection, kind: str, publisher: str) -> str | 
 def _against(connection: sa.Connection, kind: str, before: str | None, after: str) -> str:
     old = release_content(connection, before) if before else None
     counts = counted(content_diff(kind, old, release_content(connection, after)))
-    told = ", ".join(f"{count} {change}" for change, count in counts.items())
-    return f"against {before or 'nothing of the kind'}: {told} rows"
+    changes = ", ".join(f"{count} {change}" for change, count in counts.items())
+    return f"against {before or 'nothing of the kind'}: {changes} rows"
 
 
 def _combined(frames: list[pd.DataFrame], kind: str) -> pd.DataFrame:
-    keys = [one.name for one in table_of(kind).primary_key.columns if one.name != "release_id"]
+    keys = [column.name for column in table_of(kind).primary_key.columns if column.name != "release_id"]
     return pd.concat(frames, ignore_index=True).drop_duplicates(keys).reset_index(drop=True)
 
 
@@ -137,12 +139,12 @@ def _carried_over(
     return frame
 
 
-def _with_other_genes(frame: pd.DataFrame, before: pd.DataFrame, what: str, messages: list[str]) -> pd.DataFrame:
+def _with_other_genes(frame: pd.DataFrame, before: pd.DataFrame, source: str, messages: list[str]) -> pd.DataFrame:
     missing = before[~before["gene"].isin(frame["gene"])]
     if missing.empty:
         return frame
     genes = ", ".join(sorted(missing["gene"].unique()))
-    messages.append(f"{what} gives the genes that the files do not hold: {genes}")
+    messages.append(f"{source} gives the genes that the files do not hold: {genes}")
     kept = {name: missing[name].astype(object).replace("", None) for name in frame.columns if name in missing}
     rows = pd.DataFrame(kept, columns=list(frame.columns))
     typed = {
@@ -162,18 +164,20 @@ def _map(connection: sa.Connection, group: list[Publication], messages: list[str
     guidance = release_content(connection, used) if used else pd.DataFrame(columns=["recommendation_id"])
     if used is None:
         messages.append("no guidance is in force: every recommendation counts as no_guidance")
-    for one in group:
-        unreadable = ~one.part.frame["lookup_key"].map(is_lookup_key).astype(bool)
+    for published in group:
+        unreadable = ~published.part.frame["lookup_key"].map(is_lookup_key).astype(bool)
         rule = "must be a JSON object gene -> lookup key"
-        reject(one.part, one.part.frame, [Violation("lookup_key", rule, unreadable.to_numpy().nonzero()[0])])
-        one.part.frame = one.part.frame[~unreadable].copy()
-        one.part.frame["lookup_key"] = one.part.frame["lookup_key"].map(normal_lookup_key)
-        found = covered(one.part.frame, guidance)
-        one.part.frame = one.part.frame.assign(mapping=found["mapping"])
-        one.part.notes.append(_counts(found["mapping"]))
-        if (found["mapping"] == "mapped").any():
-            one.part.notes.append(f"mapped to: {_counts(found['action'][found['mapping'] == 'mapped'])}")
+        reject(
+            published.part, published.part.frame, [Violation("lookup_key", rule, unreadable.to_numpy().nonzero()[0])]
+        )
+        published.part.frame = published.part.frame[~unreadable].copy()
+        published.part.frame["lookup_key"] = published.part.frame["lookup_key"].map(normal_lookup_key)
+        mapped = covered(published.part.frame, guidance)
+        published.part.frame = published.part.frame.assign(mapping=mapped["mapping"])
+        published.part.notes.append(_counts(mapped["mapping"]))
+        if (mapped["mapping"] == "mapped").any():
+            published.part.notes.append(f"mapped to: {_counts(mapped['action'][mapped['mapping'] == 'mapped'])}")
 
 
-def _counts(words: pd.Series) -> str:
-    return ", ".join(f"{count} {word}" for word, count in words.value_counts().sort_index().items())
+def _counts(values: pd.Series) -> str:
+    return ", ".join(f"{count} {word}" for word, count in values.value_counts().sort_index().items())

@@ -26,18 +26,18 @@ TAG = re.compile(r"<[^>]*>")
 
 def read_files(files: Iterable[Path]) -> ContentFiles:
     """The publications in the files, tables and JSON."""
-    found = ContentFiles()
+    content = ContentFiles()
     for file in sorted(files):
         try:
-            one = _publication(file)
+            published = _publication(file)
         except InvalidInput as error:
-            found.refused.append((file, str(error)))
+            content.refused.append((file, str(error)))
             continue
-        if one is None:
-            found.messages.append(f"{file.name} holds no PharmCAT guidance and was not read")
+        if published is None:
+            content.messages.append(f"{file.name} holds no PharmCAT guidance and was not read")
         else:
-            found.publications.append(one)
-    return found
+            content.publications.append(published)
+    return content
 
 
 def _publication(file: Path) -> Publication | None:
@@ -73,7 +73,7 @@ def _json(file: Path) -> Publication:
     if not isinstance(document, dict) or not {"guideline", "guidelines"} & set(document):
         raise InvalidInput(f"{file.name}: neither `guideline` nor `guidelines` in it, as PharmCAT's guidance has")
     packages = document.get("guidelines", [document])
-    if any("recommendations" not in one for one in packages):
+    if any("recommendations" not in package for package in packages):
         raise InvalidInput(f"{file.name}: a guideline without `recommendations`: the older layout has no lookup keys")
     rows = [row for package in packages for row in _package_rows(package)]
     if not rows:
@@ -89,14 +89,14 @@ def _package_rows(package: dict[str, Any]) -> list[dict[str, str]]:
         {
             "source": str(guideline["source"]),
             "version": str(guideline.get("version", "")),
-            "recommendation_id": str(one["id"]),
-            "drug": ";".join(sorted(_names(one) or _names(guideline))),
-            "population": _stated(one.get("population")),
-            "classification": _stated((one.get("classification") or {}).get("term")),
-            "lookup_key": json.dumps(one.get("lookupKey"), ensure_ascii=False),
-            "recommendation_text": _stated(_plain((one.get("text") or {}).get("html"))),
+            "recommendation_id": str(recommendation["id"]),
+            "drug": ";".join(sorted(_names(recommendation) or _names(guideline))),
+            "population": _stated(recommendation.get("population")),
+            "classification": _stated((recommendation.get("classification") or {}).get("term")),
+            "lookup_key": json.dumps(recommendation.get("lookupKey"), ensure_ascii=False),
+            "recommendation_text": _stated(_plain((recommendation.get("text") or {}).get("html"))),
         }
-        for one in package["recommendations"]
+        for recommendation in package["recommendations"]
     ]
 
 
@@ -114,5 +114,5 @@ def _stated(text: str | None) -> str:
 
 
 def _date(text: str) -> str:
-    found = DATE.search(text)
-    return found[0] if found else ""
+    match = DATE.search(text)
+    return match[0] if match else ""

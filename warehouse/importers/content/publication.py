@@ -53,5 +53,5 @@ def newest_date(values: pd.Series) -> str:
     >>> newest_date(pd.Series(["2025-11-05-00-25", "v1.30.0", "2024-08-27"]))
     '2025-11-05'
     """
-    found = [match[0] for match in (DATE.search(str(value)) for value in values.unique()) if match]
-    return max(found, default="")
+    dates = [match[0] for match in (DATE.search(str(value)) for value in values.unique()) if match]
+    return max(dates, default="")

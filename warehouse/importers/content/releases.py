@@ -80,7 +80,7 @@ def release_content(connection: sa.Connection, release_id: str) -> pd.DataFrame:
     rows = read(connection, table, table.c.release_id == release_id)
     if kind == AS_JSON:
         objects = [json.loads(rule) for rule in rows["rule"]]
-        rows = pd.DataFrame({name: pd.Series([one[name] for one in objects], dtype=object) for name in columns})
+        rows = pd.DataFrame({name: pd.Series([rule[name] for rule in objects], dtype=object) for name in columns})
     return pd.DataFrame({name: _restored(rows[name], *kind) for name, kind in columns.items()})
 
 

@@ -41,7 +41,7 @@ KEYS = ["facility_id", "product_id", "period_start"]
 
 
 def _is_data(names: set[str]) -> bool:
-    known = all(names & set(some) for some in (PERIOD_NAMES, SITE_NAMES, CODE_NAMES))
+    known = all(names & set(spellings) for spellings in (PERIOD_NAMES, SITE_NAMES, CODE_NAMES))
     # QUANTITY of the publisher is per item; extracts hold the total under that name
     return known and ("total_quantity" in names or ("quantity" in names and "year_month" not in names))
 
@@ -55,12 +55,12 @@ KINDS: dict[str, Callable[[set[str]], bool]] = {"data": _is_data, "names": _is_n
 
 def read_files(paths: Iterable[Path]) -> PublisherFiles:
     """The EPD files as parts, names of presentations taken from the data and from name files beside it."""
-    found = PublisherFiles()
-    files = sort_files(paths, KINDS, {"data"}, found)
+    publisher = PublisherFiles()
+    files = sort_files(paths, KINDS, {"data"}, publisher)
     titles = [title for path in files["names"] for title in _titles(read(path).frame)]
-    for path in sorted(files["data"], key=lambda one: one.name):
-        found.read(path, lambda one: _parts(one, titles))
-    return found
+    for path in sorted(files["data"], key=lambda file: file.name):
+        publisher.read(path, lambda file: _parts(file, titles))
+    return publisher
 
 
 def generic_code(codes: pd.Series) -> pd.Series:
@@ -145,7 +145,7 @@ def _products(
     reasons: dict[str, str] = {}
     for code in wanted:
         reason = "no name of this presentation or its generic is known"
-        for branded, title, chemical in sorted(by_generic.get(code, []), key=lambda one: one[0]):
+        for branded, title, chemical in sorted(by_generic.get(code, []), key=lambda candidate: candidate[0]):
             try:
                 products[code] = {**_product(title, chemical, branded), "code_system": "bnf", "code": code}
                 break

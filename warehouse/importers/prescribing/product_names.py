@@ -102,10 +102,10 @@ def drug_name(text: str) -> str:
     >>> drug_name("Metoprolol Tart")
     'metoprolol'
     """
-    words = text.lower().split()
-    while len(words) > 1 and words[-1] in SALTS:
-        words.pop()
-    return " ".join(words)
+    parts = text.lower().split()
+    while len(parts) > 1 and parts[-1] in SALTS:
+        parts.pop()
+    return " ".join(parts)
 
 
 def form_name(text: str) -> str:

@@ -44,7 +44,10 @@ class PublisherFiles:
 
 
 def sort_files(
-    paths: Iterable[Path], kinds: Mapping[str, Callable[[set[str]], bool]], data_kinds: set[str], found: PublisherFiles
+    paths: Iterable[Path],
+    kinds: Mapping[str, Callable[[set[str]], bool]],
+    data_kinds: set[str],
+    publisher: PublisherFiles,
 ) -> dict[str, list[Path]]:
     """The files by kind, told by their header; beside a named file, its folder is searched for what is not data.
 
@@ -54,21 +57,21 @@ def sort_files(
     named: dict[Path, bool] = {}
     for path in paths:
         candidates = sorted(path.iterdir()) if path.is_dir() else [path, *sorted(path.parent.iterdir())]
-        for one in candidates:
-            named[one] = named.get(one, False) or one == path or path.is_dir()
+        for candidate in candidates:
+            named[candidate] = named.get(candidate, False) or candidate == path or path.is_dir()
     for file, wanted in named.items():
         if not (is_table(file) or (wanted and file in set(paths))):
             continue
-        kind = _kind(file, kinds, wanted and file in set(paths), found)
+        kind = _kind(file, kinds, wanted and file in set(paths), publisher)
         if kind is not None and (wanted or kind not in data_kinds):
             sorted_files[kind].append(file)
-    if not any(sorted_files[kind] for kind in data_kinds) and not found.refused:
+    if not any(sorted_files[kind] for kind in data_kinds) and not publisher.refused:
         raise InvalidInput(f"{', '.join(path.name for path in paths)}: no file of this format here")
     return sorted_files
 
 
 def _kind(
-    file: Path, kinds: Mapping[str, Callable[[set[str]], bool]], by_name: bool, found: PublisherFiles
+    file: Path, kinds: Mapping[str, Callable[[set[str]], bool]], by_name: bool, publisher: PublisherFiles
 ) -> str | None:
     try:
         names = set(header(file))
@@ -77,7 +80,7 @@ def _kind(
             raise InvalidInput(f"{file.name}: the header is of no known layout of this format")
     except InvalidInput as error:
         if by_name:
-            found.refused.append((RefusedFile(file.name, str(error)), digest(file), DISPENSING.name))
+            publisher.refused.append((RefusedFile(file.name, str(error)), digest(file), DISPENSING.name))
         return None
     return kind
 
@@ -90,9 +93,9 @@ def facility_part(
     frame = pd.DataFrame(
         {
             "facility_id": first,
-            "name": first.map(lambda one: names.get(one) or one),
+            "name": first.map(lambda name: names.get(name) or name),
             "population": "0",
-            "closed_on": first.map(lambda one: closed_on.get(one) or ""),
+            "closed_on": first.map(lambda name: closed_on.get(name) or ""),
         },
         dtype="str",
     )
@@ -104,7 +107,10 @@ def product_part(path: Path, sha256: str, ids: pd.Series, products: Mapping[str,
     """The products of the file whose strength is known, each at the line it first stands on."""
     first = ids[ids.isin(list(products))].drop_duplicates()
     columns = ["product_id", "drug", "strength_value", "strength_unit", "dose_form", "pack_size", "code_system", "code"]
-    rows = [{"pack_size": "1", "strength_unit": "mg", **products[one], "product_id": one} for one in first]
+    rows = [
+        {"pack_size": "1", "strength_unit": "mg", **products[product_id], "product_id": product_id}
+        for product_id in first
+    ]
     frame = pd.DataFrame(rows, index=first.index, columns=columns, dtype="str")
     notes = [UNKNOWN_PACK] if (frame["pack_size"] == "1").any() else []
     return Part(path.name, sha256, PRODUCTS, frame, notes=notes, keep_existing=True)

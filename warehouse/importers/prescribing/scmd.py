@@ -43,13 +43,13 @@ KINDS: dict[str, Callable[[set[str]], bool]] = {
 
 def read_files(paths: Iterable[Path]) -> PublisherFiles:
     """The SCMD files as parts; provisional months come before final ones, which then replace them."""
-    found = PublisherFiles()
-    files = sort_files(paths, KINDS, {"data"}, found)
+    publisher = PublisherFiles()
+    files = sort_files(paths, KINDS, {"data"}, publisher)
     info = _info(files["info"])
     names, closed_on = _trusts(files["trusts"])
-    for path in sorted(files["data"], key=lambda one: ("provisional" not in one.name.lower(), one.name)):
-        found.read(path, lambda one: _parts(one, info, names, closed_on))
-    return found
+    for path in sorted(files["data"], key=lambda file: ("provisional" not in file.name.lower(), file.name)):
+        publisher.read(path, lambda file: _parts(file, info, names, closed_on))
+    return publisher
 
 
 def _parts(path: Path, info: pd.DataFrame, names: dict[str, str], closed_on: dict[str, str]) -> list[Part]:

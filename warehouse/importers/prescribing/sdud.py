@@ -41,12 +41,12 @@ KEYS = ["facility_id", "product_id", "period_start"]
 
 def read_files(paths: Iterable[Path]) -> PublisherFiles:
     """The SDUD files as parts."""
-    found = PublisherFiles()
-    files = sort_files(paths, KINDS, {"data"}, found)
+    publisher = PublisherFiles()
+    files = sort_files(paths, KINDS, {"data"}, publisher)
     table = _ndc_table(files["ndc"])
-    for path in sorted(files["data"], key=lambda one: one.name):
-        found.read(path, lambda one: _parts(one, table))
-    return found
+    for path in sorted(files["data"], key=lambda file: file.name):
+        publisher.read(path, lambda file: _parts(file, table))
+    return publisher
 
 
 def _parts(path: Path, table: pd.DataFrame) -> list[Part]:
