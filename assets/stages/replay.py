@@ -76,7 +76,9 @@ def _problems(setup: ReplaySetup, forecasts: Forecasts, coverage: pd.DataFrame) 
     problems: list[ProblemRow] = []
     derived = int((~setup.par_is_stated).sum())
     if derived:
-        text = f"{derived} of {len(setup.items)} items have no par level of their own: it is derived from the first half"
+        text = (
+            f"{derived} of {len(setup.items)} items have no par level of their own: it is derived from the first half"
+        )
         problems.append((None, None, "par_derived", f"{text} of the history ({setup.cover_days} days of mean use)"))
     if forecasts.moved.any() and not _has_past_plan(setup, coverage):
         text = "no plan of testing for the replayed time is on file: exposure is taken to stay as it was last measured"
