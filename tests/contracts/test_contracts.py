@@ -194,6 +194,50 @@ def test_a_vocabulary_is_the_only_place_of_its_words():
     assert elsewhere == set()
 
 
+MOST_FIELDS_BY_PLACE = 3
+
+
+def is_dataclass(node):
+    names = (getattr(one, "func", one) for one in node.decorator_list)
+    return any(getattr(name, "attr", getattr(name, "id", "")) == "dataclass" for name in names)
+
+
+def dataclass_fields(trees):
+    """Fields of every dataclass by its name; those of its own body."""
+    classes = (node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    return {
+        node.name: sum(isinstance(one, ast.AnnAssign) for one in node.body) for node in classes if is_dataclass(node)
+    }
+
+
+def calls_with_spread_arguments(tree):
+    """Name and line of every call that spreads a sequence over its arguments; `cls` is the class around it."""
+    owners = {
+        id(node): owner.name for owner in ast.walk(tree) if isinstance(owner, ast.ClassDef) for node in ast.walk(owner)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and any(isinstance(one, ast.Starred) for one in node.args):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            yield (owners.get(id(node), "") if name == "cls" else name), node.lineno
+
+
+def test_a_dataclass_of_many_fields_is_not_filled_by_place():
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sources()}
+    fields = dataclass_fields(trees)
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} {name}(*...)"
+        for path, tree in trees.items()
+        for name, line in calls_with_spread_arguments(tree)
+        if fields.get(name, 0) > MOST_FIELDS_BY_PLACE
+    ]
+    assert wrong == []
+
+
+def test_the_rule_of_dataclasses_itself():
+    tree = ast.parse("class Plan:\n    def of(cls):\n        return cls(*parts)\nPlan(*parts)\nPlan(first=1, **rest)")
+    assert sorted(calls_with_spread_arguments(tree)) == [("Plan", 3), ("Plan", 4)]
+
+
 def test_one_place_says_when_a_stock_count_is_old():
     texts = {path: path.read_text(encoding="utf-8") for path in sources()}
     stated = [
