@@ -58,7 +58,7 @@ def preview_packs(connection: sa.Connection, scope: Scope, asked: PacksIn) -> Pa
     document = told["document"] if told else None
     packs = asked.packs
     if packs is None:
-        packs = packs_of(_terms(line), Decimal(str(asked.quantity)))
+        packs = packs_of(line, Decimal(str(asked.quantity)))
     rule = broken_pack_rule(line, packs) if packs not in (0, line["packs"]) else None
     if rule:
         raise InvalidRequest.field("packs", rule)
@@ -74,16 +74,6 @@ def preview_packs(connection: sa.Connection, scope: Scope, asked: PacksIn) -> Pa
         days_of_use=days,
         message=_said_of_packs(asked, line, order, packs, days),
     )
-
-
-def _terms(line: sa.RowMapping) -> dict[str, Any]:
-    """The line's pack rule as a stored calculation has it."""
-    values = {
-        "pack_size": line["pack_size"],
-        "minimum_order_packs": line["minimum_order_packs"] or 0,
-        "order_multiple_packs": line["order_multiple_packs"] or 1,
-    }
-    return {"inputs": [{"name": name, "value": str(value)} for name, value in values.items()]}
 
 
 def _days(document: dict[str, Any] | None, packs: int) -> float | None:

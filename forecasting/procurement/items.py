@@ -12,50 +12,19 @@ from forecasting.errors import InvalidInput
 from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.packs import PackRule, as_decimal, to_thousandths
 from forecasting.procurement.policy.service_level import PolicyDefaults, target_in_millionths
-from forecasting.procurement.policy.stocking_policy import complete_stocking
+from forecasting.procurement.policy.stocking_policy import ITEM_SETTINGS, complete_stocking
 from forecasting.procurement.supply.calendar import OrderDays, days_to_open, order_days, parse_closed_dates
 from forecasting.procurement.supply.lead_time import ASSUMED_COEFFICIENT_OF_VARIATION, DEFAULT_LEAD_TIME_DAYS
 from forecasting.terms import TargetKind
 
 ITEM_COLUMNS = [
-    "facility_id",
-    "product_id",
-    "drug",
-    "strength_value",
-    "strength_unit",
-    "dose_form",
-    "pack_size",
-    "pack_price",
-    "currency",
-    "supplier_id",
-    "minimum_order_packs",
-    "order_multiple_packs",
-    "shelf_life_days",
-    "target_kind",
-    "target",
-    "review_period_days",
-    "max_on_hand_days",
-    "order_weekdays",
-    "order_cutoff",
-    "closed_dates",
-    "policy_source",
-    "setting_sources",
-    "policy_kind",
-    "par_level",
-    "fixed_order_cost",
-    "holding_rate_per_year",
-    "shortage_cost",
-    "criticality",
-    "abc",
-    "xyz",
-    "usual_daily_dose",
-    "minimum_order_value",
-    "allocation_share",
-    "shortage_ends_on",
-    "launched_on",
-    "withdrawn_on",
-    "guidance_changed_on",
+    *("facility_id", "product_id", "drug", "strength_value", "strength_unit", "dose_form", "usual_daily_dose"),
+    *("pack_size", "pack_price", "currency", "minimum_order_packs", "order_multiple_packs", "shelf_life_days"),
+    *("supplier_id", "order_weekdays", "order_cutoff", "closed_dates", "minimum_order_value"),
+    *(*ITEM_SETTINGS, "policy_source", "setting_sources"),
+    *("allocation_share", "shortage_ends_on", "launched_on", "withdrawn_on", "guidance_changed_on"),
 ]
+"""Of the product, its packs, its supplier, its policy, and what happens to it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

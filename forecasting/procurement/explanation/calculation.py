@@ -16,12 +16,13 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from forecasting.errors import InvalidInput
 from forecasting.procurement.arrays import Integers
@@ -240,7 +241,9 @@ class Calculation:
         self.samples.append({"name": name, "unit": "thousandths of a dose unit", "values": values})
         return name
 
-    def add_step(self, name: str, operation: str, operands: list[str], unit: str, known: Fraction | None = None) -> str:
+    def add_step(
+        self, name: str, operation: str, operands: list[str], unit: str = DOSE_UNITS, known: Fraction | None = None
+    ) -> str:
         """Compute a step (or take its `known` value, which `recompute` will test) and return its name."""
         value = OPERATIONS[operation](*(self._values[o] for o in operands)) if known is None else known
         self._values[name] = value
@@ -305,3 +308,23 @@ def recommendation_id(document: Document) -> str:
     """
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return f"rec-{hashlib.sha256(canonical.encode()).hexdigest()[:20]}"
+
+
+def json_value(value: Any) -> Any:
+    """Numbers of numpy as Python's, decimals and dates as text, missing as null.
+
+    >>> json_value(np.float64(2.0)), json_value(pd.NA)
+    (2, None)
+    """
+    if pd.isna(value):
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and value == int(value):
+        return int(value)
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def json_record(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row of a frame with each value as JSON holds it."""
+    return {str(name): json_value(value) for name, value in row.items()}

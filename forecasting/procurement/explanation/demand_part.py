@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.procurement.arrays import Floats
-from forecasting.procurement.explanation.calculation import DOSE_UNITS, HISTORY_RULE, Calculation
-from forecasting.procurement.explanation.json_values import json_record
+from forecasting.procurement.explanation.calculation import HISTORY_RULE, Calculation, json_record
 from forecasting.procurement.order.inputs import NO_PLACES, PreparedInputs
 from forecasting.procurement.order.ordered_items import OrderedItems
 from forecasting.procurement.packs import THOUSANDTHS, as_decimal
@@ -81,9 +80,9 @@ class DemandPart:
             calculation.add_quantity(f"genetic_shift_{number}", shift.thousandths, "genetic step", **shift.details)
             for number, shift in enumerate(self.genetic, 1)
         ]
-        calculation.add_step("genetic_shift", "sum", parts, DOSE_UNITS)
+        calculation.add_step("genetic_shift", "sum", parts)
         self._add_overrides(calculation)
-        calculation.add_step("expected_demand", "sum", ["baseline_demand", "genetic_shift", "override"], DOSE_UNITS)
+        calculation.add_step("expected_demand", "sum", ["baseline_demand", "genetic_shift", "override"])
 
     def _add_history(self, calculation: Calculation) -> None:
         use = self.history_mean_per_day
@@ -104,17 +103,17 @@ class DemandPart:
             calculation.add_input(name, self.days[name], "days", source)
         means = [name for name in sources if name != "lead_time_sd_days"]
         calculation.add_step("protection_days", "sum", means, "days")
-        calculation.add_step("history_demand", "product", ["history_mean_per_day", "protection_days"], DOSE_UNITS)
+        calculation.add_step("history_demand", "product", ["history_mean_per_day", "protection_days"])
 
     def _add_baseline(self, calculation: Calculation) -> None:
         if self.shortage:
             before = self.baseline - self.shortage
             calculation.add_quantity("baseline_before_shortage", before, "baseline forecast")
             calculation.add_quantity("shortage_shift", self.shortage, self.shortage_reason)
-            calculation.add_step("baseline_demand", "sum", ["baseline_before_shortage", "shortage_shift"], DOSE_UNITS)
+            calculation.add_step("baseline_demand", "sum", ["baseline_before_shortage", "shortage_shift"])
         else:
             calculation.add_quantity("baseline_demand", self.baseline, "baseline forecast")
-        calculation.add_step("change_since_history", "difference", ["baseline_demand", "history_demand"], DOSE_UNITS)
+        calculation.add_step("change_since_history", "difference", ["baseline_demand", "history_demand"])
 
     def _add_overrides(self, calculation: Calculation) -> None:
         if not self.overrides:
@@ -124,7 +123,7 @@ class DemandPart:
         for number, shift in enumerate(self.overrides, 1):
             source = f"override {shift.details['override_id']} by {shift.details['decided_by']}"
             parts.append(calculation.add_quantity(f"override_{number}", shift.thousandths, source, **shift.details))
-        calculation.add_step("override", "sum", parts, DOSE_UNITS)
+        calculation.add_step("override", "sum", parts)
 
 
 def _over_interval(per_period: Floats, shares: Floats) -> int:

@@ -60,12 +60,12 @@ def unsupported_numbers(text: str, document: Document) -> list[str]:
     if cutoff := document["item"].get("order_cutoff"):
         text = re.sub(rf"(?<![\d:]){re.escape(str(cutoff))}(?![\d:])", " ", text)
     plain, percent = _supported(document)
-    for found in NUMBER.finditer(text):
-        after = text[found.end() :].lstrip()
+    for match in NUMBER.finditer(text):
+        after = text[match.end() :].lstrip()
         values = percent if after.startswith(("%", "per cent", "percent")) else plain
-        if not is_rounding_of(Decimal(found.group().replace(",", "")), values):
-            wrong.append(found.group())
-    spelled = (found.group() for found in _NUMBER_WORD.finditer(text))
+        if not is_rounding_of(Decimal(match.group().replace(",", "")), values):
+            wrong.append(match.group())
+    spelled = _NUMBER_WORD.findall(text)
     return wrong + [word for word in spelled if not is_rounding_of(Decimal(_NUMBER_WORDS[word.lower()]), plain)]
 
 
@@ -81,7 +81,8 @@ def _supported(document: Document) -> tuple[list[Decimal], list[Decimal]]:
     """Absolute values that may stand in a text: as plain numbers, and as per cent."""
     entries = [*document["inputs"], *document["steps"], *document["outlook"]]
     plain = [abs(Decimal(entry["value"])) for entry in entries if entry["value"] is not None]
-    percent = [100 * Decimal(e["value"]) for e in entries if e["unit"] in SHARE_UNITS and e["value"] is not None]
+    shares = (entry["value"] for entry in entries if entry["unit"] in SHARE_UNITS)
+    percent = [100 * Decimal(share) for share in shares if share is not None]
     plain += [Decimal(entry["age_days"]) for entry in document["inputs"] if entry["age_days"] is not None]
     for entry in document["inputs"]:
         shares = (entry.get(name) for name in ("exposure_at_origin", "exposure_planned", "prevalence"))
@@ -93,9 +94,10 @@ def _supported(document: Document) -> tuple[list[Decimal], list[Decimal]]:
 def supported_by_unit(document: Document, unit: str) -> list[Decimal]:
     """Absolute values of the calculation whose unit begins with `unit`; the age of an input is in days."""
     entries = [*document["inputs"], *document["steps"], *document["outlook"]]
-    of_unit = [one for one in entries if one["value"] is not None and str(one["unit"]).startswith(unit)]
-    ages = [one["age_days"] for one in document["inputs"] if one["age_days"] is not None] if unit == "days" else []
-    return [abs(Decimal(one["value"])) for one in of_unit] + [Decimal(age) for age in ages]
+    values = [entry["value"] for entry in entries if str(entry["unit"]).startswith(unit)]
+    if unit == "days":
+        values += [entry["age_days"] for entry in document["inputs"]]
+    return [abs(Decimal(value)) for value in values if value is not None]
 
 
 def without_names(text: str, document: Document) -> str:

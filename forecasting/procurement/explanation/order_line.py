@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from forecasting.procurement.arrays import take
-from forecasting.procurement.explanation.calculation import VERSION, Calculation, Document
+from forecasting.procurement.explanation.calculation import VERSION, Calculation, Document, json_record
 from forecasting.procurement.explanation.demand_part import DemandPart
-from forecasting.procurement.explanation.json_values import json_record
 from forecasting.procurement.explanation.order_part import OrderPart
 from forecasting.procurement.explanation.outlook_part import OutlookPart
 from forecasting.procurement.explanation.policy_part import PolicyPart

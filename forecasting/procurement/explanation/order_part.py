@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from forecasting.procurement.explanation.calculation import DOSE_UNITS, PACK_RULE, SUPPLY, Calculation
+from forecasting.procurement.explanation.calculation import PACK_RULE, SUPPLY, Calculation
 from forecasting.procurement.explanation.demand_part import DemandPart
 from forecasting.procurement.explanation.policy_part import PolicyPart
 from forecasting.procurement.explanation.shared_part import SharedPart
@@ -59,7 +59,7 @@ class OrderPart:
         if self.shared.changes_packs:
             left = self.shared.add_steps(calculation, name)
             calculation.add_step("packs", "sum", [left], "packs", known=Fraction(self.packs))
-        calculation.add_step("quantity", "product", ["packs", "pack_size"], DOSE_UNITS)
+        calculation.add_step("quantity", "product", ["packs", "pack_size"])
         if self.pack_price is not None:
             currency = self.item["currency"] or "currency units"
             calculation.add_input("pack_price", self.pack_price, f"{currency} per pack", "product")
@@ -71,13 +71,13 @@ class OrderPart:
 
     def _add_needed(self, calculation: Calculation, policy: PolicyPart) -> None:
         """Packs needed from the level: what it lacks, rounded; or what stands proposed where that differs little."""
-        calculation.add_step("net_need", "difference", ["order_up_to_level", *SUPPLY], DOSE_UNITS)
+        calculation.add_step("net_need", "difference", ["order_up_to_level", *SUPPLY])
         operation, operands = "positive_part", ["net_need"]
         if policy.kind == PolicyKind.REORDER_POINT.value:
-            calculation.add_step("stock_position", "sum", SUPPLY, DOSE_UNITS)
+            calculation.add_step("stock_position", "sum", SUPPLY)
             operation, operands = "if_at_or_below", ["net_need", "stock_position", "reorder_point"]
         if self.plan.packs_needed == self.plan.packs_undamped:
-            calculation.add_step("quantity_needed", operation, operands, DOSE_UNITS)
+            calculation.add_step("quantity_needed", operation, operands)
             calculation.add_step("packs_needed", "round_up_to_packs", ["quantity_needed", *PACK_RULE], "packs")
         else:
             self._add_damping(calculation, operation, operands)
@@ -89,11 +89,11 @@ class OrderPart:
         standing, source = "packs_proposed_before", "proposed before, not decided yet"
         calculation.add_input(standing, self.standing_packs, "packs", source)
         if operation == "if_at_or_below":
-            limit = calculation.add_step("reorder_point_with_band", "sum", ["reorder_point", band], DOSE_UNITS)
+            limit = calculation.add_step("reorder_point_with_band", "sum", ["reorder_point", band])
             operands = [*operands[:-1], limit]
-        calculation.add_step("quantity_needed", operation, operands, DOSE_UNITS)
-        low = calculation.add_step("quantity_less_band", "difference", ["quantity_needed", band], DOSE_UNITS)
-        high = calculation.add_step("quantity_with_band", "sum", ["quantity_needed", band], DOSE_UNITS)
+        calculation.add_step("quantity_needed", operation, operands)
+        low = calculation.add_step("quantity_less_band", "difference", ["quantity_needed", band])
+        high = calculation.add_step("quantity_with_band", "sum", ["quantity_needed", band])
         low = calculation.add_step("packs_at_least", "round_up_to_packs", [low, *PACK_RULE], "packs")
         high = calculation.add_step("packs_at_most", "round_up_to_packs", [high, *PACK_RULE], "packs")
         needed = Fraction(int(self.plan.packs_needed))
@@ -105,7 +105,7 @@ class OrderPart:
             return []
         source = f"mean demand until {self.item['max_on_hand_days']} days after arrival"
         calculation.add_quantity("storage_level", self.plan.storage_level, source)
-        room = calculation.add_step("room", "difference", ["storage_level", *SUPPLY], DOSE_UNITS)
+        room = calculation.add_step("room", "difference", ["storage_level", *SUPPLY])
         return [calculation.add_step("packs_allowed", "round_down_to_packs", [room, *PACK_RULE], "packs")]
 
     def _add_allocation(self, calculation: Calculation) -> list[str]:
@@ -115,5 +115,5 @@ class OrderPart:
         source = f"shortage until {self.item['shortage_ends_on'] or 'an unknown day'}"
         calculation.add_input("allocation_share", Fraction(self.allocation, MILLIONTHS), "share", source)
         operands = ["packs_needed", "pack_size", "allocation_share"]
-        quantity = calculation.add_step("quantity_delivered", "product", operands, DOSE_UNITS)
+        quantity = calculation.add_step("quantity_delivered", "product", operands)
         return [calculation.add_step("packs_delivered", "round_down_to_packs", [quantity, *PACK_RULE], "packs")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.procurement.explanation.calculation import DOSE_UNITS, Calculation, dose_units
+from forecasting.procurement.explanation.calculation import Calculation, dose_units
 from forecasting.procurement.items import Settings
 from forecasting.procurement.order.inputs import PreparedInputs
 from forecasting.procurement.order.ordered_items import OrderedItems
@@ -62,19 +62,19 @@ class PolicyPart:
         if self.target_kind == TargetKind.FILL_RATE:
             operands.insert(0, calculation.add_sample("demand_until_arrival", plan.until_arrival))
         operation, level = f"order_up_to_{self.target_kind}", dose_units(plan.level)
-        calculation.add_step(self.target_level, operation, operands, DOSE_UNITS, known=level)
+        calculation.add_step(self.target_level, operation, operands, known=level)
         calculation.add_input("pack_size", dose_units(settings.pack_size), "dose units per pack", "product")
         calculation.add_input("minimum_order_packs", int(settings.minimum_order_packs), "packs", "product")
         calculation.add_input("order_multiple_packs", int(settings.order_multiple_packs), "packs", "product")
         self._add_policy_level(calculation)
-        calculation.add_step("safety_stock", "difference", ["order_up_to_level", "expected_demand"], DOSE_UNITS)
+        calculation.add_step("safety_stock", "difference", ["order_up_to_level", "expected_demand"])
 
     def _add_policy_level(self, calculation: Calculation) -> None:
         """The order-up-to level from that of the target; nothing where they are the same."""
         if self.kind == PolicyKind.PAR.value:
             calculation.add_quantity("par_level", self.stocking.par_level, "policy: par level of the site")
-            calculation.add_step("par_difference", "difference", [self.target_level, "par_level"], DOSE_UNITS)
-            calculation.add_step("order_up_to_level", "sum", ["par_level"], DOSE_UNITS)
+            calculation.add_step("par_difference", "difference", [self.target_level, "par_level"])
+            calculation.add_step("order_up_to_level", "sum", ["par_level"])
         elif self.kind == PolicyKind.NEWSVENDOR.value:
             self._add_newsvendor(calculation)
         elif self.kind == PolicyKind.REORDER_POINT.value:
@@ -96,11 +96,11 @@ class PolicyPart:
         if self.demand_within_life.min() != NO_LIMIT:
             operation = "newsvendor"
             operands.insert(1, calculation.add_sample("demand_within_shelf_life", self.demand_within_life))
-        levels = [calculation.add_step("level_worth_its_waste", operation, operands, DOSE_UNITS)]
+        levels = [calculation.add_step("level_worth_its_waste", operation, operands)]
         if not stocking.has_shortage_cost:
             levels.append(self.target_level)
         order_to = dose_units(self.plan.order_to)
-        calculation.add_step("order_up_to_level", "smaller_of", levels, DOSE_UNITS, known=order_to)
+        calculation.add_step("order_up_to_level", "smaller_of", levels, known=order_to)
 
     def _add_reorder_point(self, calculation: Calculation) -> None:
         plan, cost = self.plan, dose_units(self.stocking.order_cost)
@@ -113,5 +113,5 @@ class PolicyPart:
             *("pack_size", "order_multiple_packs"),
         ]
         low, high = dose_units(plan.reorder_point), dose_units(plan.order_to)
-        calculation.add_step("reorder_point", "least_cost_reorder_point", operands, DOSE_UNITS, known=low)
-        calculation.add_step("order_up_to_level", "least_cost_order_up_to", operands, DOSE_UNITS, known=high)
+        calculation.add_step("reorder_point", "least_cost_reorder_point", operands, known=low)
+        calculation.add_step("order_up_to_level", "least_cost_order_up_to", operands, known=high)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from forecasting.procurement.explanation.calculation import DOSE_UNITS, PACK_RULE, SUPPLY, Calculation
+from forecasting.procurement.explanation.calculation import PACK_RULE, SUPPLY, Calculation
 from forecasting.procurement.order.shared_limits import SharedPlan
 from forecasting.procurement.packs import BILLIONTHS, MILLIONTHS, as_decimal
 from forecasting.procurement.policy.limits import Limit, LimitKind
@@ -62,7 +62,7 @@ class SharedPart:
         source = "strength over usual daily dose" if self.item["usual_daily_dose"] else "default: a dose unit a day"
         days = Fraction(self.days_per_unit, MILLIONTHS)
         calculation.add_input("treatment_days_per_dose_unit", days, "treatment-days", source)
-        calculation.add_step("supply_before_order", "sum", SUPPLY, DOSE_UNITS)
+        calculation.add_step("supply_before_order", "sum", SUPPLY)
         operands = ["demand_until_next_arrival", "supply_before_order", *PACK_RULE, packs]
         operands += ["treatment_days_per_dose_unit", "gain_asked_of_a_pack"]
         names = ["packs_worth_their_room", "packs_from_what_is_left"]

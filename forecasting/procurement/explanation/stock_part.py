@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.procurement.arrays import Integers
-from forecasting.procurement.explanation.calculation import DOSE_UNITS, Calculation, dose_units
-from forecasting.procurement.explanation.json_values import json_record
+from forecasting.procurement.explanation.calculation import Calculation, dose_units, json_record
 from forecasting.procurement.explanation.policy_part import PolicyPart
 from forecasting.procurement.order.inputs import NO_PLACES, PreparedInputs
 from forecasting.procurement.order.ordered_items import OrderedItems
@@ -47,11 +46,11 @@ class StockPart:
         """Write down usable stock and open orders in time, less what expiry and lateness add to the level."""
         self._add_on_hand(calculation)
         expiring = [self._add_expiry(calculation, policy)] if self.plan.lost_until_next_arrival.any() else []
-        calculation.add_step("usable_stock", "difference", ["stock_on_hand", *expiring], DOSE_UNITS)
+        calculation.add_step("usable_stock", "difference", ["stock_on_hand", *expiring])
         self._add_open_orders(calculation)
         before = "level_with_expiry" if expiring else policy.target_level
         late = [self._add_lateness(calculation, policy, before)] if self.plan.late.any() else []
-        calculation.add_step("open_orders_in_time", "difference", ["open_order_quantity", *late], DOSE_UNITS)
+        calculation.add_step("open_orders_in_time", "difference", ["open_order_quantity", *late])
 
     def _add_on_hand(self, calculation: Calculation) -> None:
         """The count, what moved since it, and what of it cannot be used."""
@@ -60,7 +59,7 @@ class StockPart:
         there = [calculation.add_quantity("stock_counted", lots.booked, "stock count", age_days=age)]
         if lots.received:
             there.append(calculation.add_quantity("received_since_count", lots.received, "receipts since the count"))
-        calculation.add_step("stock_there", "sum", there, DOSE_UNITS)
+        calculation.add_step("stock_there", "sum", there)
         deductions = {
             "used_since_count": (lots.used, self.use_source),
             "stock_committed": (lots.committed, "committed in the stock count"),
@@ -71,7 +70,7 @@ class StockPart:
             for name, (quantity, source) in deductions.items()
             if quantity
         ]
-        calculation.add_step("stock_on_hand", "difference", ["stock_there", *taken], DOSE_UNITS)
+        calculation.add_step("stock_on_hand", "difference", ["stock_there", *taken])
 
     def _add_open_orders(self, calculation: Calculation) -> None:
         names = []
@@ -80,7 +79,7 @@ class StockPart:
             name = f"open_order_{number}"
             names.append(calculation.add_input(name, order["packs"], "packs", order["kind"], **details))
         calculation.add_step("open_order_packs", "sum", names, "packs")
-        calculation.add_step("open_order_quantity", "product", ["open_order_packs", "pack_size"], DOSE_UNITS)
+        calculation.add_step("open_order_quantity", "product", ["open_order_packs", "pack_size"])
 
     def _add_expiry(self, calculation: Calculation, policy: PolicyPart) -> str:
         """What stock that expires unused adds to the level: the level for demand and losses, less that for demand."""
@@ -88,13 +87,13 @@ class StockPart:
         level = dose_units(plan.level + self.lots.on_hand - plan.usable)
         self._add_level_with(calculation, policy, "expiry", 0, level)
         operands = ["level_with_expiry", policy.target_level]
-        return calculation.add_step("expires_unused", "difference", operands, DOSE_UNITS)
+        return calculation.add_step("expires_unused", "difference", operands)
 
     def _add_lateness(self, calculation: Calculation, policy: PolicyPart, before: str) -> str:
         """What open orders that come too late in some draws add to the level called `before`."""
         level = calculation.value(before) + calculation.value("open_order_quantity") - dose_units(self.plan.in_time)
         self._add_level_with(calculation, policy, "late_orders", self.plan.late, level)
-        return calculation.add_step("late_orders", "difference", ["level_with_late_orders", before], DOSE_UNITS)
+        return calculation.add_step("late_orders", "difference", ["level_with_late_orders", before])
 
     def _add_level_with(
         self, calculation: Calculation, policy: PolicyPart, loss: str, late: Integers | int, level: Fraction
@@ -108,7 +107,7 @@ class StockPart:
             needed_first = plan.until_arrival + plan.lost_until_arrival + late
             operands.insert(0, calculation.add_sample(f"demand_and_{loss}_until_arrival", needed_first))
             operands += ["demand_until_arrival", "demand_until_next_arrival"]
-        calculation.add_step(f"level_with_{loss}", operation, [*operands, "target"], DOSE_UNITS, known=level)
+        calculation.add_step(f"level_with_{loss}", operation, [*operands, "target"], known=level)
 
 
 def _open_order(order: dict[Any, Any]) -> dict[str, Any]:

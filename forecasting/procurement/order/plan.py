@@ -208,7 +208,7 @@ def _late(situation: Situation) -> Integers:
 
 def _level_and_counted(situation: Situation, needs: IntervalDemand) -> tuple[Integers, Integers, Integers]:
     """The level for demand alone; stock on hand and open orders less what expiry, then lateness, add to that level."""
-    level = _level_with(situation, needs, slice(None), 0, 0)
+    level = _level_with(situation, needs, slice(None))
     usable, in_time, with_expiry = situation.lots.on_hand.copy(), situation.supply.total.copy(), level.copy()
     lost_first, lost = needs.lost_until_arrival, needs.lost_until_next_arrival
     expiring = np.flatnonzero(lost.any(axis=1))
@@ -227,8 +227,8 @@ def _level_with(
     situation: Situation,
     needs: IntervalDemand,
     rows: Integers | slice,
-    lost_first: Integers | int,
-    lost: Integers | int,
+    lost_first: Integers | int = 0,
+    lost: Integers | int = 0,
 ) -> Integers:
     """The level of some items that meets their target although so much [item, draw] is lost by the two arrivals."""
     settings = situation.settings

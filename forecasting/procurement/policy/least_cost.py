@@ -6,8 +6,9 @@ that the least cost is found by looking at every pair of levels, not by a formul
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats, Integers
+from forecasting.procurement.arrays import Booleans, Floats, Integers
 from forecasting.procurement.packs import MILLIONTHS
+from forecasting.procurement.policy.service_level import smallest_level
 
 MOST_STEPS = 240
 """Steps in a grid; wider ranges take coarser steps."""
@@ -108,7 +109,7 @@ def reorder_levels(
     that of holding a dose unit for one review; `step` [item] what an order is a multiple of. All but the target in
     thousandths of a dose unit. Where no step of demand is ever seen, both levels are 0.
     """
-    start, wide = _grid(until_next_arrival, of_review, target, order_cost, step)
+    start, wide = _grid(until_next_arrival, of_review, order_cost, step)
     levels = start[:, None] + wide[:, None] * np.arange(MOST_STEPS)
     cost = expected_cost(levels, until_next_arrival, target)
     visits = renewals(steps_of_demand(of_review, wide, MOST_STEPS))
@@ -120,7 +121,7 @@ def reorder_levels(
 
 
 def _grid(
-    until_next_arrival: Integers, of_review: Integers, target: Integers, order_cost: Integers, step: Integers
+    until_next_arrival: Integers, of_review: Integers, order_cost: Integers, step: Integers
 ) -> tuple[Integers, Integers]:
     """First level and step of each item's grid: from below the least demand to above the most plus two orders."""
     draws = of_review.shape[1]
@@ -152,11 +153,10 @@ def newsvendor_level(
     array([3000])
     """
     draws = until_next_arrival.shape[1]
-    low, high = np.full(len(short), -1), until_next_arrival.max(axis=1, initial=0)
-    while np.any(high - low > 1):
-        middle = (low + high) // 2
-        left = (until_next_arrival <= middle[:, None]).sum(axis=1)
-        expires = (within_life <= middle[:, None]).sum(axis=1)
-        enough = (short * (draws - left) <= wasted * expires + held * left) & (middle >= 0)
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    return high
+
+    def is_enough(level: Integers) -> Booleans:
+        left = (until_next_arrival <= level[:, None]).sum(axis=1)
+        expires = (within_life <= level[:, None]).sum(axis=1)
+        return short * (draws - left) <= wasted * expires + held * left
+
+    return smallest_level(is_enough, until_next_arrival.max(axis=1, initial=0))

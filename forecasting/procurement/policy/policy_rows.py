@@ -13,16 +13,11 @@ KEYS = ["facility_id", "product_id", "drug", *SEGMENTS]
 """What a row may name; '*' is any."""
 
 SETTINGS = [
-    "target_kind",
-    "target",
-    "review_period_days",
-    "max_on_hand_days",
-    "policy_kind",
-    "par_level",
-    "fixed_order_cost",
-    "holding_rate_per_year",
-    "shortage_cost",
+    *("target_kind", "target", "review_period_days", "max_on_hand_days", "policy_kind", "par_level"),
+    *("fixed_order_cost", "holding_rate_per_year", "shortage_cost"),
 ]
+"""What a row may state."""
+
 LIMITS = {"budget_per_period": LimitKind.BUDGET, "storage_units": LimitKind.STORAGE}
 
 

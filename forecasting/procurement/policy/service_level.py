@@ -6,11 +6,12 @@ thousandths of a dose unit, found exactly.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Integers
+from forecasting.procurement.arrays import Booleans, Integers
 from forecasting.procurement.packs import MILLIONTHS, as_decimal
 from forecasting.terms import Criticality, PolicyKind, TargetKind
 
@@ -59,7 +60,14 @@ def order_up_to_cycle_service(until_next_arrival: Integers, target: Integers) ->
     return np.take_along_axis(np.sort(until_next_arrival, axis=1), rank[:, None] - 1, axis=1)[:, 0]
 
 
-def order_up_to_fill_rate(until_arrival: Integers, until_next_arrival: Integers, target: Integers) -> Integers:
+def order_up_to_fill_rate(
+    until_arrival: Integers,
+    until_next_arrival: Integers,
+    target: Integers,
+    *,
+    lost_first: Integers | int = 0,
+    lost: Integers | int = 0,
+) -> Integers:
     """Smallest level S that serves at least the target share of the demand of one review period from stock [item].
 
     With D1 = demand until this order arrives and D2 = demand until the next one does, both [item, draw] in thousandths
@@ -69,32 +77,27 @@ def order_up_to_fill_rate(until_arrival: Integers, until_next_arrival: Integers,
 
     The subtracted term counts shortages that were there before this order could arrive: Hadley & Whitin (1963),
     "Analysis of Inventory Systems", section 5-2; Silver, Pyke & Thomas (2017), "Inventory and Production Management in
-    Supply Chains", 4th ed., chapter 6.
+    Supply Chains", 4th ed., chapter 6. What is lost beside demand by the two arrivals counts in the shortages alone.
 
     >>> order_up_to_fill_rate(np.array([[0, 0]]), np.array([[4000, 8000]]), np.array([750_000]))
     array([5000])
     """
-    return level_for_shortage(
-        until_arrival, until_next_arrival, shortage_allowed(until_arrival, until_next_arrival, target)
-    )
+    allowed = (MILLIONTHS - target) * (until_next_arrival - until_arrival).sum(axis=1) // MILLIONTHS
+    needed_first, needed = until_arrival + lost_first, until_next_arrival + lost
+
+    def is_enough(level: Integers) -> Booleans:
+        short = np.maximum(needed - level[:, None], 0).sum(axis=1)
+        return short - np.maximum(needed_first - level[:, None], 0).sum(axis=1) <= allowed
+
+    return smallest_level(is_enough, needed.max(axis=1, initial=0))
 
 
-def shortage_allowed(until_arrival: Integers, until_next_arrival: Integers, target: Integers) -> Integers:
-    """Shortage that a fill rate leaves, summed over the draws, in whole thousandths [item]."""
-    return (MILLIONTHS - target) * (until_next_arrival - until_arrival).sum(axis=1) // MILLIONTHS
-
-
-def level_for_shortage(needed_first: Integers, needed: Integers, allowed: Integers) -> Integers:
-    """Smallest level that leaves, over all draws, no more shortage than `allowed` between two moments [item].
-
-    `needed_first` <= `needed` [item, draw]: what has gone by the first and by the second moment. Exact, by bisection.
-    """
-    low, high = np.full(len(allowed), -1), needed.max(axis=1, initial=0)
+def smallest_level(is_enough: Callable[[Integers], Booleans], most: Integers) -> Integers:
+    """Smallest level of 0 or more [item] that is enough, found exactly by bisection; `most` [item] is enough."""
+    low, high = np.full(len(most), -1), most
     while np.any(high - low > 1):
         middle = (low + high) // 2
-        short = np.maximum(needed - middle[:, None], 0).sum(axis=1)
-        short -= np.maximum(needed_first - middle[:, None], 0).sum(axis=1)
-        enough = (short <= allowed) & (middle >= 0)
+        enough = is_enough(middle) & (middle >= 0)
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return high
 
@@ -114,9 +117,10 @@ def order_up_to(
     `lost` what expires unused by then, all in thousandths of a dose unit; `kind` [item] holds `TargetKind` values. What
     expires is needed on top of demand, draw by draw: where demand is high, little expires.
     """
-    level = np.zeros(len(target), dtype=np.int64)
+    level, lost_first, lost = np.zeros(len(target), dtype=np.int64), lost_first + 0 * demand, lost + 0 * demand
     fill = kind == TargetKind.FILL_RATE.value
-    allowed = shortage_allowed(demand_first[fill], demand[fill], target[fill])
-    level[fill] = level_for_shortage((demand_first + lost_first)[fill], (demand + lost)[fill], allowed)
+    level[fill] = order_up_to_fill_rate(
+        demand_first[fill], demand[fill], target[fill], lost_first=lost_first[fill], lost=lost[fill]
+    )
     level[~fill] = order_up_to_cycle_service((demand + lost)[~fill], target[~fill])
     return level

@@ -11,6 +11,7 @@ from forecasting.errors import InvalidInput
 from forecasting.procurement.arrays import Booleans, Floats, Integers
 from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, as_decimal, to_thousandths, treatment_days
 from forecasting.procurement.policy.least_cost import newsvendor_level, reorder_levels
+from forecasting.procurement.policy.policy_rows import SETTINGS
 from forecasting.procurement.policy.service_level import PolicyDefaults
 from forecasting.terms import Criticality, PolicyKind
 
@@ -22,10 +23,7 @@ CRITICALITY_RANKS = {Criticality.CRITICAL.value: 0, Criticality.IMPORTANT.value:
 CRITICALITY_WEIGHTS = np.array([4.0, 2.0, 1.0])
 """By rank: how much more a missing treatment-day of it counts. A choice, not a measurement."""
 
-SETTINGS = (
-    *("target_kind", "target", "review_period_days", "max_on_hand_days", "policy_kind", "par_level"),
-    *("fixed_order_cost", "holding_rate_per_year", "shortage_cost", "criticality", "abc", "xyz"),
-)
+ITEM_SETTINGS = [*SETTINGS, "criticality", "abc", "xyz"]
 """What is set per item, in the order in which a line names it."""
 
 
@@ -203,6 +201,6 @@ def settings_with_sources(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     stated = {"abc": "value of use at the site", "xyz": "variation of use at the site"}
     return [
         {"name": name, "value": str(item[name]), "source": sources.get(name, stated.get(name, "default"))}
-        for name in SETTINGS
+        for name in ITEM_SETTINGS
         if item.get(name) is not None
     ]

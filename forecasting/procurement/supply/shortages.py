@@ -30,7 +30,7 @@ class ShortageMove:
     share: float
     units: float
     inside: Floats
-    words: str
+    reason: str
 
 
 def shortage_at(shortages: pd.DataFrame, product_id: str, drug: str, day: dt.date) -> pd.Series | None:
@@ -106,39 +106,39 @@ def move_demand(demand: DemandDraws, moves: Sequence[ShortageMove]) -> DemandDra
 
     Raises `InvalidInput` if an item would give away more than it has.
     """
-    given = np.zeros((len(demand.final), demand.final.shape[1]))
-    final, baseline, mean = demand.final.copy(), demand.baseline_mean.copy(), demand.final_mean.copy()
-    before_genetics = demand.without_genetics
-    without_genetics = None if before_genetics is None else before_genetics.copy()
-    shift, words = np.zeros_like(baseline), [""] * len(final)
+    given = np.zeros_like(demand.baseline_mean)
+    reasons: list[list[str]] = [[] for _ in given]
     for move in moves:
-        part = move.share * move.inside
-        given[move.source] += part
-        for array, before in ((final, demand.final), (baseline, demand.baseline_mean), (mean, demand.final_mean)):
-            weight = part[:, None] if array.ndim == 3 else part
-            moved = before[move.source] * weight
-            array[move.source] -= moved
-            array[move.target] += moved * move.units
-        if without_genetics is not None and before_genetics is not None:
-            without_genetics[move.source] -= before_genetics[move.source] * part
-            without_genetics[move.target] += before_genetics[move.source] * part * move.units
-        moved_mean = demand.baseline_mean[move.source] * part
-        shift[move.source] -= moved_mean
-        shift[move.target] += moved_mean * move.units
+        given[move.source] += move.share * move.inside
         for item in (move.source, move.target):
-            words[item] = "; ".join(word for word in (words[item], move.words) if word)
+            reasons[item].append(move.reason)
     if np.any(given > 1 + 1e-9):
         raise InvalidInput("shortage moves give away more than an item's demand")
+
+    def moved(demanded: Floats) -> Floats:
+        return np.maximum(_after_moves(demanded, demanded, moves), 0.0)
+
     return dataclasses.replace(
         demand,
-        final=np.maximum(final, 0.0),
-        baseline_mean=np.maximum(baseline, 0.0),
-        final_mean=np.maximum(mean, 0.0),
-        shortage_quantity=shift,
-        shortage_reasons=words,
-        without_genetics=None if without_genetics is None else np.maximum(without_genetics, 0.0),
+        final=moved(demand.final),
+        baseline_mean=moved(demand.baseline_mean),
+        final_mean=moved(demand.final_mean),
+        shortage_quantity=_after_moves(np.zeros_like(given), demand.baseline_mean, moves),
+        shortage_reasons=["; ".join(filter(None, of_item)) for of_item in reasons],
+        without_genetics=None if demand.without_genetics is None else moved(demand.without_genetics),
         **_moved_overrides(demand, moves),
     )
+
+
+def _after_moves(start: Floats, demanded: Floats, moves: Sequence[ShortageMove]) -> Floats:
+    """`start` [item, period, ...] after every move of what is `demanded` [item, period, ...] before any."""
+    after = start.copy()
+    for move in moves:
+        part = move.share * move.inside
+        quantity = demanded[move.source] * (part[:, None] if demanded.ndim == 3 else part)
+        after[move.source] -= quantity
+        after[move.target] += quantity * move.units
+    return after
 
 
 def _moved_overrides(demand: DemandDraws, moves: Sequence[ShortageMove]) -> dict[str, Any]:

@@ -100,10 +100,10 @@ def test_no_demand_at_all_needs_no_order(network):
 
 def test_note_27_a_quantity_that_rounds_to_the_same_packs_is_seen(network):
     document = recommend(OrderInputs(**network(daily=30.0, order_multiple_packs=4))).explanations[0]
-    packs = packs_now(document)
-    assert packs_of(document, Decimal(packs * 28)) == packs
-    assert packs_of(document, Decimal(packs * 28 - 3)) == packs
-    assert packs_of(document, Decimal(packs * 28 + 1)) == packs + 4
+    packs, terms = packs_now(document), document["item"] | {"pack_size": "28"}
+    assert packs_of(terms, Decimal(packs * 28)) == packs
+    assert packs_of(terms, Decimal(packs * 28 - 3)) == packs
+    assert packs_of(terms, Decimal(packs * 28 + 1)) == packs + 4
     assert float(days_of_use(document, 1)) == pytest.approx(28 / 30, rel=0.05)
 
 
