@@ -73,10 +73,10 @@ def complete_items(items: pd.DataFrame, lead_times: pd.DataFrame, defaults: Poli
     items = items.reindex(columns=ITEM_COLUMNS).reset_index(drop=True)
     for _, twice in items[items.duplicated(["facility_id", "product_id"])].iterrows():
         raise InvalidInput(f"item {twice['facility_id']}, {twice['product_id']} occurs twice")
-    given = items["target"].notna() & items["target_kind"].notna()
-    items["target_kind"] = items["target_kind"].where(given, defaults.target_kind.value)
-    items["target"] = items["target"].astype(object).where(given, defaults.target)
-    items["policy_source"] = items["policy_source"].where(given & items["policy_source"].notna(), "default")
+    has_target = items["target"].notna() & items["target_kind"].notna()
+    items["target_kind"] = items["target_kind"].where(has_target, defaults.target_kind.value)
+    items["target"] = items["target"].astype(object).where(has_target, defaults.target)
+    items["policy_source"] = items["policy_source"].where(has_target & items["policy_source"].notna(), "default")
     items = complete_stocking(items, defaults)
     for name in ("minimum_order_packs", "order_multiple_packs"):
         items[name] = items[name].astype(object).where(items[name].notna(), 1)

@@ -131,8 +131,8 @@ class CumulativeDemand:
         with np.errstate(divide="ignore", invalid="ignore"):
             share = (target - _pick(self._total, period)) / _pick(self._per_period, period)
             later = self._edges[-1] + (target - self._total[:, -1]) / self._rate
-        found = self._edges[period] + share * np.diff(self._edges)[period]
-        return np.maximum(np.where(inside, found, np.where(self._rate > 0, later, np.inf)), 0.0)
+        days = self._edges[period] + share * np.diff(self._edges)[period]
+        return np.maximum(np.where(inside, days, np.where(self._rate > 0, later, np.inf)), 0.0)
 
 
 def _pick(per_period: Floats, period: npt.NDArray[np.intp]) -> Floats:

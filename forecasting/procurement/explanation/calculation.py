@@ -171,8 +171,8 @@ def _packs_at_price(needed: list[int], *operands: Fraction) -> Fraction:
     short = _shortages(needed)
 
     def gains(before: int, after: int) -> bool:
-        at = [int((position + packs * pack_size) * THOUSANDTHS) for packs in (before, after)]
-        met = Fraction(short(at[0]) - short(at[1]), THOUSANDTHS) * days_per_unit
+        low, high = (int((position + packs * pack_size) * THOUSANDTHS) for packs in (before, after))
+        met = dose_units(short(low) - short(high)) * days_per_unit
         return met >= required_gain * (after - before) * len(needed)
 
     packs = 0
@@ -270,7 +270,7 @@ def recompute(document: Document) -> dict[str, Any]:
     try:
         values = _recomputed_values(document)
         result = document["result"]
-        found = {
+        recomputed = {
             "packs": int(values["packs"]),
             "quantity": Decimal(as_text(values["quantity"])),
             "cost": Decimal(as_text(values["cost"])) if "cost" in values else None,
@@ -282,9 +282,9 @@ def recompute(document: Document) -> dict[str, Any]:
         raise InvalidInput(f"explanation cannot be recomputed: {error!r}") from error
     require_acceptable(int(values["packs"]), rule)
     for name, text in stored.items():
-        if (None if text is None else Decimal(str(text))) != found[name]:
-            raise InvalidInput(f"explanation: stored {name} {text} is not the recomputed {found[name]}")
-    return found
+        if (None if text is None else Decimal(str(text))) != recomputed[name]:
+            raise InvalidInput(f"explanation: stored {name} {text} is not the recomputed {recomputed[name]}")
+    return recomputed
 
 
 def _recomputed_values(document: Document) -> dict[str, Any]:

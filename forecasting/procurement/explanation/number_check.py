@@ -31,7 +31,7 @@ LIMIT_NAMES = tuple(f"limit_{number}" for number in range(1, 7))
 def number_text(value: Decimal, decimals: int | None = None) -> str:
     """A number as a buyer reads it.
 
-    >>> shown(Decimal("1234.56")), shown(Decimal("7.04")), shown(Decimal("7.46"))
+    >>> number_text(Decimal("1234.56")), number_text(Decimal("7.04")), number_text(Decimal("7.46"))
     ('1,235', '7', '7.5')
     """
     places = _display_decimals(value) if decimals is None else decimals

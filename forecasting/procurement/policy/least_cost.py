@@ -26,7 +26,9 @@ def expected_cost(levels: Integers, demand: Integers, target: Integers) -> Float
     draws = demand.shape[1]
     ordered = np.sort(demand, axis=1)
     total = np.concatenate([np.zeros((len(demand), 1), dtype=np.int64), np.cumsum(ordered, axis=1)], axis=1)
-    below = np.stack([np.searchsorted(row, at, side="right") for row, at in zip(ordered, levels, strict=True)])
+    below = np.stack(
+        [np.searchsorted(row, of_item, side="right") for row, of_item in zip(ordered, levels, strict=True)]
+    )
     used = np.take_along_axis(total, below, axis=1)
     over = levels * below - used
     short = (total[:, -1:] - used) - levels * (draws - below)
@@ -44,11 +46,11 @@ def steps_of_demand(demand: Integers, step: Integers, steps: int) -> Floats:
     """
     whole, rest = np.divmod(demand, step[:, None])
     share = rest / step[:, None]
-    found = np.zeros((len(demand), steps))
+    probability = np.zeros((len(demand), steps))
     rows = np.repeat(np.arange(len(demand)), demand.shape[1])
     for place, weight in ((whole, 1 - share), (whole + 1, share)):
-        np.add.at(found, (rows, np.minimum(place, steps - 1).ravel()), weight.ravel())
-    return found / demand.shape[1]
+        np.add.at(probability, (rows, np.minimum(place, steps - 1).ravel()), weight.ravel())
+    return probability / demand.shape[1]
 
 
 def renewals(probability: Floats) -> Floats:

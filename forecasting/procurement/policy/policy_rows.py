@@ -26,7 +26,7 @@ def with_policies(items: pd.DataFrame, policies: pd.DataFrame) -> pd.DataFrame:
 
     A product goes before a drug, a drug before segments (more of them before fewer), these before a site, and a site
     before the network; a row that also names the site goes before one that does not. Each setting is taken from the
-    first row that states it. setting_sources [item] has the words for each setting's row; policy_source is that of the
+    first row that states it. setting_sources [item] names each setting's row; policy_source is that of the
     target.
 
     >>> items = pd.DataFrame({"facility_id": ["A", "B"], "product_id": ["p", "p"], "drug": ["d", "d"]})
@@ -37,35 +37,34 @@ def with_policies(items: pd.DataFrame, policies: pd.DataFrame) -> pd.DataFrame:
     """
     items = items.assign(**{name: ANY for name in SEGMENTS if name not in items.columns})
     rows = _complete(policies)
-    found = pd.DataFrame(index=items.index, columns=SETTINGS, dtype=object)
-    source = pd.DataFrame(index=items.index, columns=SETTINGS, dtype=object)
+    settings = pd.DataFrame(index=items.index, columns=SETTINGS, dtype=object)
+    source = settings.copy()
     for named, chosen in _from_network_to_item(rows):
         values = _values_of(items, chosen, named)
         states = values.notna()
-        found = found.mask(states, values)
+        settings = settings.mask(states, values)
         source = source.mask(states, policy_source(named))
-    told: list[Any] = [
+    sources: list[Any] = [
         {str(name): text for name, text in row.items() if isinstance(text, str)} for row in source.to_dict("records")
     ]
-    return items.join(found).assign(
-        policy_source=source["target"], setting_sources=pd.Series(told, index=items.index, dtype=object)
+    return items.join(settings).assign(
+        policy_source=source["target"], setting_sources=pd.Series(sources, index=items.index, dtype=object)
     )
 
 
 def policy_source(named: tuple[str, ...]) -> str:
     """A row's source in words, by the keys that it names.
 
-    >>> words_of(("facility_id", "drug")), words_of(("abc", "xyz")), words_of(())
+    >>> policy_source(("facility_id", "drug")), policy_source(("abc", "xyz")), policy_source(())
     ('policy of facility and drug', 'policy of segment', 'policy of network')
     """
-    words = ["facility"] if "facility_id" in named else []
-    if "product_id" in named:
-        words.append("product")
-    elif "drug" in named:
-        words.append("drug")
-    if set(named) & set(SEGMENTS):
-        words.append("segment")
-    return f"policy of {' and '.join(words) or 'network'}"
+    nouns = {
+        "facility": "facility_id" in named,
+        "product": "product_id" in named,
+        "drug": "drug" in named and "product_id" not in named,
+        "segment": bool(set(named) & set(SEGMENTS)),
+    }
+    return f"policy of {' and '.join(noun for noun, is_named in nouns.items() if is_named) or 'network'}"
 
 
 def _complete(policies: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +81,7 @@ def _from_network_to_item(rows: pd.DataFrame) -> list[tuple[tuple[str, ...], pd.
 
     naming = [tuple(key for key in KEYS if row[key] != ANY) for row in rows[KEYS].to_dict("records")]
     groups = rows.groupby(pd.Series(naming, index=rows.index, dtype=object), sort=False)
-    return sorted(((tuple(named), chosen) for named, chosen in groups), key=lambda one: (rank(one[0]), one[0]))
+    return sorted(((tuple(named), chosen) for named, chosen in groups), key=lambda group: (rank(group[0]), group[0]))
 
 
 def _values_of(items: pd.DataFrame, rows: pd.DataFrame, named: tuple[str, ...]) -> pd.DataFrame:
@@ -100,17 +99,17 @@ def limits_at(facility_id: str, items: pd.DataFrame, policies: pd.DataFrame, spe
     """
     rows = _complete(policies)
     rows = rows[rows["facility_id"].isin([ANY, facility_id])]
-    others = [key for key in KEYS if key != "facility_id"]
-    rows = rows.sort_values("facility_id", key=lambda one: one == ANY, kind="stable")
-    found = []
+    keys = [key for key in KEYS if key != "facility_id"]
+    rows = rows.sort_values("facility_id", key=lambda facility: facility == ANY, kind="stable")
+    limits = []
     for column, kind in LIMITS.items():
-        stated = rows[rows[column].notna()].drop_duplicates(others)
+        stated = rows[rows[column].notna()].drop_duplicates(keys)
         for row in stated.to_dict("records"):
-            chosen = _named_by(items, row, others)
+            chosen = _named_by(items, row, keys)
             if chosen.any():
                 used = float(np.nansum(spent[chosen])) if kind is LimitKind.BUDGET else 0.0
-                found.append(Limit(kind, _limit_words(row), float(row[column]), np.flatnonzero(chosen), used))
-    return found
+                limits.append(Limit(kind, _limit_name(row), float(row[column]), np.flatnonzero(chosen), used))
+    return limits
 
 
 def _named_by(items: pd.DataFrame, row: dict[Any, Any], keys: list[str]) -> np.ndarray:
@@ -121,7 +120,7 @@ def _named_by(items: pd.DataFrame, row: dict[Any, Any], keys: list[str]) -> np.n
     return chosen
 
 
-def _limit_words(row: dict[Any, Any]) -> str:
+def _limit_name(row: dict[Any, Any]) -> str:
     named = [str(row[key]) for key in KEYS if row[key] != ANY and key != "facility_id"]
     site = "every site" if row["facility_id"] == ANY else str(row["facility_id"])
     return ", ".join([site, *named])

@@ -34,11 +34,16 @@ def parse_weekdays(order_weekdays: str | None) -> frozenset[int]:
     >>> sorted(parse_weekdays("Mon;Thu")), len(parse_weekdays(""))
     ([0, 3], 5)
     """
-    words = [word.strip()[:3].title() for word in (order_weekdays or "").split(";") if word.strip()]
-    for word in words:
-        if word not in WEEKDAYS:
-            raise InvalidInput(f"order_weekdays {order_weekdays!r}: {word!r} is none of {';'.join(WEEKDAYS)}")
-    return frozenset(map(WEEKDAYS.index, words)) or WORKING_WEEK
+    names = [name[:3].title() for name in _listed(order_weekdays)]
+    for name in names:
+        if name not in WEEKDAYS:
+            raise InvalidInput(f"order_weekdays {order_weekdays!r}: {name!r} is none of {';'.join(WEEKDAYS)}")
+    return frozenset(map(WEEKDAYS.index, names)) or WORKING_WEEK
+
+
+def _listed(text: str | None) -> list[str]:
+    """What stands between the semicolons, blanks left out."""
+    return [part.strip() for part in (text or "").split(";") if part.strip()]
 
 
 def parse_closed_dates(closed_dates: str | None) -> frozenset[dt.date]:
@@ -49,9 +54,8 @@ def parse_closed_dates(closed_dates: str | None) -> frozenset[dt.date]:
     >>> parse_closed_dates("2026-12-25")
     frozenset({datetime.date(2026, 12, 25)})
     """
-    words = [word.strip() for word in (closed_dates or "").split(";") if word.strip()]
     try:
-        return frozenset(dt.date.fromisoformat(word) for word in words)
+        return frozenset(map(dt.date.fromisoformat, _listed(closed_dates)))
     except ValueError as error:
         raise InvalidInput(f"closed_dates {closed_dates!r}: dates are written YYYY-MM-DD, separated by ';'") from error
 

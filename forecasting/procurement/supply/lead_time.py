@@ -26,10 +26,14 @@ STATED_WEIGHT = 5.0
 """The supplier's other receipts, and the stated lead time, count as much as this many receipts."""
 
 LOST_AFTER_DAYS = 30
+"""An open order that is overdue for longer was probably never placed, or is a slip in the records."""
+
 CENSORED_ROUNDS = 40
+"""Rounds of imputing open orders: by then the moments change by less than a minute."""
 
 COLUMNS = ["product_id", "supplier_id", "mean_days", "sd_days", "observations", "source"]
 
+Rows = npt.NDArray[np.intp]
 Seeds = npt.NDArray[np.uint64]
 
 
@@ -59,16 +63,16 @@ def lead_times(
     own = _sums(_observed(receipts), frame["product_id"])
     # a product whose supplier is not known has no companions
     supplier = frame["supplier_id"].where(frame["supplier_id"].notna(), "alone: " + frame["product_id"])
-    others = own.groupby(supplier.astype(object)).transform("sum") - own
+    of_companions = own.groupby(supplier.astype(object)).transform("sum") - own
     stated = frame["stated_mean"].notna().to_numpy()
     mean = frame["stated_mean"].fillna(DEFAULT_LEAD_TIME_DAYS).to_numpy(float)
     sd = frame["stated_sd"].fillna(pd.Series(mean * ASSUMED_COEFFICIENT_OF_VARIATION)).to_numpy(float)
-    of_supplier = _mixed(others.to_numpy(), (mean, sd))
-    waiting = _still_open(open_orders, as_of, frame["product_id"])
-    frame["mean_days"], frame["sd_days"] = _with_open_orders(own.to_numpy(), of_supplier, waiting)
+    of_supplier = _mixed(of_companions.to_numpy(), (mean, sd))
+    rows, ages = _still_open(open_orders, as_of, frame["product_id"])
+    frame["mean_days"], frame["sd_days"] = _with_open_orders(own.to_numpy(), of_supplier, rows, ages)
     frame["observations"] = own["count"].to_numpy().astype(np.int64)
-    known = [(own["count"] > 0).to_numpy(), (others["count"] > 0).to_numpy(), stated]
-    frame["source"] = np.select(known, ["receipts", "supplier_receipts", "supplier"], "assumed")
+    cases = [(own["count"] > 0).to_numpy(), (of_companions["count"] > 0).to_numpy(), stated]
+    frame["source"] = np.select(cases, ["receipts", "supplier_receipts", "supplier"], "assumed")
     return frame[COLUMNS]
 
 
@@ -109,24 +113,21 @@ def _mixed(sums: Floats, prior: Moments) -> Moments:
     return first, np.sqrt(np.maximum(second - first**2, 0.0))
 
 
-def _still_open(
-    open_orders: pd.DataFrame | None, as_of: dt.date | None, product_ids: pd.Series
-) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Product rows and ages in days of the orders that are still waited for."""
+def _still_open(open_orders: pd.DataFrame | None, as_of: dt.date | None, product_ids: pd.Series) -> tuple[Rows, Floats]:
+    """Product rows and ages in days of the orders that can still come."""
     if open_orders is None or as_of is None or open_orders.empty:
         return np.zeros(0, dtype=np.intp), np.zeros(0)
     today = pd.Timestamp(as_of)
     lost = pd.to_datetime(open_orders["expected_at"]) < today - pd.Timedelta(days=LOST_AFTER_DAYS)
     age = (today - pd.to_datetime(open_orders["ordered_at"])).dt.total_seconds().to_numpy(dtype=float) / 86_400
     row = pd.Index(product_ids).get_indexer(pd.Index(open_orders["product_id"]))
-    kept = (row >= 0) & (age > 0) & ~lost.to_numpy()
-    return row[kept], age[kept]
+    informative = (row >= 0) & (age > 0) & ~lost.to_numpy()
+    return row[informative], age[informative]
 
 
-def _with_open_orders(sums: Floats, prior: Moments, waiting: tuple[npt.NDArray[np.intp], Floats]) -> Moments:
+def _with_open_orders(sums: Floats, prior: Moments, row: Rows, age: Floats) -> Moments:
     """The mixture with each open order at the moments of a gamma above its age, until they settle."""
     mean, sd = _mixed(sums, prior)
-    row, age = waiting
     for _ in range(CENSORED_ROUNDS if len(row) else 0):
         imputed = np.zeros_like(sums)
         np.add.at(imputed, row, _moments_above(mean[row], sd[row], age))
@@ -138,12 +139,12 @@ def _moments_above(mean: Floats, sd: Floats, age: Floats) -> Floats:
     """1, mean and mean square of lead times above their age [order, 3]; where that is all but impossible, the age."""
     mean, sd = np.maximum(mean, 1e-9), np.maximum(sd, 1e-9)
     shape, scale = (mean / sd) ** 2, sd**2 / mean
-    at = age / scale
-    tail = stats.gamma.sf(at, shape)
+    scaled_age = age / scale
+    tail = stats.gamma.sf(scaled_age, shape)
     possible = tail > LEAST_TAIL
     safe = np.where(possible, tail, 1.0)
-    first = np.where(possible, mean * stats.gamma.sf(at, shape + 1) / safe, age)
-    second = np.where(possible, (mean**2 + sd**2) * stats.gamma.sf(at, shape + 2) / safe, age**2)
+    first = np.where(possible, mean * stats.gamma.sf(scaled_age, shape + 1) / safe, age)
+    second = np.where(possible, (mean**2 + sd**2) * stats.gamma.sf(scaled_age, shape + 2) / safe, age**2)
     return np.column_stack([np.ones_like(age), first, second])
 
 
@@ -179,16 +180,16 @@ def draw_arrivals(mean: Floats, sd: Floats, elapsed: Floats, draws: int, seeds: 
     rows = np.column_stack([mean, sd, elapsed])
     distinct, which = np.unique(rows, axis=0, return_inverse=True)
     levels = (np.arange(draws) + 0.5) / draws
-    left = np.repeat((distinct[:, 0] - distinct[:, 2])[:, None], draws, axis=1)
-    left[(distinct[:, 1] == 0) & (left[:, 0] < 0)] = np.nan
+    remaining = np.repeat((distinct[:, 0] - distinct[:, 2])[:, None], draws, axis=1)
+    remaining[(distinct[:, 1] == 0) & (remaining[:, 0] < 0)] = np.nan
     varies = np.flatnonzero((distinct[:, 1] > 0) & (distinct[:, 0] > 0))
     m, s, age = (distinct[varies, column] for column in range(3))
     shape, scale = (m / s) ** 2, s**2 / m
     tail = stats.gamma.sf(np.maximum(age, 0.0) / scale, shape)
     with np.errstate(invalid="ignore"):
         later = stats.gamma.isf((1 - levels) * tail[:, None], shape[:, None]) * scale[:, None] - age[:, None]
-    left[varies] = np.where(tail[:, None] < LEAST_TAIL, np.nan, np.maximum(later, 0.0))
-    return np.take_along_axis(left[which.reshape(-1)], shuffled(seeds, draws), axis=1)
+    remaining[varies] = np.where(tail[:, None] < LEAST_TAIL, np.nan, np.maximum(later, 0.0))
+    return np.take_along_axis(remaining[which.reshape(-1)], shuffled(seeds, draws), axis=1)
 
 
 LEAST_TAIL = 1e-6
@@ -209,7 +210,7 @@ def key_seeds(keys: Sequence[str]) -> Seeds:
     return np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64)
 
 
-def shuffled(seeds: Seeds, draws: int) -> npt.NDArray[np.intp]:
+def shuffled(seeds: Seeds, draws: int) -> Rows:
     """A permutation of the draws for each seed [seed, draw]."""
     return np.argsort(_hashed(seeds, draws), axis=1, kind="stable")
 

@@ -1,4 +1,4 @@
-"""Supply on its way: which open orders count, and when they arrive.
+"""Open orders: which of them count, and when they arrive.
 
 Rule, version 3: an order counts if it is expected before the protection interval ends, and then in each draw in which
 it arrives before that. How long it still takes is the supplier's lead time scaled to the expected day, given that it
@@ -64,16 +64,16 @@ class Supply:
 
     def arrivals(self, new_order: Floats) -> list[Floats]:
         """Per order, the day of arrival of each draw [item, draw]; `new_order` is that of an order placed next."""
-        draws, found = new_order.shape[1], []
+        arrivals = []
         for order in range(self.quantity.shape[1]):
-            there = self.quantity[:, order] > 0
+            rows = self.quantity[:, order] > 0
             days = np.full(new_order.shape, np.inf)
-            lead, elapsed = self.expected_lead_days[there, order], self.elapsed_days[there, order]
-            spread = lead * self.variation[there, order]
-            drawn = draw_arrivals(lead, spread, elapsed, draws, self.seed[there])
-            days[there] = np.where(np.isnan(drawn), new_order[there], drawn)
-            found.append(days)
-        return found
+            lead, elapsed = self.expected_lead_days[rows, order], self.elapsed_days[rows, order]
+            sd = lead * self.variation[rows, order]
+            drawn = draw_arrivals(lead, sd, elapsed, new_order.shape[1], self.seed[rows])
+            days[rows] = np.where(np.isnan(drawn), new_order[rows], drawn)
+            arrivals.append(days)
+        return arrivals
 
 
 def read_open_orders(
@@ -141,21 +141,20 @@ def supply_from(
     quantity = counted["packs"].to_numpy(dtype=np.int64) * pack_size[item]
     day = counted["arrival_day"].to_numpy(dtype=float)
     rows, places, width = places_by_item(item, day, quantity)
-    at = item[rows], places
 
-    def spread(values: np.ndarray, empty: float, dtype: type = np.float64) -> np.ndarray:
-        padded: np.ndarray = np.full((len(pack_size), width), empty, dtype=dtype)
-        padded[at] = values[rows]
-        return padded
+    def by_order(values: np.ndarray, empty: float, dtype: type = np.float64) -> np.ndarray:
+        matrix: np.ndarray = np.full((len(pack_size), width), empty, dtype=dtype)
+        matrix[item[rows], places] = values[rows]
+        return matrix
 
     variation = np.divide(sd_days, mean_days, out=np.zeros_like(sd_days), where=mean_days > 0)
-    quantities = spread(quantity, 0, np.int64)
+    quantities = by_order(quantity, 0, np.int64)
     return Supply(
         total=quantities.sum(axis=1),
         quantity=quantities,
-        arrival_day=spread(day, np.inf),
-        expected_lead_days=spread(counted["expected_lead_days"].to_numpy(dtype=float), np.nan),
-        elapsed_days=spread(counted["elapsed_days"].to_numpy(dtype=float), 0.0),
-        variation=spread(variation[item], 0.0),
+        arrival_day=by_order(day, np.inf),
+        expected_lead_days=by_order(counted["expected_lead_days"].to_numpy(dtype=float), np.nan),
+        elapsed_days=by_order(counted["elapsed_days"].to_numpy(dtype=float), 0.0),
+        variation=by_order(variation[item], 0.0),
         seed=key_seeds(seed_keys),
     )

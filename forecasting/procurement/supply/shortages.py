@@ -35,9 +35,9 @@ class ShortageMove:
 
 def shortage_at(shortages: pd.DataFrame, product_id: str, drug: str, day: dt.date) -> pd.Series | None:
     """The shortage that holds for a product on a day: of several the one that delivers least; none is None."""
-    at = pd.Timestamp(day)
+    moment = pd.Timestamp(day)
     named = (shortages["product_id"] == product_id) | ((shortages["product_id"] == "*") & (shortages["drug"] == drug))
-    running = (shortages["starts_on"] <= at) & (shortages["ends_on"].isna() | (shortages["ends_on"] >= at))
+    running = (shortages["starts_on"] <= moment) & (shortages["ends_on"].isna() | (shortages["ends_on"] >= moment))
     rows = shortages[named & running]
     if rows.empty:
         return None
@@ -66,14 +66,14 @@ def blocked_share(guidance: pd.DataFrame, prevalence: pd.DataFrame, drug: str) -
     multiplied, the rarer result bounds them. A result of unknown frequency blocks everybody: unknown is not zero.
     """
     rows = guidance[(guidance["drug"] == drug) & (guidance["action"] == Action.ALTERNATIVE.value)]
-    known = prevalence.set_index(["gene", "result"])["mean"].to_dict()
+    frequency = prevalence.set_index(["gene", "result"])["mean"].to_dict()
     largest = 0.0
     for _, of_population in rows.groupby("population"):
         keys = ["gene_1", "lookup_key_1", "gene_2", "lookup_key_2"]
         total = 0.0
         for gene_1, key_1, gene_2, key_2 in of_population[keys].fillna("").drop_duplicates().to_numpy().tolist():
             named = [(gene, key) for gene, key in ((gene_1, key_1), (gene_2, key_2)) if gene]
-            total += min(known.get(pair, 1.0) for pair in named) if named else 1.0
+            total += min(frequency.get(pair, 1.0) for pair in named) if named else 1.0
         largest = max(largest, min(total, 1.0))
     return largest
 

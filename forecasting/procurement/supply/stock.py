@@ -1,4 +1,4 @@
-"""Usable stock: what is there, may be used, and will be used before it expires.
+"""Usable stock: what is on the shelf, may be used, and will be used before it expires.
 
 Rules: only lots with status available count (a blank status is available); a lot can be used up to and including its
 expiry date; a lot without an expiry date does not expire; lots are used first expired, first out. An item without any
@@ -59,63 +59,62 @@ class Lots:
         return cls(**{field.name: known.get(field.name, nothing) for field in dataclasses.fields(cls)})
 
 
-def read_lots(keys: pd.MultiIndex, lots: pd.DataFrame, as_of: dt.date, since: pd.DataFrame | None = None) -> Lots:
+def read_lots(keys: pd.MultiIndex, lots: pd.DataFrame, as_of: dt.date, moves: pd.DataFrame | None = None) -> Lots:
     """Stock of the items `keys` (facility_id, product_id) on the day `as_of`, from rows as in the `stock` file.
 
     Columns facility_id, product_id, quantity (dose units), counted_at, and optionally lot, expiry_date, status,
-    committed. `since` has `since_count.COLUMNS`: what was used and received after the count. Raises `InvalidInput` for
-    an unknown status and for a commitment below zero.
+    committed. `moves` has `stock_since_count.COLUMNS`: what was used and received after the count. Raises
+    `InvalidInput` for an unknown status and for a commitment below zero.
     """
     lots = lots.reindex(columns=LOT_COLUMNS)
     item = keys.get_indexer(pd.MultiIndex.from_frame(lots[["facility_id", "product_id"]]))
     lots, item = lots[item >= 0], item[item >= 0]
     counted = np.isin(np.arange(len(keys)), item)
-    used, received = _moved_since(keys, since, counted)
-    age = pd.Series(-_days_from(lots["counted_at"], as_of)).groupby(item).max().reindex(np.arange(len(keys)))
-    age_days = np.asarray(age, dtype=np.float64)
+    used, received = _moves_since_count(keys, moves, counted)
+    age = pd.Series(-_days_from(lots["counted_at"], as_of)).groupby(item).max()
+    age_days = np.asarray(age.reindex(np.arange(len(keys))), dtype=np.float64)
     available = _available(lots["status"])
     booked = to_thousandths(lots["quantity"])
-    quantity, promised = np.maximum(booked, 0), _committed(lots["committed"])
+    quantity = np.maximum(booked, 0)
     expires = _days_from(lots["expiry_date"], as_of) + 1.0
     expires[np.isnan(expires)] = np.inf
 
     def total(values: Integers, chosen: Booleans) -> Integers:
         return np.bincount(item[chosen], weights=values[chosen], minlength=len(keys)).astype(np.int64)
 
-    taken = np.minimum(promised, quantity)
+    committed = np.minimum(_committed(lots["committed"]), quantity)
     rows = np.concatenate([item[available], np.flatnonzero(received)])
-    left, last_day = padded_lots(
+    stock, last_day = padded_lots(
         rows,
         len(keys),
         np.concatenate([expires[available], np.full(np.count_nonzero(received), np.inf)]),
-        np.concatenate([(quantity - taken)[available], received[received > 0]]),
+        np.concatenate([(quantity - committed)[available], received[received > 0]]),
     )
-    gone = _first_expired_first_out(left, last_day, used, np.nan_to_num(age_days))
-    left = left - gone
-    expired = np.where(last_day <= 0, left, 0).sum(axis=1)
-    left = np.where(last_day <= 0, 0, left)
+    used_of_lots = _first_expired_first_out(stock, last_day, used, np.nan_to_num(age_days))
+    stock = stock - used_of_lots
+    usable = np.where(last_day <= 0, 0, stock)
     return Lots(
         counted=counted,
         below_zero=np.isin(np.arange(len(keys)), item[booked < 0]),
         booked=total(quantity, available),
         received=received,
-        used=gone.sum(axis=1),
-        use_beyond_stock=np.where(counted, used - gone.sum(axis=1), 0),
-        committed=total(taken, available),
-        on_hand=left.sum(axis=1),
-        expired=expired,
+        used=used_of_lots.sum(axis=1),
+        use_beyond_stock=np.where(counted, used - used_of_lots.sum(axis=1), 0),
+        committed=total(committed, available),
+        on_hand=usable.sum(axis=1),
+        expired=(stock - usable).sum(axis=1),
         blocked=total(quantity, ~available),
-        quantity=left,
+        quantity=usable,
         last_day=np.maximum(last_day, 0.0),
         count_age_days=age_days,
     )
 
 
-def _moved_since(keys: pd.MultiIndex, since: pd.DataFrame | None, counted: Booleans) -> tuple[Integers, Integers]:
+def _moves_since_count(keys: pd.MultiIndex, moves: pd.DataFrame | None, counted: Booleans) -> tuple[Integers, Integers]:
     """Used and received since the count [item]; nothing is known to have moved where nothing was counted."""
-    if since is None:
+    if moves is None:
         return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.int64)
-    rows = since.set_index(["facility_id", "product_id"]).reindex(keys)
+    rows = moves.set_index(["facility_id", "product_id"]).reindex(keys)
     moved = np.rint(rows[["used", "received"]].fillna(0.0).to_numpy(dtype=float) * THOUSANDTHS).astype(np.int64)
     return np.where(counted, moved[:, 0], 0), np.where(counted, moved[:, 1], 0)
 
@@ -128,22 +127,22 @@ def _available(status: pd.Series) -> Booleans:
 
 
 def _committed(quantity: pd.Series) -> Integers:
-    promised = to_thousandths(quantity.astype(object).where(quantity.notna(), 0))
-    if np.any(promised < 0):
+    committed = to_thousandths(quantity.astype(object).where(quantity.notna(), 0))
+    if np.any(committed < 0):
         raise InvalidInput("a committed quantity is below 0")
-    return promised
+    return committed
 
 
 def _first_expired_first_out(quantity: Integers, last_day: Floats, used: Integers, age_days: Floats) -> Integers:
-    """What has gone of each lot [item, lot] since the count, use being spread evenly over the days since."""
-    gone, before = np.zeros_like(quantity), np.zeros(len(quantity), dtype=np.int64)
+    """What was used of each lot [item, lot] since the count, use being spread evenly over the days since."""
+    used_of_lots, before = np.zeros_like(quantity), np.zeros(len(quantity), dtype=np.int64)
     age = np.maximum(age_days, 1.0)
     for lot in range(quantity.shape[1]):
         share = np.clip((last_day[:, lot] + age) / age, 0.0, 1.0)
         after = np.minimum(before + quantity[:, lot], np.rint(used * share).astype(np.int64))
-        gone[:, lot] = np.maximum(after - before, 0)
-        before = before + gone[:, lot]
-    return gone
+        used_of_lots[:, lot] = np.maximum(after - before, 0)
+        before = before + used_of_lots[:, lot]
+    return used_of_lots
 
 
 def _days_from(dates: pd.Series, as_of: dt.date) -> Floats:
@@ -154,7 +153,7 @@ def _days_from(dates: pd.Series, as_of: dt.date) -> Floats:
 def padded_lots(item: npt.NDArray[np.intp], items: int, day: Floats, quantity: Integers) -> tuple[Integers, Floats]:
     """Rows as matrices [item, row of that item] sorted by day: quantity padded with 0, day with infinity.
 
-    >>> pad(np.array([1, 1]), 2, np.array([9.0, 3.0]), np.array([5, 4]))[0]
+    >>> padded_lots(np.array([1, 1]), 2, np.array([9.0, 3.0]), np.array([5, 4]))[0]
     array([[0, 0],
            [4, 5]])
     """

@@ -1,7 +1,7 @@
 """What left and entered the shelf between the last count and the day of the order.
 
-A count is a photograph. What was dispensed since is taken from it and what was received since is added, so that an old
-count is no reason to order too little. Days without a dispensing record count at the item's recent average use.
+What was dispensed since the count is taken from it and what was received since is added, so that an old count is no
+reason to order too little. Days without a dispensing record count at the item's recent average use.
 """
 
 import datetime as dt
@@ -39,8 +39,9 @@ def moves_since_count(
     uncovered = (open_days - covered).clip(lower=0.0)
     used = (recorded + uncovered * rate).clip(lower=0.0)
     frame = pd.DataFrame({"used": used, "received": _received(counted, receipts, end)}, index=counted.index)
-    some = np.select([open_days <= 0, uncovered <= 1e-9, covered <= 0], ["nothing since", "dispensing", AVERAGE], MIXED)
-    return frame.assign(use_source=some).reset_index()[COLUMNS]
+    cases = [open_days <= 0, uncovered <= 1e-9, covered <= 0]
+    source = np.select(cases, ["nothing since", "dispensing", AVERAGE], MIXED)
+    return frame.assign(use_source=source).reset_index()[COLUMNS]
 
 
 AVERAGE = "recent average use"
@@ -52,26 +53,27 @@ def _recorded(
 ) -> tuple[pd.Series, pd.Series]:
     """Recorded use between count and `end`, and the days it covers; a period's use is spread over its days."""
     known = history.dropna(subset="quantity")
+    # a quarter, the longest period, may have begun so long before the oldest count
     known = known[known["period_start"] >= counted.min() - pd.Timedelta(days=100)]
-    since = pd.DatetimeIndex(counted.reindex(pd.MultiIndex.from_frame(known[KEY])))
-    known, since = known[since.notna()], since[since.notna()]
+    count_day = pd.DatetimeIndex(counted.reindex(pd.MultiIndex.from_frame(known[KEY])))
+    known, count_day = known[count_day.notna()], count_day[count_day.notna()]
     if known.empty:
         return pd.Series(0.0, index=counted.index), pd.Series(0.0, index=counted.index)
     starts = pd.DatetimeIndex(known["period_start"])
     after = {start: pd.Timestamp(period.step(start.date())) for start in starts.unique()}
     ends = pd.DatetimeIndex([after[start] for start in starts])
     length = np.asarray((ends - starts).total_seconds(), dtype=float) / 86_400
-    first = starts.where(starts >= since, since)
+    first = starts.where(starts >= count_day, count_day)
     inside = ends.where(ends <= end, end) - first
     days = np.clip(np.asarray(inside.total_seconds(), dtype=float) / 86_400, 0.0, None)
-    of_item = pd.MultiIndex.from_frame(known[KEY])
-    amounts = pd.DataFrame({"used": known["quantity"].to_numpy(dtype=float) * days / length, "days": days}, of_item)
+    used = known["quantity"].to_numpy(dtype=float) * days / length
+    amounts = pd.DataFrame({"used": used, "days": days}, pd.MultiIndex.from_frame(known[KEY]))
     total = amounts.groupby(level=KEY).sum().reindex(counted.index).fillna(0.0)
     return total["used"], total["days"]
 
 
 def _received(counted: pd.Series, receipts: pd.DataFrame, end: pd.Timestamp) -> pd.Series:
-    since = counted.reindex(pd.MultiIndex.from_frame(receipts[KEY])).to_numpy()
+    count_day = pd.DatetimeIndex(counted.reindex(pd.MultiIndex.from_frame(receipts[KEY]))).normalize()
     day = receipts["received_at"].to_numpy()
-    later = receipts[(day > pd.DatetimeIndex(since).normalize().to_numpy()) & (day <= end.to_numpy())]
+    later = receipts[(day > count_day.to_numpy()) & (day <= end.to_numpy())]
     return later.groupby(KEY)["quantity"].sum().astype(float).reindex(counted.index).fillna(0.0)
