@@ -57,14 +57,16 @@ def coerce(frame: pd.DataFrame, table: sa.Table) -> tuple[pd.DataFrame, list[Vio
     for column in table.columns:
         if column.name not in frame.columns:
             if not _numbered(column):
-                read[column.name] = pd.Series([_default(column)] * len(frame), index=frame.index, dtype=_dtype(column))
+                read[column.name] = pd.Series(
+                    [_default(column)] * len(frame), index=frame.index, dtype=_kind(column).dtype
+                )
             continue
         values, unreadable = _read(frame[column.name], column)
         if column.default is not None:
-            values = values.astype(object).where(values.notna(), _default(column)).astype(_dtype(column))
+            values = values.astype(object).where(values.notna(), _default(column)).astype(_kind(column).dtype)
         read[column.name] = values
         if unreadable.any():
-            violations.append(Violation(column.name, f"must be {_kind_text(column)}", np.flatnonzero(unreadable)))
+            violations.append(Violation(column.name, f"must be {_kind(column).text}", np.flatnonzero(unreadable)))
     return pd.DataFrame(read, index=frame.index), violations
 
 
@@ -125,42 +127,12 @@ def _default(column: sa.Column[Any]) -> Any:
     return None if column.default is None else column.default.arg  # type: ignore[attr-defined]
 
 
-def _dtype(column: sa.Column[Any]) -> Any:
-    kinds = {sa.Float: "float64", sa.Integer: "Int64", sa.Boolean: "boolean", sa.String: "string", sa.Text: "string"}
-    if isinstance(column.type, sa.Date | sa.DateTime):
-        return "datetime64[us]"
-    if isinstance(column.type, ExactDecimal):
-        return object
-    return next(dtype for kind, dtype in kinds.items() if isinstance(column.type, kind))
-
-
-def _kind_text(column: sa.Column[Any]) -> str:
-    texts: list[tuple[Any, str]] = [
-        (ExactDecimal, "a decimal number"),
-        (sa.Float, "a finite number"),
-        (sa.Integer, "a whole number"),
-        (sa.Boolean, "true or false"),
-        (sa.DateTime, "an ISO date and time (YYYY-MM-DDTHH:MM)"),
-        (sa.Date, "an ISO date (YYYY-MM-DD)"),
-    ]
-    return next((text for kind, text in texts if isinstance(column.type, kind)), "text")
-
-
 def _read(values: pd.Series, column: sa.Column[Any]) -> tuple[pd.Series, pd.Series]:
     """The typed values and a mask of those that are not blank and cannot be read."""
     blank = values.isna()
     if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
         blank = blank | (values.astype("string").str.strip() == "").fillna(False)
-    readers: list[tuple[Any, Callable[[pd.Series], pd.Series]]] = [
-        (ExactDecimal, _read_decimal),
-        (sa.Float, _read_number),
-        (sa.Integer, _read_integer),
-        (sa.Boolean, _read_boolean),
-        (sa.Date, _read_date),
-        (sa.DateTime, _read_timestamp),
-    ]
-    reader = next((read for kind, read in readers if isinstance(column.type, kind)), _read_text)
-    typed = reader(values.where(~blank, None))
+    typed = _kind(column).read(values.where(~blank, None))
     return typed, (~blank & typed.isna()).astype(bool)
 
 
@@ -224,6 +196,32 @@ def _read_timestamp(values: pd.Series) -> pd.Series:
     return stamps.astype("datetime64[us]")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """A type of columns: its type in frames, what a value must be, and how values are read."""
+
+    column_type: Any
+    dtype: Any
+    text: str
+    read: Callable[[pd.Series], pd.Series]
+
+
+# the first that a column's type is an instance of counts
+KINDS = (
+    _Kind(ExactDecimal, object, "a decimal number", _read_decimal),
+    _Kind(sa.Float, "float64", "a finite number", _read_number),
+    _Kind(sa.Integer, "Int64", "a whole number", _read_integer),
+    _Kind(sa.Boolean, "boolean", "true or false", _read_boolean),
+    _Kind(sa.DateTime, "datetime64[us]", "an ISO date and time (YYYY-MM-DDTHH:MM)", _read_timestamp),
+    _Kind(sa.Date, "datetime64[us]", "an ISO date (YYYY-MM-DD)", _read_date),
+    _Kind(sa.String, "string", "text", _read_text),
+)
+
+
+def _kind(column: sa.Column[Any]) -> _Kind:
+    return next(kind for kind in KINDS if isinstance(column.type, kind.column_type))
+
+
 def _plain(values: pd.Series, column: sa.Column[Any]) -> list[Any]:
     if isinstance(column.type, sa.Date | sa.DateTime):
         stamps = values.astype("datetime64[us]").astype(object)
@@ -236,4 +234,4 @@ def _plain(values: pd.Series, column: sa.Column[Any]) -> list[Any]:
 def _typed(values: pd.Series, column: sa.Column[Any]) -> pd.Series:
     if isinstance(column.type, sa.Date | sa.DateTime):
         return pd.to_datetime(values).astype("datetime64[us]")
-    return values.astype(_dtype(column))
+    return values.astype(_kind(column).dtype)

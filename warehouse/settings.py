@@ -44,8 +44,10 @@ class Settings:
             database_url=environment.get(DATABASE_VARIABLE) or f"sqlite:///{DEFAULT_DATABASE_FILE}",
             home=Path(environment.get(HOME_VARIABLE) or ".pgx-supply"),
             x12_sender_id=environment.get(X12_SENDER_VARIABLE) or DEFAULT_X12_SENDER_ID,
-            workers=_workers(environment.get(WORKERS_VARIABLE) or "1"),
-            small_cell_threshold=_threshold(environment.get(THRESHOLD_VARIABLE)),
+            workers=whole_number(environment, WORKERS_VARIABLE, 1, 1, MOST_WORKERS),
+            small_cell_threshold=whole_number(
+                environment, THRESHOLD_VARIABLE, SMALL_CELL_THRESHOLD, SMALL_CELL_THRESHOLD
+            ),
         )
 
     def redacted(self) -> dict[str, str]:
@@ -63,25 +65,19 @@ class Settings:
         }
 
 
-def _workers(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
-        raise InvalidInput(f"{WORKERS_VARIABLE} = {text!r} must be a whole number from 1 to {MOST_WORKERS}")
-    return int(text)
-
-
 def small_cell_threshold() -> int:
     """The smallest number of people that may be told: the environment's, never below the default."""
     return Settings.from_environment().small_cell_threshold
 
 
-def _threshold(text: str | None) -> int:
-    """The threshold that is set; one below the default raises `InvalidInput`: it protects people.
+def whole_number(environment: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
+    """A setting that is a whole number from `least` to `most`; blank is the default, another text `InvalidInput`.
 
-    >>> _threshold(None), _threshold("20")
-    (11, 20)
+    >>> whole_number({"A": "20"}, "A", 11, 11), whole_number({}, "A", 11, 11)
+    (20, 11)
     """
-    if not text:
-        return SMALL_CELL_THRESHOLD
-    if not text.strip().isdecimal() or int(text) < SMALL_CELL_THRESHOLD:
-        raise InvalidInput(f"{THRESHOLD_VARIABLE} {text!r}: must be a whole number of {SMALL_CELL_THRESHOLD} or more")
+    text = environment.get(name, "").strip() or str(default)
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        span = f"of {least} or more" if most is None else f"from {least} to {most}"
+        raise InvalidInput(f"{name} = {text!r} must be a whole number {span}")
     return int(text)

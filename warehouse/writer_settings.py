@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from forecasting.errors import InvalidInput
+from warehouse.settings import whole_number
 
 URL = "PGX_SUPPLY_WRITER_URL"
 MODEL = "PGX_SUPPLY_WRITER_MODEL"
@@ -49,8 +50,8 @@ class WriterSettings:
             url=url,
             model=model,
             api_key=environment.get(API_KEY, "").strip(),
-            timeout_seconds=float(_whole_number(environment, TIMEOUT_SECONDS, 20, 1, 300)),
-            lines=_whole_number(environment, LINES, 50, 1, 100_000),
+            timeout_seconds=float(whole_number(environment, TIMEOUT_SECONDS, 20, 1, 300)),
+            lines=whole_number(environment, LINES, 50, 1, 100_000),
         )
 
 
@@ -80,10 +81,3 @@ def _require_permitted(url: str, hosts: list[str]) -> None:
         raise InvalidInput(f"{URL} {url!r}: must be https (http only to this machine)")
     if not {host, f"{host}:{port}"} & set(hosts):
         raise InvalidInput(f"{URL}: {host}:{port} is not among the hosts of {HOSTS}")
-
-
-def _whole_number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = environment.get(name, "").strip() or str(default)
-    if not text.isdecimal() or not least <= int(text) <= most:
-        raise InvalidInput(f"{name} {text!r}: must be a whole number from {least} to {most}")
-    return int(text)

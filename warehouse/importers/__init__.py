@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from forecasting.errors import InvalidInput
 from warehouse.engine import writing
 from warehouse.importers import bundle
+from warehouse.importers.checking import FileParts
 from warehouse.importers.content import loading
 from warehouse.importers.ingest import audit_loads, ingest_parts, record_refused
 from warehouse.importers.prescribing import epd, scmd, sdud
@@ -36,33 +37,24 @@ def load(
     missing = [str(item) for item in paths if not item.exists()]
     if missing or not paths:
         raise InvalidInput(f"no such file or folder: {', '.join(missing)}")
-    if format == "bundle":
-        return _load_bundle(engine, paths, progress)
-    if format in PUBLISHERS:
-        return _load_publisher(engine, paths, format, progress)
-    return loading.load_content(engine, paths, format, progress)
-
-
-def _load_bundle(engine: sa.Engine, paths: list[Path], progress: Progress | None) -> LoadReport:
+    if format in loading.READERS:
+        return loading.load_content(engine, paths, format, progress)
+    if format != "bundle":
+        return _load(engine, PUBLISHERS[format](paths), format, progress)
     if len(paths) > 1:
         raise InvalidInput("a site bundle is one folder or one file")
-    files = bundle.read_bundle(paths[0])
-    with writing(engine) as connection:
-        messages = files.messages + bundle.missing_messages(connection, files)
-        loads, rejected = ingest_parts(connection, files.parts, "bundle", bundle.RULES, bundle.SNAPSHOTS, progress)
-        for refused, sha256, table in files.refused:
-            record_refused(connection, refused, sha256, "bundle", table)
-        audit_loads(connection, loads, "bundle")
-    refusals = tuple(refused for refused, _, _ in files.refused)
-    return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(messages))
+    return _load(engine, bundle.read_bundle(paths[0]), format, progress)
 
 
-def _load_publisher(engine: sa.Engine, paths: list[Path], format_name: str, progress: Progress | None) -> LoadReport:
-    files = PUBLISHERS[format_name](paths)
+def _load(engine: sa.Engine, files: FileParts, format_name: str, progress: Progress | None) -> LoadReport:
+    """Write the files' parts; a bundle has rules of its own, and must be complete."""
+    is_bundle = format_name == "bundle"
+    rules, snapshots = (bundle.RULES, bundle.SNAPSHOTS) if is_bundle else ({}, {})
     with writing(engine) as connection:
-        loads, rejected = ingest_parts(connection, files.parts, format_name, {}, {}, progress)
+        missing = bundle.missing_messages(connection, files) if is_bundle else []
+        loads, rejected = ingest_parts(connection, files.parts, format_name, rules, snapshots, progress)
         for refused, sha256, table in files.refused:
             record_refused(connection, refused, sha256, format_name, table)
         audit_loads(connection, loads, format_name)
     refusals = tuple(refused for refused, _, _ in files.refused)
-    return LoadReport(tuple(loads), tuple(rejected), refusals, tuple(files.messages))
+    return LoadReport(tuple(loads), tuple(rejected), refusals, tuple([*files.messages, *missing]))

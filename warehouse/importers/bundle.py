@@ -8,10 +8,9 @@ import sqlalchemy as sa
 
 from forecasting.errors import InvalidInput
 from warehouse.frames import Violation
-from warehouse.importers.checking import DomainRule, Part, refuse_missing_columns
+from warehouse.importers.checking import DomainRule, FileParts, Part, refuse_missing_columns
 from warehouse.importers.files import digest, header, is_table, read, stem
 from warehouse.importers.patient_columns import refuse_patient_columns
-from warehouse.importers.report import RefusedFile
 from warehouse.schema import Base
 from warehouse.settings import small_cell_threshold
 
@@ -39,32 +38,24 @@ WITHOUT = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class BundleFiles:
-    """What was found: parts in the order of their references, refused files, and sentences for the reader."""
-
-    parts: list[Part]
-    refused: list[tuple[RefusedFile, str, str]]
-    messages: list[str]
-
-
-def read_bundle(path: Path) -> BundleFiles:
+def read_bundle(path: Path) -> FileParts:
     """The bundle's files as parts; a file that cannot be used is refused and the others are read."""
     threshold = small_cell_threshold()  # a wrong setting is no mistake of a file
     files, messages = _files_by_table(path)
-    parts, refused = [], []
+    bundle = FileParts(messages=messages)
+
+    def parts_of(file: Path) -> list[Part]:
+        if len(files[name]) > 1:
+            raise InvalidInput(f"{file.name}: {len(files[name])} files for {name}, keep one")
+        return [_part(file, Base.metadata.tables[name], threshold)]
+
     for name in TABLE_NAMES:
         for file in files.get(name, []):
-            try:
-                if len(files[name]) > 1:
-                    raise InvalidInput(f"{file.name}: {len(files[name])} files for {name}, keep one")
-                parts.append(_part(file, Base.metadata.tables[name], threshold))
-            except InvalidInput as error:
-                refused.append((RefusedFile(file.name, str(error)), digest(file), name))
-    return BundleFiles(parts, refused, messages)
+            bundle.read(file, parts_of, name)
+    return bundle
 
 
-def missing_messages(connection: sa.Connection, files: BundleFiles) -> list[str]:
+def missing_messages(connection: sa.Connection, files: FileParts) -> list[str]:
     """A sentence per optional table that neither the files nor the database fill; a required one raises."""
     given = {part.table.name for part in files.parts}
     absent = [name for name in TABLE_NAMES if name not in given and _is_empty(connection, name)]

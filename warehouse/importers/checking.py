@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import sqlalchemy as sa
 
 from forecasting.errors import InvalidInput
 from warehouse.frames import DUPLICATE_KEY, Violation, coerce, required_columns, violations
-from warehouse.importers.report import RejectedRow
+from warehouse.importers.files import digest
+from warehouse.importers.report import RefusedFile, RejectedRow
 from warehouse.schema.base import soft_references
 from warehouse.store import read
 
@@ -32,6 +34,29 @@ class Part:
     people: tuple[str, ...] = ()
     """Columns that hold numbers of people: a rejected value of theirs is told only if it is `threshold` or more."""
     threshold: int = 0
+
+
+@dataclasses.dataclass
+class FileParts:
+    """Parts of files in the order of their references, refused files, and sentences for the reader.
+
+    A refused file has its reason, its digest and the table it was for.
+    """
+
+    parts: list[Part] = dataclasses.field(default_factory=list)
+    refused: list[tuple[RefusedFile, str, str]] = dataclasses.field(default_factory=list)
+    messages: list[str] = dataclasses.field(default_factory=list)
+
+    def read(self, path: Path, reader: Callable[[Path], list[Part]], table: str) -> None:
+        """Add the file's parts, or its refusal."""
+        try:
+            self.parts += reader(path)
+        except InvalidInput as error:
+            self.refuse(path, error, table)
+
+    def refuse(self, path: Path, error: InvalidInput, table: str) -> None:
+        """Add the refusal of a file."""
+        self.refused.append((RefusedFile(path.name, str(error)), digest(path), table))
 
 
 def refuse_missing_columns(names: Iterable[str], table: sa.Table, file: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped
 
 from forecasting.terms import BiogeographicGroup, Criticality, PolicyKind, ResultType, StockStatus, TargetKind
 from warehouse.schema.base import Base, ExactDecimal, column
+from warehouse.schema.columns import amount, day, exact_amount, flag, moment, share, text, whole_number
 from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf, Refers
 
 ANY = "*"
@@ -28,16 +29,14 @@ class Facility(Base):
 
     __tablename__ = "facilities"
 
-    facility_id: Mapped[str] = column(sa.String, "The site's own code.", NotBlank(), primary_key=True)
-    name: Mapped[str] = column(sa.String, "Name shown to people.", NotBlank())
-    population: Mapped[float] = column(sa.Float, "People served.", AtLeast(0), unit="people")
-    share_male: Mapped[float | None] = column(
-        sa.Float, "Share of males among the people served; blank = one half.", AtLeast(0), AtMost(1), unit="share"
-    )
-    network: Mapped[str | None] = column(sa.String, "Hospital network the site belongs to.")
-    closed_on: Mapped[dt.date | None] = column(sa.Date, "Day the site closed or merged.")
-    successor_id: Mapped[str | None] = column(
-        sa.String, "Site that carries on its demand after closed_on.", Refers("facilities", "facility_id")
+    facility_id: Mapped[str] = text("The site's own code.", NotBlank(), primary_key=True)
+    name: Mapped[str] = text("Name shown to people.", NotBlank())
+    population: Mapped[float] = amount("People served.", "people")
+    share_male: Mapped[float | None] = share("Share of males among the people served; blank = one half.")
+    network: Mapped[str | None] = text("Hospital network the site belongs to.")
+    closed_on: Mapped[dt.date | None] = day("Day the site closed or merged.")
+    successor_id: Mapped[str | None] = text(
+        "Site that carries on its demand after closed_on.", Refers("facilities", "facility_id")
     )
 
 
@@ -46,11 +45,9 @@ class Ancestry(Base):
 
     __tablename__ = "ancestry"
 
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    biogeographic_group: Mapped[str] = column(
-        sa.String, "Group in CPIC's words.", OneOf.of(BiogeographicGroup), primary_key=True
-    )
-    share: Mapped[float] = column(sa.Float, "Share of the people served.", AtLeast(0), AtMost(1), unit="share")
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    biogeographic_group: Mapped[str] = text("Group in CPIC's words.", OneOf.of(BiogeographicGroup), primary_key=True)
+    share: Mapped[float] = share("Share of the people served.")
 
 
 class GenotypeCount(Base):
@@ -58,27 +55,23 @@ class GenotypeCount(Base):
 
     __tablename__ = "genotype_counts"
 
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    result_type: Mapped[str] = column(
-        sa.String, "What `result` names: allele, diplotype or phenotype.", OneOf(COUNTED_RESULTS), primary_key=True
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    result_type: Mapped[str] = text(
+        "What `result` names: allele, diplotype or phenotype.", OneOf(COUNTED_RESULTS), primary_key=True
     )
-    result: Mapped[str] = column(
-        sa.String, "Result in CPIC's words; a diplotype as A/B in any order.", NotBlank(), primary_key=True
+    result: Mapped[str] = text("Result in CPIC's words; a diplotype as A/B in any order.", NotBlank(), primary_key=True)
+    biogeographic_group: Mapped[str] = text(
+        "Group the counted people belong to; '*' when not stratified.", primary_key=True, default=ANY
     )
-    biogeographic_group: Mapped[str] = column(
-        sa.String, "Group the counted people belong to; '*' when not stratified.", primary_key=True, default=ANY
+    as_of: Mapped[dt.date] = day(
+        "Day the count was made; 1900-01-01 when not stated.", primary_key=True, default=NOT_STATED
     )
-    as_of: Mapped[dt.date] = column(
-        sa.Date, "Day the count was made; 1900-01-01 when not stated.", primary_key=True, default=NOT_STATED
-    )
-    count: Mapped[float | None] = column(
-        sa.Float,
+    count: Mapped[float | None] = amount(
         "People (alleles when result_type is allele); blank = suppressed small cell, 1 to threshold - 1, not zero.",
-        AtLeast(0),
-        unit="people or alleles",
+        "people or alleles",
     )
-    tested: Mapped[float] = column(sa.Float, "People tested for the gene.", AtLeast(0), unit="people")
+    tested: Mapped[float] = amount("People tested for the gene.", "people")
 
 
 class Assay(Base):
@@ -86,9 +79,9 @@ class Assay(Base):
 
     __tablename__ = "assays"
 
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    alleles_tested: Mapped[str] = column(sa.String, "Alleles tested, separated by ';'.", NotBlank())
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    alleles_tested: Mapped[str] = text("Alleles tested, separated by ';'.", NotBlank())
 
 
 class TestingCoverage(Base):
@@ -97,16 +90,12 @@ class TestingCoverage(Base):
     __tablename__ = "testing_coverage"
     __test__ = False  # not a test class, whatever its name says
 
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    period_start: Mapped[dt.date] = column(sa.Date, "First day from which the shares hold.", primary_key=True)
-    planned: Mapped[bool] = column(sa.Boolean, "True for a plan, false for what was measured.", primary_key=True)
-    share_tested: Mapped[float] = column(
-        sa.Float, "Treated patients with a result on file.", AtLeast(0), AtMost(1), unit="share"
-    )
-    share_followed: Mapped[float] = column(
-        sa.Float, "Guideline advice that prescribers follow.", AtLeast(0), AtMost(1), unit="share"
-    )
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    period_start: Mapped[dt.date] = day("First day from which the shares hold.", primary_key=True)
+    planned: Mapped[bool] = flag("True for a plan, false for what was measured.", primary_key=True)
+    share_tested: Mapped[float] = share("Treated patients with a result on file.")
+    share_followed: Mapped[float] = share("Guideline advice that prescribers follow.")
 
 
 class Supplier(Base):
@@ -114,24 +103,16 @@ class Supplier(Base):
 
     __tablename__ = "suppliers"
 
-    supplier_id: Mapped[str] = column(sa.String, "The supplier's code.", NotBlank(), primary_key=True)
-    name: Mapped[str] = column(sa.String, "Name shown to people.", NotBlank())
-    lead_time_days: Mapped[float] = column(sa.Float, "Stated lead time.", AtLeast(0), unit="days")
-    lead_time_sd_days: Mapped[float | None] = column(
-        sa.Float, "Standard deviation of the lead time.", AtLeast(0), unit="days"
+    supplier_id: Mapped[str] = text("The supplier's code.", NotBlank(), primary_key=True)
+    name: Mapped[str] = text("Name shown to people.", NotBlank())
+    lead_time_days: Mapped[float] = amount("Stated lead time.", "days")
+    lead_time_sd_days: Mapped[float | None] = amount("Standard deviation of the lead time.", "days")
+    order_weekdays: Mapped[str | None] = text("Days orders are taken, e.g. 'Mon;Thu'; blank = every working day.")
+    order_cutoff: Mapped[str | None] = text(
+        "Time of day until which orders are taken, e.g. '14:30'; blank = the whole day."
     )
-    order_weekdays: Mapped[str | None] = column(
-        sa.String, "Days orders are taken, e.g. 'Mon;Thu'; blank = every working day."
-    )
-    order_cutoff: Mapped[str | None] = column(
-        sa.String, "Time of day until which orders are taken, e.g. '14:30'; blank = the whole day."
-    )
-    closed_dates: Mapped[str | None] = column(
-        sa.String, "Days without orders or deliveries, e.g. '2026-12-25;2026-12-26'."
-    )
-    minimum_order_value: Mapped[Decimal | None] = column(
-        ExactDecimal, "Smallest order value accepted.", AtLeast(0), unit="currency"
-    )
+    closed_dates: Mapped[str | None] = text("Days without orders or deliveries, e.g. '2026-12-25;2026-12-26'.")
+    minimum_order_value: Mapped[Decimal | None] = exact_amount("Smallest order value accepted.", "currency")
 
 
 class Product(Base):
@@ -139,39 +120,33 @@ class Product(Base):
 
     __tablename__ = "products"
 
-    product_id: Mapped[str] = column(sa.String, "The network's own product code.", NotBlank(), primary_key=True)
-    drug: Mapped[str] = column(sa.String, "Ingredient, in lower case.", NotBlank())
+    product_id: Mapped[str] = text("The network's own product code.", NotBlank(), primary_key=True)
+    drug: Mapped[str] = text("Ingredient, in lower case.", NotBlank())
     strength_value: Mapped[float] = column(
         sa.Float, "Strength of one dose unit.", MoreThan(0), unit="strength_unit per dose unit"
     )
-    strength_unit: Mapped[str] = column(sa.String, "Unit of the strength, e.g. mg.", NotBlank())
-    dose_form: Mapped[str] = column(sa.String, "Tablet, capsule, oral solution, vial, ...", NotBlank())
+    strength_unit: Mapped[str] = text("Unit of the strength, e.g. mg.", NotBlank())
+    dose_form: Mapped[str] = text("Tablet, capsule, oral solution, vial, ...", NotBlank())
     pack_size: Mapped[Decimal] = column(ExactDecimal, "Dose units in a pack.", MoreThan(0), unit="dose units")
-    pack_price: Mapped[Decimal | None] = column(
-        ExactDecimal, "Price of a pack; blank = unknown.", AtLeast(0), unit="currency"
-    )
-    code_system: Mapped[str | None] = column(
-        sa.String, "System of `code`.", OneOf(("ndc", "gtin", "dmd", "bnf", "local"))
-    )
-    code: Mapped[str | None] = column(sa.String, "Product code as issued, text with its leading zeros.")
-    rxcui: Mapped[str | None] = column(sa.String, "RxNorm concept of the ingredient.")
-    atc: Mapped[str | None] = column(sa.String, "ATC code.")
-    currency: Mapped[str | None] = column(sa.String, "ISO 4217 code of pack_price.")
+    pack_price: Mapped[Decimal | None] = exact_amount("Price of a pack; blank = unknown.", "currency")
+    code_system: Mapped[str | None] = text("System of `code`.", OneOf(("ndc", "gtin", "dmd", "bnf", "local")))
+    code: Mapped[str | None] = text("Product code as issued, text with its leading zeros.")
+    rxcui: Mapped[str | None] = text("RxNorm concept of the ingredient.")
+    atc: Mapped[str | None] = text("ATC code.")
+    currency: Mapped[str | None] = text("ISO 4217 code of pack_price.")
     shelf_life_days: Mapped[float | None] = column(sa.Float, "Shelf life on arrival.", MoreThan(0), unit="days")
-    supplier_id: Mapped[str | None] = column(
-        sa.String, "Supplier it is ordered from.", Refers("suppliers", "supplier_id")
-    )
-    minimum_order_packs: Mapped[int | None] = column(sa.Integer, "Smallest order.", AtLeast(0), unit="packs")
+    supplier_id: Mapped[str | None] = text("Supplier it is ordered from.", Refers("suppliers", "supplier_id"))
+    minimum_order_packs: Mapped[int | None] = whole_number("Smallest order.", "packs")
     order_multiple_packs: Mapped[int | None] = column(
         sa.Integer, "Orders are multiples of this.", AtLeast(1), unit="packs"
     )
     usual_daily_dose: Mapped[float | None] = column(
         sa.Float, "Usual daily dose of the drug.", MoreThan(0), unit="strength_unit per day"
     )
-    launched_on: Mapped[dt.date | None] = column(sa.Date, "First day it can be dispensed.")
-    withdrawn_on: Mapped[dt.date | None] = column(sa.Date, "First day it can no longer be dispensed.")
-    criticality: Mapped[str | None] = column(
-        sa.String, "What patients lose without it; blank = standard. Limits trim the last first.", OneOf.of(Criticality)
+    launched_on: Mapped[dt.date | None] = day("First day it can be dispensed.")
+    withdrawn_on: Mapped[dt.date | None] = day("First day it can no longer be dispensed.")
+    criticality: Mapped[str | None] = text(
+        "What patients lose without it; blank = standard. Limits trim the last first.", OneOf.of(Criticality)
     )
 
 
@@ -180,13 +155,11 @@ class Dispensing(Base):
 
     __tablename__ = "dispensing"
 
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
-    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    product_id: Mapped[str] = text("Product.", refers="products.product_id", primary_key=True)
+    period_start: Mapped[dt.date] = day("First day of the period.", primary_key=True)
     quantity: Mapped[float] = column(sa.Float, "Dispensed; negative = return.", unit="dose units")
-    patients: Mapped[float | None] = column(
-        sa.Float, "People it was dispensed to; blank = unknown or suppressed.", AtLeast(0), unit="people"
-    )
+    patients: Mapped[float | None] = amount("People it was dispensed to; blank = unknown or suppressed.", "people")
 
 
 class Stock(Base):
@@ -194,17 +167,15 @@ class Stock(Base):
 
     __tablename__ = "stock"
 
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
-    counted_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was counted.", primary_key=True)
-    lot: Mapped[str] = column(sa.String, "Lot number; blank when lots are not kept.", primary_key=True, default="")
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    product_id: Mapped[str] = text("Product.", refers="products.product_id", primary_key=True)
+    counted_at: Mapped[dt.datetime] = moment("When it was counted.", primary_key=True)
+    lot: Mapped[str] = text("Lot number; blank when lots are not kept.", primary_key=True, default="")
     quantity: Mapped[float] = column(sa.Float, "On hand; negative is a count error.", unit="dose units")
-    expiry_date: Mapped[dt.date | None] = column(sa.Date, "Last day it may be used; blank = unknown.")
-    status: Mapped[str] = column(
-        sa.String, "Whether it may be used.", OneOf.of(StockStatus), default=StockStatus.AVAILABLE.value
-    )
-    committed: Mapped[float | None] = column(
-        sa.Float, "Of the quantity, promised to someone else; blank = nothing.", AtLeast(0), unit="dose units"
+    expiry_date: Mapped[dt.date | None] = day("Last day it may be used; blank = unknown.")
+    status: Mapped[str] = text("Whether it may be used.", OneOf.of(StockStatus), default=StockStatus.AVAILABLE.value)
+    committed: Mapped[float | None] = amount(
+        "Of the quantity, promised to someone else; blank = nothing.", "dose units"
     )
 
 
@@ -213,12 +184,12 @@ class OpenOrder(Base):
 
     __tablename__ = "open_orders"
 
-    order_id: Mapped[str] = column(sa.String, "Order number.", NotBlank(), primary_key=True)
-    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    packs: Mapped[int] = column(sa.Integer, "Packs still to come.", AtLeast(0), unit="packs")
-    ordered_at: Mapped[dt.date] = column(sa.Date, "Day it was ordered.")
-    expected_at: Mapped[dt.date] = column(sa.Date, "Day it is expected.")
+    order_id: Mapped[str] = text("Order number.", NotBlank(), primary_key=True)
+    product_id: Mapped[str] = text("Product.", refers="products.product_id", primary_key=True)
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    packs: Mapped[int] = whole_number("Packs still to come.", "packs")
+    ordered_at: Mapped[dt.date] = day("Day it was ordered.")
+    expected_at: Mapped[dt.date] = day("Day it is expected.")
 
 
 class Receipt(Base):
@@ -226,12 +197,12 @@ class Receipt(Base):
 
     __tablename__ = "receipts"
 
-    order_id: Mapped[str] = column(sa.String, "Order number.", NotBlank(), primary_key=True)
-    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    received_at: Mapped[dt.date] = column(sa.Date, "Day it arrived.", primary_key=True)
-    ordered_at: Mapped[dt.date] = column(sa.Date, "Day it was ordered.")
-    packs: Mapped[int] = column(sa.Integer, "Packs received.", AtLeast(0), unit="packs")
+    order_id: Mapped[str] = text("Order number.", NotBlank(), primary_key=True)
+    product_id: Mapped[str] = text("Product.", refers="products.product_id", primary_key=True)
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    received_at: Mapped[dt.date] = day("Day it arrived.", primary_key=True)
+    ordered_at: Mapped[dt.date] = day("Day it was ordered.")
+    packs: Mapped[int] = whole_number("Packs received.", "packs")
 
 
 class Policy(Base):
@@ -239,58 +210,46 @@ class Policy(Base):
 
     __tablename__ = "policies"
 
-    facility_id: Mapped[str] = column(
-        sa.String, "Site, '*' = any.", Refers("facilities", "facility_id", (ANY,)), primary_key=True, default=ANY
+    facility_id: Mapped[str] = text(
+        "Site, '*' = any.", Refers("facilities", "facility_id", (ANY,)), primary_key=True, default=ANY
     )
-    product_id: Mapped[str] = column(
-        sa.String, "Product, '*' = any.", Refers("products", "product_id", (ANY,)), primary_key=True, default=ANY
+    product_id: Mapped[str] = text(
+        "Product, '*' = any.", Refers("products", "product_id", (ANY,)), primary_key=True, default=ANY
     )
-    drug: Mapped[str] = column(sa.String, "Drug, '*' = any.", primary_key=True, default=ANY)
-    abc: Mapped[str] = column(
-        sa.String,
-        "Segment by value of use at the site, '*' = any.",
-        OneOf(("A", "B", "C", ANY)),
-        primary_key=True,
-        default=ANY,
+    drug: Mapped[str] = text("Drug, '*' = any.", primary_key=True, default=ANY)
+    abc: Mapped[str] = text(
+        "Segment by value of use at the site, '*' = any.", OneOf(("A", "B", "C", ANY)), primary_key=True, default=ANY
     )
-    xyz: Mapped[str] = column(
-        sa.String, "Segment by variation of use, '*' = any.", OneOf(("X", "Y", "Z", ANY)), primary_key=True, default=ANY
+    xyz: Mapped[str] = text(
+        "Segment by variation of use, '*' = any.", OneOf(("X", "Y", "Z", ANY)), primary_key=True, default=ANY
     )
-    criticality: Mapped[str] = column(
-        sa.String, "Criticality of the product, '*' = any.", OneOf((*Criticality, ANY)), primary_key=True, default=ANY
+    criticality: Mapped[str] = text(
+        "Criticality of the product, '*' = any.", OneOf((*Criticality, ANY)), primary_key=True, default=ANY
     )
-    target_kind: Mapped[str] = column(
-        sa.String, "fill_rate (share of demand met) or cycle_service (no stock-out in a cycle).", OneOf.of(TargetKind)
+    target_kind: Mapped[str] = text(
+        "fill_rate (share of demand met) or cycle_service (no stock-out in a cycle).", OneOf.of(TargetKind)
     )
     target: Mapped[float] = column(sa.Float, "Service target.", MoreThan(0), AtMost(0.9999), unit="probability")
     review_period_days: Mapped[float | None] = column(sa.Float, "Days between order reviews.", MoreThan(0), unit="days")
     max_on_hand_days: Mapped[float | None] = column(sa.Float, "Most days of demand to hold.", MoreThan(0), unit="days")
-    par_level: Mapped[float | None] = column(
-        sa.Float, "The site's own order-up-to level: kind par orders by it.", AtLeast(0), unit="dose units"
+    par_level: Mapped[float | None] = amount("The site's own order-up-to level: kind par orders by it.", "dose units")
+    budget_per_period: Mapped[Decimal | None] = exact_amount(
+        "Most that a site may spend in a period on what the row names.", "currency"
     )
-    budget_per_period: Mapped[Decimal | None] = column(
-        ExactDecimal, "Most that a site may spend in a period on what the row names.", AtLeast(0), unit="currency"
-    )
-    storage_units: Mapped[float | None] = column(
-        sa.Float, "Room that a site has for packs of what the row names.", AtLeast(0), unit="packs"
-    )
-    policy_kind: Mapped[str | None] = column(
-        sa.String,
+    storage_units: Mapped[float | None] = amount("Room that a site has for packs of what the row names.", "packs")
+    policy_kind: Mapped[str | None] = text(
         "order_up_to (to the target's level at each review), reorder_point (least cost with an order cost), newsvendor "
         "(what expires, by quantity) or par (the site's own level); blank = order_up_to.",
         OneOf.of(PolicyKind),
     )
-    fixed_order_cost: Mapped[Decimal | None] = column(
-        ExactDecimal, "Cost of placing and receiving a line, for kind reorder_point.", AtLeast(0), unit="currency"
+    fixed_order_cost: Mapped[Decimal | None] = exact_amount(
+        "Cost of placing and receiving a line, for kind reorder_point.", "currency"
     )
-    holding_rate_per_year: Mapped[float | None] = column(
-        sa.Float, "Cost of holding stock for a year over its value; blank = 0.2.", AtLeast(0), unit="share per year"
+    holding_rate_per_year: Mapped[float | None] = amount(
+        "Cost of holding stock for a year over its value; blank = 0.2.", "share per year"
     )
-    shortage_cost: Mapped[Decimal | None] = column(
-        ExactDecimal,
-        "Cost of a missing dose unit, for kind newsvendor; blank = what the target implies.",
-        AtLeast(0),
-        unit="currency per dose unit",
+    shortage_cost: Mapped[Decimal | None] = exact_amount(
+        "Cost of a missing dose unit, for kind newsvendor; blank = what the target implies.", "currency per dose unit"
     )
 
 
@@ -299,25 +258,21 @@ class Alternative(Base):
 
     __tablename__ = "alternatives"
 
-    drug: Mapped[str] = column(sa.String, "Drug that is replaced.", NotBlank(), primary_key=True)
-    alternative_drug: Mapped[str] = column(sa.String, "Drug that replaces it.", NotBlank(), primary_key=True)
-    indication: Mapped[str] = column(
-        sa.String, "Indication or population it holds for, '*' = any.", primary_key=True, default=ANY
+    drug: Mapped[str] = text("Drug that is replaced.", NotBlank(), primary_key=True)
+    alternative_drug: Mapped[str] = text("Drug that replaces it.", NotBlank(), primary_key=True)
+    indication: Mapped[str] = text("Indication or population it holds for, '*' = any.", primary_key=True, default=ANY)
+    valid_from: Mapped[dt.date] = day(
+        "First day it holds; 1900-01-01 when not stated.", primary_key=True, default=NOT_STATED
     )
-    valid_from: Mapped[dt.date] = column(
-        sa.Date, "First day it holds; 1900-01-01 when not stated.", primary_key=True, default=NOT_STATED
-    )
-    share: Mapped[float | None] = column(
-        sa.Float, "Share of those who move; blank = an equal part of what is left.", AtLeast(0), AtMost(1), unit="share"
-    )
+    share: Mapped[float | None] = share("Share of those who move; blank = an equal part of what is left.")
     dose_ratio: Mapped[float | None] = column(
         sa.Float,
         "Strength units of the alternative per strength unit replaced; blank, or 1, = a day for a day.",
         MoreThan(0),
         unit="ratio",
     )
-    approved_by: Mapped[str | None] = column(sa.String, "Who approved it.")
-    valid_to: Mapped[dt.date | None] = column(sa.Date, "Last day it holds.")
+    approved_by: Mapped[str | None] = text("Who approved it.")
+    valid_to: Mapped[dt.date | None] = day("Last day it holds.")
 
 
 class Shortage(Base):
@@ -325,16 +280,13 @@ class Shortage(Base):
 
     __tablename__ = "shortages"
 
-    product_id: Mapped[str] = column(
-        sa.String,
+    product_id: Mapped[str] = text(
         "Product, '*' = every product of the drug.",
         Refers("products", "product_id", (ANY,)),
         primary_key=True,
         default=ANY,
     )
-    drug: Mapped[str] = column(sa.String, "Drug, '*' when a product is named.", primary_key=True, default=ANY)
-    starts_on: Mapped[dt.date] = column(sa.Date, "First day.", primary_key=True)
-    ends_on: Mapped[dt.date | None] = column(sa.Date, "Last day; blank = not known.")
-    allocation_share: Mapped[float | None] = column(
-        sa.Float, "Share of an order that is delivered; blank = nothing.", AtLeast(0), AtMost(1), unit="share"
-    )
+    drug: Mapped[str] = text("Drug, '*' when a product is named.", primary_key=True, default=ANY)
+    starts_on: Mapped[dt.date] = day("First day.", primary_key=True)
+    ends_on: Mapped[dt.date | None] = day("Last day; blank = not known.")
+    allocation_share: Mapped[float | None] = share("Share of an order that is delivered; blank = nothing.")

@@ -7,17 +7,14 @@ from sqlalchemy.orm import Mapped
 
 from forecasting.terms import DecisionReason, OverrideKind, OverrideReason
 from warehouse.schema.base import Base, column
-from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf
+from warehouse.schema.columns import amount, day, origin, text, whole_number
+from warehouse.schema.rules import MoreThan, NotBlank, OneOf
 
 DIRECTIONS = ("up", "down", "none")
 
 
-def _as_of() -> Mapped[dt.date]:
-    return column(sa.Date, "Origin: the first day that the run looks ahead from.", primary_key=True)
-
-
 def _text(comment: str, *, key: bool = False) -> Mapped[str]:
-    return column(sa.String, comment, NotBlank(), primary_key=key)
+    return text(comment, NotBlank(), primary_key=key)
 
 
 def _override() -> Mapped[int]:
@@ -32,17 +29,15 @@ class ActingOverride(Base):
     __tablename__ = "acting_overrides"
     __table_args__ = {"info": {"layer": "results"}}
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _text("Site.")
     override_id: Mapped[int] = _override()
     product_id: Mapped[str] = _text("Product.", key=True)
-    kind: Mapped[str] = column(sa.String, "What is set.", OneOf.of(OverrideKind))
-    value: Mapped[float] = column(
-        sa.Float, "Dose units for every period, or the factor on what is forecast.", AtLeast(0), unit="as `kind` says"
-    )
-    starts_on: Mapped[dt.date] = column(sa.Date, "Acts on periods that begin on this day or later.")
-    ends_on: Mapped[dt.date] = column(sa.Date, "Acts on periods that begin on this day or before.")
-    reason_code: Mapped[str] = column(sa.String, "Why.", OneOf.of(OverrideReason))
+    kind: Mapped[str] = text("What is set.", OneOf.of(OverrideKind))
+    value: Mapped[float] = amount("Dose units for every period, or the factor on what is forecast.", "as `kind` says")
+    starts_on: Mapped[dt.date] = day("Acts on periods that begin on this day or later.")
+    ends_on: Mapped[dt.date] = day("Acts on periods that begin on this day or before.")
+    reason_code: Mapped[str] = text("Why.", OneOf.of(OverrideReason))
     decided_by: Mapped[str] = _text("Name of who set it.")
 
 
@@ -55,21 +50,21 @@ class OverrideValue(Base):
     __tablename__ = "override_value"
     __table_args__ = {"info": {"layer": "results"}}
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _text("Site.")
     override_id: Mapped[int] = _override()
     product_id: Mapped[str] = _text("Product.", key=True)
     drug: Mapped[str] = _text("Ingredient.")
     decided_by: Mapped[str] = _text("Name of who set it.")
-    reason_code: Mapped[str] = column(sa.String, "Why.", OneOf.of(OverrideReason))
-    direction: Mapped[str] = column(sa.String, "Whether it raised or lowered the forecast.", OneOf(DIRECTIONS))
+    reason_code: Mapped[str] = text("Why.", OneOf.of(OverrideReason))
+    direction: Mapped[str] = text("Whether it raised or lowered the forecast.", OneOf(DIRECTIONS))
     relative_change: Mapped[float | None] = column(
         sa.Float, "Change of the forecast over the forecast without it; blank = nothing was forecast.", unit="share"
     )
     periods: Mapped[int] = column(sa.Integer, "Past periods with a known quantity.", MoreThan(0), unit="periods")
-    demand: Mapped[float] = column(sa.Float, "What was dispensed in them.", AtLeast(0), unit="dose units")
-    error_without: Mapped[float] = column(sa.Float, "Sum of absolute errors without it.", AtLeast(0), unit="dose units")
-    error_with: Mapped[float] = column(sa.Float, "Sum of absolute errors with it.", AtLeast(0), unit="dose units")
+    demand: Mapped[float] = amount("What was dispensed in them.", "dose units")
+    error_without: Mapped[float] = amount("Sum of absolute errors without it.", "dose units")
+    error_with: Mapped[float] = amount("Sum of absolute errors with it.", "dose units")
     value_added: Mapped[float] = column(
         sa.Float, "error_without minus error_with; negative = it took.", unit="dose units"
     )
@@ -90,22 +85,20 @@ class EditValue(Base):
     __tablename__ = "edit_value"
     __table_args__ = {"info": {"layer": "results"}}
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _text("Site.")
-    recommendation_id: Mapped[str] = column(
-        sa.String, "Line.", refers="recommendations.recommendation_id", primary_key=True
-    )
+    recommendation_id: Mapped[str] = text("Line.", refers="recommendations.recommendation_id", primary_key=True)
     product_id: Mapped[str] = _text("Product.")
     drug: Mapped[str] = _text("Ingredient.")
     decided_by: Mapped[str] = _text("Name of who changed it.")
-    reason_code: Mapped[str] = column(sa.String, "Why.", OneOf.of(DecisionReason))
-    direction: Mapped[str] = column(sa.String, "Whether it raised or lowered the packs.", OneOf(DIRECTIONS))
-    packs_proposed: Mapped[int] = column(sa.Integer, "Packs proposed.", AtLeast(0), unit="packs")
-    packs_ordered: Mapped[int] = column(sa.Integer, "Packs after the change.", AtLeast(0), unit="packs")
-    packs_needed: Mapped[int] = column(sa.Integer, "Packs needed in hindsight.", AtLeast(0), unit="packs")
+    reason_code: Mapped[str] = text("Why.", OneOf.of(DecisionReason))
+    direction: Mapped[str] = text("Whether it raised or lowered the packs.", OneOf(DIRECTIONS))
+    packs_proposed: Mapped[int] = whole_number("Packs proposed.", "packs")
+    packs_ordered: Mapped[int] = whole_number("Packs after the change.", "packs")
+    packs_needed: Mapped[int] = whole_number("Packs needed in hindsight.", "packs")
     pack_size: Mapped[float] = column(sa.Float, "Dose units in a pack.", MoreThan(0), unit="dose units")
     days: Mapped[float] = column(sa.Float, "Days that the order had to last.", MoreThan(0), unit="days")
-    demand: Mapped[float] = column(sa.Float, "Dispensed in these days.", AtLeast(0), unit="dose units")
+    demand: Mapped[float] = amount("Dispensed in these days.", "dose units")
     value_added: Mapped[int] = column(
         sa.Integer, "Packs that the change came nearer to what was needed; negative = it went away.", unit="packs"
     )

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
 from warehouse.schema.base import Base, column
+from warehouse.schema.columns import moment, text
 from warehouse.schema.results import STAGES
 from warehouse.schema.rules import NotBlank, OneOf
 
@@ -25,12 +26,12 @@ class ProblemState(Base):
     )
 
     state_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
-    stage: Mapped[str] = column(sa.String, "Stage that says it.", OneOf(STAGES))
-    asset: Mapped[str] = column(sa.String, "Asset that says it.", NotBlank())
-    rule: Mapped[str] = column(sa.String, "Short name of the rule.", NotBlank())
-    facility_id: Mapped[str | None] = column(sa.String, "Site it concerns; blank = all.")
-    subject: Mapped[str | None] = column(sa.String, "Product, drug or gene it concerns.")
-    state: Mapped[str] = column(sa.String, "open, addressed (somebody works on it) or resolved.", OneOf(PROBLEM_STATES))
-    note: Mapped[str | None] = column(sa.String, "In the person's words.")
+    stage: Mapped[str] = text("Stage that says it.", OneOf(STAGES))
+    asset: Mapped[str] = text("Asset that says it.", NotBlank())
+    rule: Mapped[str] = text("Short name of the rule.", NotBlank())
+    facility_id: Mapped[str | None] = text("Site it concerns; blank = all.")
+    subject: Mapped[str | None] = text("Product, drug or gene it concerns.")
+    state: Mapped[str] = text("open, addressed (somebody works on it) or resolved.", OneOf(PROBLEM_STATES))
+    note: Mapped[str | None] = text("In the person's words.")
     user_id: Mapped[int] = column(sa.Integer, "Who.", refers="users.user_id")
-    set_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    set_at: Mapped[dt.datetime] = moment("When (UTC).")

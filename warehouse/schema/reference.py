@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped
 
 from forecasting.terms import FALLBACK_ACTIONS, Action, BiogeographicGroup, GuidanceReason, Strength
 from warehouse.schema.base import Base, column
+from warehouse.schema.columns import amount, moment, share, text, whole_number
 from warehouse.schema.rules import AtLeast, AtMost, NotBlank, OneOf
 
 CONTENT_KINDS = (
@@ -33,24 +34,22 @@ class ContentRelease(Base):
 
     __tablename__ = "content_releases"
 
-    release_id: Mapped[str] = column(sa.String, "kind:publisher:version.", NotBlank(), primary_key=True)
-    kind: Mapped[str] = column(sa.String, "What the rows are.", OneOf(CONTENT_KINDS))
-    publisher: Mapped[str] = column(sa.String, "Who published it; 'pgx-supply' for built-in content.", NotBlank())
-    version: Mapped[str] = column(sa.String, "Publisher's version or date.", NotBlank())
+    release_id: Mapped[str] = text("kind:publisher:version.", NotBlank(), primary_key=True)
+    kind: Mapped[str] = text("What the rows are.", OneOf(CONTENT_KINDS))
+    publisher: Mapped[str] = text("Who published it; 'pgx-supply' for built-in content.", NotBlank())
+    version: Mapped[str] = text("Publisher's version or date.", NotBlank())
     sha256: Mapped[str] = column(sa.String(64), "Digest of the rows.", NotBlank())
-    rows: Mapped[int] = column(sa.Integer, "Rows in the release.", AtLeast(0), unit="rows")
-    column_types: Mapped[str] = column(
-        sa.String, "JSON object column -> type of the frame it was stored from.", NotBlank()
-    )
-    loaded_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was loaded (UTC).")
+    rows: Mapped[int] = whole_number("Rows in the release.", "rows")
+    column_types: Mapped[str] = text("JSON object column -> type of the frame it was stored from.", NotBlank())
+    loaded_at: Mapped[dt.datetime] = moment("When it was loaded (UTC).")
 
 
 def _release() -> Mapped[str]:
-    return column(sa.String, "Release.", refers="content_releases.release_id", primary_key=True)
+    return text("Release.", refers="content_releases.release_id", primary_key=True)
 
 
 def _pmid() -> Mapped[str | None]:
-    return column(sa.String, "PubMed id, or 'none: ' and the reason.")
+    return text("PubMed id, or 'none: ' and the reason.")
 
 
 class Gene(Base):
@@ -59,24 +58,19 @@ class Gene(Base):
     __tablename__ = "genes"
 
     release_id: Mapped[str] = _release()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    inheritance: Mapped[str] = column(
-        sa.String, "Copies of a person.", OneOf(("autosomal", "x_linked", "mitochondrial"))
-    )
-    counting: Mapped[str] = column(
-        sa.String,
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    inheritance: Mapped[str] = text("Copies of a person.", OneOf(("autosomal", "x_linked", "mitochondrial")))
+    counting: Mapped[str] = text(
         "haplotypes (exclude each other on a copy), variants (do not), carriers (each allele is a test of its own).",
         OneOf(("haplotypes", "variants", "carriers")),
     )
-    reference: Mapped[str | None] = column(sa.String, "Allele that takes what is left; blank = told by its name.")
-    location: Mapped[str | None] = column(sa.String, "Place on the chromosome.")
-    linkage_block: Mapped[str | None] = column(sa.String, "Genes of one block must not be multiplied.")
-    left_out_alleles: Mapped[str | None] = column(
-        sa.String, "Alleles counted under another name already, separated by ';'."
-    )
-    no_frequency: Mapped[str | None] = column(sa.String, "Why no frequency is built in.")
-    source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
-    version: Mapped[str] = column(sa.String, "Date.", NotBlank())
+    reference: Mapped[str | None] = text("Allele that takes what is left; blank = told by its name.")
+    location: Mapped[str | None] = text("Place on the chromosome.")
+    linkage_block: Mapped[str | None] = text("Genes of one block must not be multiplied.")
+    left_out_alleles: Mapped[str | None] = text("Alleles counted under another name already, separated by ';'.")
+    no_frequency: Mapped[str | None] = text("Why no frequency is built in.")
+    source: Mapped[str] = text("Where it is from.", NotBlank())
+    version: Mapped[str] = text("Date.", NotBlank())
     pmid: Mapped[str | None] = _pmid()
 
 
@@ -86,15 +80,13 @@ class AlleleFrequency(Base):
     __tablename__ = "allele_frequencies"
 
     release_id: Mapped[str] = _release()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    allele: Mapped[str] = column(sa.String, "Allele in PharmVar's or CPIC's words.", NotBlank(), primary_key=True)
-    biogeographic_group: Mapped[str] = column(
-        sa.String, "Group in CPIC's words.", OneOf.of(BiogeographicGroup), primary_key=True
-    )
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    allele: Mapped[str] = text("Allele in PharmVar's or CPIC's words.", NotBlank(), primary_key=True)
+    biogeographic_group: Mapped[str] = text("Group in CPIC's words.", OneOf.of(BiogeographicGroup), primary_key=True)
     frequency: Mapped[float] = column(sa.Float, "Allele frequency.", AtLeast(-0.001), AtMost(1.001), unit="share")
-    n_subjects: Mapped[float | None] = column(sa.Float, "People studied.", AtLeast(0), unit="people")
-    source: Mapped[str] = column(sa.String, "Where the figure is from.", NotBlank())
-    version: Mapped[str] = column(sa.String, "Table date or version.", NotBlank())
+    n_subjects: Mapped[float | None] = amount("People studied.", "people")
+    source: Mapped[str] = text("Where the figure is from.", NotBlank())
+    version: Mapped[str] = text("Table date or version.", NotBlank())
     pmid: Mapped[str | None] = _pmid()
 
 
@@ -104,12 +96,12 @@ class AlleleFunction(Base):
     __tablename__ = "allele_functions"
 
     release_id: Mapped[str] = _release()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    allele: Mapped[str] = column(sa.String, "Allele.", NotBlank(), primary_key=True)
-    clinical_function: Mapped[str] = column(sa.String, "CPIC's function.", NotBlank())
-    activity_value: Mapped[str | None] = column(sa.String, "Activity value as published; n/a or blank = none defined.")
-    source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
-    version: Mapped[str] = column(sa.String, "Version.", NotBlank())
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    allele: Mapped[str] = text("Allele.", NotBlank(), primary_key=True)
+    clinical_function: Mapped[str] = text("CPIC's function.", NotBlank())
+    activity_value: Mapped[str | None] = text("Activity value as published; n/a or blank = none defined.")
+    source: Mapped[str] = text("Where it is from.", NotBlank())
+    version: Mapped[str] = text("Version.", NotBlank())
     pmid: Mapped[str | None] = _pmid()
 
 
@@ -119,25 +111,15 @@ class FunctionProbability(Base):
     __tablename__ = "function_probabilities"
 
     release_id: Mapped[str] = _release()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    allele: Mapped[str] = column(
-        sa.String, "Allele whose published function is uncertain or unknown.", NotBlank(), primary_key=True
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    allele: Mapped[str] = text("Allele whose published function is uncertain or unknown.", NotBlank(), primary_key=True)
+    clinical_function: Mapped[str] = text("Function as the gene's other alleles have it.", NotBlank(), primary_key=True)
+    activity_value: Mapped[str] = text(
+        "Its activity value; n/a = the gene's functions have none.", NotBlank(), primary_key=True
     )
-    clinical_function: Mapped[str] = column(
-        sa.String, "Function as the gene's other alleles have it.", NotBlank(), primary_key=True
-    )
-    activity_value: Mapped[str] = column(
-        sa.String, "Its activity value; n/a = the gene's functions have none.", NotBlank(), primary_key=True
-    )
-    probability: Mapped[float] = column(
-        sa.Float,
-        "Probability of this function; what an allele lacks to 1 stays uncertain.",
-        AtLeast(0),
-        AtMost(1),
-        unit="share",
-    )
-    source: Mapped[str] = column(sa.String, "Predictor or study it is from.", NotBlank())
-    version: Mapped[str] = column(sa.String, "Date or version.", NotBlank())
+    probability: Mapped[float] = share("Probability of this function; what an allele lacks to 1 stays uncertain.")
+    source: Mapped[str] = text("Predictor or study it is from.", NotBlank())
+    version: Mapped[str] = text("Date or version.", NotBlank())
     pmid: Mapped[str | None] = _pmid()
 
 
@@ -147,11 +129,11 @@ class DiplotypePhenotype(Base):
     __tablename__ = "diplotype_phenotypes"
 
     release_id: Mapped[str] = _release()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    diplotype: Mapped[str] = column(sa.String, "Diplotype A/B.", NotBlank(), primary_key=True)
-    activity_score: Mapped[str | None] = column(sa.String, "Activity score as published.")
-    phenotype: Mapped[str] = column(sa.String, "Phenotype as published.", NotBlank())
-    lookup_key: Mapped[str] = column(sa.String, "What guidance is joined on.", NotBlank())
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    diplotype: Mapped[str] = text("Diplotype A/B.", NotBlank(), primary_key=True)
+    activity_score: Mapped[str | None] = text("Activity score as published.")
+    phenotype: Mapped[str] = text("Phenotype as published.", NotBlank())
+    lookup_key: Mapped[str] = text("What guidance is joined on.", NotBlank())
 
 
 class Guidance(Base):
@@ -160,30 +142,30 @@ class Guidance(Base):
     __tablename__ = "guidance"
 
     release_id: Mapped[str] = _release()
-    recommendation_id: Mapped[str] = column(sa.String, "Publisher's row id.", NotBlank(), primary_key=True)
-    source: Mapped[str] = column(sa.String, "CPIC, DPWG or FDA.", NotBlank())
-    guideline_id: Mapped[str] = column(sa.String, "Publisher's guideline id.", NotBlank())
-    version: Mapped[str] = column(sa.String, "Publisher's row version.", NotBlank())
+    recommendation_id: Mapped[str] = text("Publisher's row id.", NotBlank(), primary_key=True)
+    source: Mapped[str] = text("CPIC, DPWG or FDA.", NotBlank())
+    guideline_id: Mapped[str] = text("Publisher's guideline id.", NotBlank())
+    version: Mapped[str] = text("Publisher's row version.", NotBlank())
     year: Mapped[int | None] = column(sa.Integer, "Year of the newest publication.")
-    pmid: Mapped[str | None] = column(sa.String, "PubMed id of the newest publication.")
-    no_pmid_reason: Mapped[str | None] = column(sa.String, "Why there is no PubMed id.")
-    drug: Mapped[str] = column(sa.String, "Ingredient, lower case.", NotBlank())
-    population: Mapped[str] = column(sa.String, "Indication or population in the guideline's words.", NotBlank())
-    gene_1: Mapped[str] = column(sa.String, "First gene.", NotBlank())
-    lookup_key_1: Mapped[str] = column(sa.String, "Its lookup key.", NotBlank())
-    gene_2: Mapped[str | None] = column(sa.String, "Second gene of a two-gene rule.")
-    lookup_key_2: Mapped[str | None] = column(sa.String, "Its lookup key.")
-    action: Mapped[str] = column(sa.String, "What is asked for.", OneOf.of(Action))
+    pmid: Mapped[str | None] = text("PubMed id of the newest publication.")
+    no_pmid_reason: Mapped[str | None] = text("Why there is no PubMed id.")
+    drug: Mapped[str] = text("Ingredient, lower case.", NotBlank())
+    population: Mapped[str] = text("Indication or population in the guideline's words.", NotBlank())
+    gene_1: Mapped[str] = text("First gene.", NotBlank())
+    lookup_key_1: Mapped[str] = text("Its lookup key.", NotBlank())
+    gene_2: Mapped[str | None] = text("Second gene of a two-gene rule.")
+    lookup_key_2: Mapped[str | None] = text("Its lookup key.")
+    action: Mapped[str] = text("What is asked for.", OneOf.of(Action))
     dose_factor_low: Mapped[float | None] = column(sa.Float, "Lowest share of the usual dose.", AtLeast(0))
     dose_factor_high: Mapped[float | None] = column(sa.Float, "Highest share of the usual dose.", AtLeast(0))
-    dose_cap_mg_per_day: Mapped[float | None] = column(sa.Float, "Most per day.", AtLeast(0), unit="mg per day")
-    absolute_dose_mg_per_day: Mapped[float | None] = column(sa.Float, "Dose asked for.", AtLeast(0), unit="mg per day")
-    applies_to: Mapped[str | None] = column(
-        sa.String, "start, maintenance, start_and_maintenance, loading, chronic_use: of the dose or the fallback's."
+    dose_cap_mg_per_day: Mapped[float | None] = amount("Most per day.", "mg per day")
+    absolute_dose_mg_per_day: Mapped[float | None] = amount("Dose asked for.", "mg per day")
+    applies_to: Mapped[str | None] = text(
+        "start, maintenance, start_and_maintenance, loading, chronic_use: of the dose or the fallback's."
     )
-    alternatives: Mapped[str | None] = column(sa.String, "Drugs the guideline names, separated by ';'.")
-    fallback_action: Mapped[str | None] = column(
-        sa.String, "What is asked for where the alternative is not possible.", OneOf(FALLBACK_ACTIONS)
+    alternatives: Mapped[str | None] = text("Drugs the guideline names, separated by ';'.")
+    fallback_action: Mapped[str | None] = text(
+        "What is asked for where the alternative is not possible.", OneOf(FALLBACK_ACTIONS)
     )
     fallback_dose_factor_low: Mapped[float | None] = column(
         sa.Float, "Lowest share of the usual dose without the alternative.", AtLeast(0)
@@ -191,14 +173,10 @@ class Guidance(Base):
     fallback_dose_factor_high: Mapped[float | None] = column(
         sa.Float, "Highest share of the usual dose without the alternative.", AtLeast(0)
     )
-    fallback_dose_cap_mg_per_day: Mapped[float | None] = column(
-        sa.Float, "Most per day without the alternative.", AtLeast(0), unit="mg per day"
-    )
-    reason: Mapped[str | None] = column(
-        sa.String, "Why there is no recommendation or no number.", OneOf.of(GuidanceReason)
-    )
-    strength: Mapped[str] = column(sa.String, "Strength of the recommendation.", OneOf.of(Strength))
-    table_date: Mapped[str | None] = column(sa.String, "Date of the publisher's table that the row was taken from.")
+    fallback_dose_cap_mg_per_day: Mapped[float | None] = amount("Most per day without the alternative.", "mg per day")
+    reason: Mapped[str | None] = text("Why there is no recommendation or no number.", OneOf.of(GuidanceReason))
+    strength: Mapped[str] = text("Strength of the recommendation.", OneOf.of(Strength))
+    table_date: Mapped[str | None] = text("Date of the publisher's table that the row was taken from.")
 
 
 class PublishedRecommendation(Base):
@@ -207,16 +185,15 @@ class PublishedRecommendation(Base):
     __tablename__ = "published_recommendations"
 
     release_id: Mapped[str] = _release()
-    recommendation_id: Mapped[str] = column(sa.String, "Publisher's row id.", NotBlank(), primary_key=True)
-    source: Mapped[str] = column(sa.String, "Who recommends it: CPIC or DPWG.", NotBlank())
-    version: Mapped[str] = column(sa.String, "Publisher's row version.")
-    drug: Mapped[str] = column(sa.String, "Ingredient, lower case.", NotBlank())
-    population: Mapped[str] = column(sa.String, "Indication or population.")
-    lookup_key: Mapped[str] = column(sa.String, "JSON object gene -> lookup key.", NotBlank())
-    classification: Mapped[str] = column(sa.String, "Strength as published.")
-    recommendation_text: Mapped[str] = column(sa.String, "The publisher's text, for a person to read.")
-    mapping: Mapped[str] = column(
-        sa.String,
+    recommendation_id: Mapped[str] = text("Publisher's row id.", NotBlank(), primary_key=True)
+    source: Mapped[str] = text("Who recommends it: CPIC or DPWG.", NotBlank())
+    version: Mapped[str] = text("Publisher's row version.")
+    drug: Mapped[str] = text("Ingredient, lower case.", NotBlank())
+    population: Mapped[str] = text("Indication or population.")
+    lookup_key: Mapped[str] = text("JSON object gene -> lookup key.", NotBlank())
+    classification: Mapped[str] = text("Strength as published.")
+    recommendation_text: Mapped[str] = text("The publisher's text, for a person to read.")
+    mapping: Mapped[str] = text(
         "mapped (same row in guidance), changed (other version or key), unmapped (blocks the drug's rows).",
         OneOf(("mapped", "changed", "unmapped", "no_guidance")),
     )
@@ -228,9 +205,9 @@ class PhenotypeRule(Base):
     __tablename__ = "phenotype_rules"
 
     release_id: Mapped[str] = _release()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
     rule_number: Mapped[int] = column(sa.Integer, "Order within the gene.", primary_key=True)
-    rule: Mapped[str] = column(sa.String, "The row as JSON object of its columns.", NotBlank())
+    rule: Mapped[str] = text("The row as JSON object of its columns.", NotBlank())
 
 
 class PopulationShare(Base):
@@ -239,10 +216,10 @@ class PopulationShare(Base):
     __tablename__ = "population_shares"
 
     release_id: Mapped[str] = _release()
-    drug: Mapped[str] = column(sa.String, "Ingredient.", NotBlank(), primary_key=True)
-    population: Mapped[str] = column(sa.String, "Population.", NotBlank(), primary_key=True)
-    share: Mapped[float] = column(sa.Float, "Share of treatment-days.", AtLeast(0), AtMost(1), unit="share")
-    basis: Mapped[str] = column(sa.String, "What it rests on.", NotBlank())
+    drug: Mapped[str] = text("Ingredient.", NotBlank(), primary_key=True)
+    population: Mapped[str] = text("Population.", NotBlank(), primary_key=True)
+    share: Mapped[float] = share("Share of treatment-days.")
+    basis: Mapped[str] = text("What it rests on.", NotBlank())
 
 
 class UsualDailyDose(Base):
@@ -251,14 +228,14 @@ class UsualDailyDose(Base):
     __tablename__ = "usual_daily_doses"
 
     release_id: Mapped[str] = _release()
-    drug: Mapped[str] = column(sa.String, "Ingredient.", NotBlank(), primary_key=True)
-    usual_daily_dose_mg: Mapped[float | None] = column(
-        sa.Float, "Usual daily dose; blank where none is defined, basis says why.", AtLeast(0), unit="mg per day"
+    drug: Mapped[str] = text("Ingredient.", NotBlank(), primary_key=True)
+    usual_daily_dose_mg: Mapped[float | None] = amount(
+        "Usual daily dose; blank where none is defined, basis says why.", "mg per day"
     )
-    atc: Mapped[str | None] = column(sa.String, "ATC code.")
-    rxcui: Mapped[str | None] = column(sa.String, "RxNorm ingredient.")
-    basis: Mapped[str] = column(sa.String, "What it rests on.", NotBlank())
-    source: Mapped[str] = column(sa.String, "Where it is from.", NotBlank())
+    atc: Mapped[str | None] = text("ATC code.")
+    rxcui: Mapped[str | None] = text("RxNorm ingredient.")
+    basis: Mapped[str] = text("What it rests on.", NotBlank())
+    source: Mapped[str] = text("Where it is from.", NotBlank())
 
 
 class DefaultAlternative(Base):
@@ -267,12 +244,12 @@ class DefaultAlternative(Base):
     __tablename__ = "default_alternatives"
 
     release_id: Mapped[str] = _release()
-    drug: Mapped[str] = column(sa.String, "Drug that is replaced.", NotBlank(), primary_key=True)
-    population: Mapped[str] = column(sa.String, "Population, '*' = any.", NotBlank(), primary_key=True)
-    alternative_drug: Mapped[str] = column(sa.String, "Drug that replaces it.", NotBlank(), primary_key=True)
-    share: Mapped[float] = column(sa.Float, "Share of those who move.", AtLeast(0), AtMost(1), unit="share")
-    therapy: Mapped[str | None] = column(sa.String, "What both drugs are given for.")
-    basis: Mapped[str] = column(sa.String, "What it rests on.", NotBlank())
+    drug: Mapped[str] = text("Drug that is replaced.", NotBlank(), primary_key=True)
+    population: Mapped[str] = text("Population, '*' = any.", NotBlank(), primary_key=True)
+    alternative_drug: Mapped[str] = text("Drug that replaces it.", NotBlank(), primary_key=True)
+    share: Mapped[float] = share("Share of those who move.")
+    therapy: Mapped[str | None] = text("What both drugs are given for.")
+    basis: Mapped[str] = text("What it rests on.", NotBlank())
 
 
 class GroupEffectiveSize(Base):
@@ -281,7 +258,7 @@ class GroupEffectiveSize(Base):
     __tablename__ = "group_effective_sizes"
 
     release_id: Mapped[str] = _release()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    biogeographic_group: Mapped[str] = column(sa.String, "Group, or 'all'.", NotBlank(), primary_key=True)
-    effective_size: Mapped[float] = column(sa.Float, "Worth of the prior.", AtLeast(0), unit="people")
-    source: Mapped[str] = column(sa.String, "How it was estimated.", NotBlank())
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    biogeographic_group: Mapped[str] = text("Group, or 'all'.", NotBlank(), primary_key=True)
+    effective_size: Mapped[float] = amount("Worth of the prior.", "people")
+    source: Mapped[str] = text("How it was estimated.", NotBlank())

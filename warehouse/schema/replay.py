@@ -7,7 +7,8 @@ from sqlalchemy.orm import Mapped
 
 from forecasting.terms import ReplayRule
 from warehouse.schema.base import Base, column
-from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf
+from warehouse.schema.columns import amount, day, share, text, whole_number
+from warehouse.schema.rules import MoreThan, NotBlank, OneOf
 
 
 class ReplayScore(Base):
@@ -20,48 +21,33 @@ class ReplayScore(Base):
     __tablename__ = "replay_scores"
     __table_args__ = {"info": {"layer": "results"}}
 
-    as_of: Mapped[dt.date] = column(
-        sa.Date, "Origin: the first day that the run looks ahead from; the replay ends there.", primary_key=True
+    as_of: Mapped[dt.date] = day(
+        "Origin: the first day that the run looks ahead from; the replay ends there.", primary_key=True
     )
-    segment: Mapped[str] = column(sa.String, "all, or a kind of item.", NotBlank(), primary_key=True)
-    rule: Mapped[str] = column(sa.String, "Rule of ordering.", OneOf.of(ReplayRule), primary_key=True)
+    segment: Mapped[str] = text("all, or a kind of item.", NotBlank(), primary_key=True)
+    rule: Mapped[str] = text("Rule of ordering.", OneOf.of(ReplayRule), primary_key=True)
     level_factor: Mapped[float] = column(
         sa.Float, "1 = as it is; otherwise a try with levels so many times as high.", MoreThan(0), primary_key=True
     )
-    fill_rate: Mapped[float] = column(
-        sa.Float, "Share of demand that the shelf served.", AtLeast(0), AtMost(1), unit="share"
+    fill_rate: Mapped[float] = share("Share of demand that the shelf served.")
+    stockout_weeks: Mapped[int] = whole_number("Weeks of items in which some demand was not served.", "weeks")
+    stockout_share: Mapped[float] = share("The same over all weeks of items with demand.")
+    mean_stock_value: Mapped[float | None] = amount(
+        "Mean value of the stock at the end of a day; blank = no prices.", "currency"
     )
-    stockout_weeks: Mapped[int] = column(
-        sa.Integer, "Weeks of items in which some demand was not served.", AtLeast(0), unit="weeks"
+    mean_days_on_hand: Mapped[float | None] = amount(
+        "Mean stock over mean demand a day, mean over items; blank = no demand.", "days"
     )
-    stockout_share: Mapped[float] = column(
-        sa.Float, "The same over all weeks of items with demand.", AtLeast(0), AtMost(1), unit="share"
+    expired_value: Mapped[float | None] = amount("Value of what expired; blank = no prices.", "currency")
+    orders: Mapped[int] = whole_number("Orders of a site to a supplier.", "orders")
+    lines: Mapped[int] = whole_number("Lines of these orders.", "lines")
+    cost: Mapped[float | None] = amount("Value of what was ordered; blank = no prices.", "currency")
+    same_service_value: Mapped[float | None] = amount(
+        "Stock and waste that it would need to meet as much demand as the plan; blank = no try came so far.", "currency"
     )
-    mean_stock_value: Mapped[float | None] = column(
-        sa.Float, "Mean value of the stock at the end of a day; blank = no prices.", AtLeast(0), unit="currency"
+    items: Mapped[int] = whole_number("Items, a product at a site each.", "items")
+    priced_items: Mapped[int] = whole_number("Those with a price: values speak of them.", "items")
+    stated_pars: Mapped[int] = whole_number(
+        "Those whose par level the site stated; of the others it is derived.", "items"
     )
-    mean_days_on_hand: Mapped[float | None] = column(
-        sa.Float, "Mean stock over mean demand a day, mean over items; blank = no demand.", AtLeast(0), unit="days"
-    )
-    expired_value: Mapped[float | None] = column(
-        sa.Float, "Value of what expired; blank = no prices.", AtLeast(0), unit="currency"
-    )
-    orders: Mapped[int] = column(sa.Integer, "Orders of a site to a supplier.", AtLeast(0), unit="orders")
-    lines: Mapped[int] = column(sa.Integer, "Lines of these orders.", AtLeast(0), unit="lines")
-    cost: Mapped[float | None] = column(
-        sa.Float, "Value of what was ordered; blank = no prices.", AtLeast(0), unit="currency"
-    )
-    same_service_value: Mapped[float | None] = column(
-        sa.Float,
-        "Stock and waste that it would need to meet as much demand as the plan; blank = no try came so far.",
-        AtLeast(0),
-        unit="currency",
-    )
-    items: Mapped[int] = column(sa.Integer, "Items, a product at a site each.", AtLeast(0), unit="items")
-    priced_items: Mapped[int] = column(
-        sa.Integer, "Those with a price: values speak of them.", AtLeast(0), unit="items"
-    )
-    stated_pars: Mapped[int] = column(
-        sa.Integer, "Those whose par level the site stated; of the others it is derived.", AtLeast(0), unit="items"
-    )
-    weeks: Mapped[int] = column(sa.Integer, "Weeks that are scored.", AtLeast(0), unit="weeks")
+    weeks: Mapped[int] = whole_number("Weeks that are scored.", "weeks")

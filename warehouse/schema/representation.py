@@ -2,12 +2,12 @@
 
 import datetime as dt
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
 from forecasting.terms import Basis
-from warehouse.schema.base import Base, column
-from warehouse.schema.rules import AtLeast, AtMost, NotBlank, OneOf
+from warehouse.schema.base import Base
+from warehouse.schema.columns import amount, flag, origin, share, site, text
+from warehouse.schema.rules import NotBlank, OneOf
 
 
 class Representation(Base):
@@ -19,36 +19,29 @@ class Representation(Base):
     __tablename__ = "representation"
     __table_args__ = {"info": {"layer": "results"}}
 
-    as_of: Mapped[dt.date] = column(sa.Date, "Origin: the first day that the run looks ahead from.", primary_key=True)
-    facility_id: Mapped[str] = column(sa.String, "Site.", NotBlank(), primary_key=True)
-    drug: Mapped[str] = column(sa.String, "Drug whose patients move.", NotBlank(), primary_key=True)
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    biogeographic_group: Mapped[str] = column(
-        sa.String, "Group of the people it speaks of; '*' = all people served.", NotBlank(), primary_key=True
+    as_of: Mapped[dt.date] = origin()
+    facility_id: Mapped[str] = site()
+    drug: Mapped[str] = text("Drug whose patients move.", NotBlank(), primary_key=True)
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    biogeographic_group: Mapped[str] = text(
+        "Group of the people it speaks of; '*' = all people served.", NotBlank(), primary_key=True
     )
-    share_served: Mapped[float | None] = column(
-        sa.Float, "Share of the people served; blank = ancestry not known.", AtLeast(0), AtMost(1), unit="share"
-    )
-    effective_n: Mapped[float] = column(
-        sa.Float, "People the estimate is worth, to the nearest ten.", AtLeast(0), unit="people"
-    )
-    basis: Mapped[str] = column(
-        sa.String,
+    share_served: Mapped[float | None] = share("Share of the people served; blank = ancestry not known.")
+    effective_n: Mapped[float] = amount("People the estimate is worth, to the nearest ten.", "people")
+    basis: Mapped[str] = text(
         "What it rests on: own counts beside published figures, published figures, or other groups that stand in.",
         OneOf.of(Basis),
     )
-    alleles_not_tested: Mapped[str | None] = column(
-        sa.String, "Alleles that change the phenotype and that the assay does not look for; blank = none, or no list."
+    alleles_not_tested: Mapped[str | None] = text(
+        "Alleles that change the phenotype and that the assay does not look for; blank = none, or no list."
     )
-    untested_share: Mapped[float | None] = column(
-        sa.Float, "Their share of all copies; blank = no assay list.", AtLeast(0), AtMost(1), unit="share"
+    untested_share: Mapped[float | None] = share("Their share of all copies; blank = no assay list.")
+    share_moved: Mapped[float | None] = amount(
+        "Share of the drug's patients whose product or dose guidance changes.", "share"
     )
-    share_moved: Mapped[float | None] = column(
-        sa.Float, "Share of the drug's patients whose product or dose guidance changes.", AtLeast(0), unit="share"
+    share_moved_low: Mapped[float | None] = amount("5 % quantile.", "share")
+    share_moved_high: Mapped[float | None] = amount("95 % quantile.", "share")
+    packs_per_week: Mapped[float | None] = amount(
+        "Width of the 90 % interval of demand that this alone causes.", "packs per week"
     )
-    share_moved_low: Mapped[float | None] = column(sa.Float, "5 % quantile.", AtLeast(0), unit="share")
-    share_moved_high: Mapped[float | None] = column(sa.Float, "95 % quantile.", AtLeast(0), unit="share")
-    packs_per_week: Mapped[float | None] = column(
-        sa.Float, "Width of the 90 % interval of demand that this alone causes.", AtLeast(0), unit="packs per week"
-    )
-    thin: Mapped[bool] = column(sa.Boolean, "True where the evidence is too thin to lean on.")
+    thin: Mapped[bool] = flag("True where the evidence is too thin to lean on.")

@@ -7,7 +7,20 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
 from forecasting.terms import Contestant, Period, Reason, RecommendationStatus, ResultType
-from warehouse.schema.base import Base, ExactDecimal, column
+from warehouse.schema.base import Base, column
+from warehouse.schema.columns import (
+    amount,
+    day,
+    exact_amount,
+    flag,
+    moment,
+    origin,
+    product,
+    share,
+    site,
+    text,
+    whole_number,
+)
 from warehouse.schema.inputs import NOT_STATED
 from warehouse.schema.reference import CONTENT_KINDS
 from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf
@@ -15,20 +28,12 @@ from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf
 STAGES = ("inputs", "pharmacogenomics", "regimens", "demand", "procurement")
 
 
-def _as_of() -> Mapped[dt.date]:
-    return column(sa.Date, "Origin: the first day that the run looks ahead from.", primary_key=True)
-
-
 def _facility() -> Mapped[str]:
-    return column(sa.String, "Site, '*' = whole network.", NotBlank(), primary_key=True)
-
-
-def _product() -> Mapped[str]:
-    return column(sa.String, "Product.", NotBlank(), primary_key=True)
+    return site("Site, '*' = whole network.")
 
 
 def _quantile(level: str) -> Mapped[float]:
-    return column(sa.Float, f"{level} quantile of the demand.", AtLeast(0), unit="dose units")
+    return amount(f"{level} quantile of the demand.", "dose units")
 
 
 class Run(Base):
@@ -36,21 +41,19 @@ class Run(Base):
 
     __tablename__ = "runs"
 
-    run_id: Mapped[str] = column(sa.String, "Digest of what the run was asked and rests on.", primary_key=True)
-    as_of: Mapped[dt.date] = column(sa.Date, "Origin day.", index=True)
-    period: Mapped[str] = column(sa.String, "Calendar bucket of the history.", OneOf.of(Period))
+    run_id: Mapped[str] = text("Digest of what the run was asked and rests on.", primary_key=True)
+    as_of: Mapped[dt.date] = day("Origin day.", index=True)
+    period: Mapped[str] = text("Calendar bucket of the history.", OneOf.of(Period))
     horizon: Mapped[int] = column(sa.Integer, "Periods ahead.", AtLeast(1), unit="periods")
-    with_genetics: Mapped[bool] = column(sa.Boolean, "False when run with --without-genetics.")
-    facilities: Mapped[str | None] = column(sa.String, "Sites it was limited to, ';'-separated; blank = all.")
+    with_genetics: Mapped[bool] = flag("False when run with --without-genetics.")
+    facilities: Mapped[str | None] = text("Sites it was limited to, ';'-separated; blank = all.")
     seed: Mapped[int] = column(sa.Integer, "Seed of all random numbers.")
     draws: Mapped[int] = column(sa.Integer, "Sample paths a series.", AtLeast(1))
-    releases: Mapped[str] = column(
-        sa.String, "JSON object site -> kind -> release_id; '*' = every site that is not named."
-    )
+    releases: Mapped[str] = text("JSON object site -> kind -> release_id; '*' = every site that is not named.")
     inputs_sha256: Mapped[str] = column(sa.String(64), "Digest of the input tables as the run saw them.")
-    software_version: Mapped[str] = column(sa.String, "Version of pgx-supply.")
-    started_at: Mapped[dt.datetime] = column(sa.DateTime, "When it began (UTC).")
-    finished_at: Mapped[dt.datetime | None] = column(sa.DateTime, "When its last table was written (UTC).")
+    software_version: Mapped[str] = text("Version of pgx-supply.")
+    started_at: Mapped[dt.datetime] = moment("When it began (UTC).")
+    finished_at: Mapped[dt.datetime | None] = moment("When its last table was written (UTC).")
 
 
 class SiteRelease(Base):
@@ -58,14 +61,12 @@ class SiteRelease(Base):
 
     __tablename__ = "site_releases"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    kind: Mapped[str] = column(sa.String, "What the release's rows are.", OneOf(CONTENT_KINDS), primary_key=True)
-    effective_on: Mapped[dt.date] = column(
-        sa.Date, "First day it was in force; 1900-01-01 = since ever.", primary_key=True
-    )
-    release_id: Mapped[str] = column(sa.String, "Release.", refers="content_releases.release_id")
-    in_force: Mapped[bool] = column(sa.Boolean, "True for the one in force at the origin.")
+    kind: Mapped[str] = text("What the release's rows are.", OneOf(CONTENT_KINDS), primary_key=True)
+    effective_on: Mapped[dt.date] = day("First day it was in force; 1900-01-01 = since ever.", primary_key=True)
+    release_id: Mapped[str] = text("Release.", refers="content_releases.release_id")
+    in_force: Mapped[bool] = flag("True for the one in force at the origin.")
 
 
 class Problem(Base):
@@ -73,14 +74,14 @@ class Problem(Base):
 
     __tablename__ = "problems"
 
-    as_of: Mapped[dt.date] = _as_of()
-    stage: Mapped[str] = column(sa.String, "Stage that says it.", OneOf(STAGES), primary_key=True)
-    asset: Mapped[str] = column(sa.String, "Asset that says it.", NotBlank(), primary_key=True)
+    as_of: Mapped[dt.date] = origin()
+    stage: Mapped[str] = text("Stage that says it.", OneOf(STAGES), primary_key=True)
+    asset: Mapped[str] = text("Asset that says it.", NotBlank(), primary_key=True)
     number: Mapped[int] = column(sa.Integer, "Order within the asset.", primary_key=True)
-    facility_id: Mapped[str | None] = column(sa.String, "Site it concerns; blank = all.")
-    subject: Mapped[str | None] = column(sa.String, "Product, drug or gene it concerns.")
-    rule: Mapped[str] = column(sa.String, "Short name of the rule.", NotBlank())
-    message: Mapped[str] = column(sa.String, "The sentence.", NotBlank())
+    facility_id: Mapped[str | None] = text("Site it concerns; blank = all.")
+    subject: Mapped[str | None] = text("Product, drug or gene it concerns.")
+    rule: Mapped[str] = text("Short name of the rule.", NotBlank())
+    message: Mapped[str] = text("The sentence.", NotBlank())
 
 
 class Prevalence(Base):
@@ -91,21 +92,19 @@ class Prevalence(Base):
 
     __tablename__ = "prevalence"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    biogeographic_group: Mapped[str] = column(
-        sa.String, "Group of the people it speaks of; '*' = all people served.", NotBlank(), primary_key=True
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    biogeographic_group: Mapped[str] = text(
+        "Group of the people it speaks of; '*' = all people served.", NotBlank(), primary_key=True
     )
-    ancestry_share: Mapped[float] = column(
-        sa.Float, "Share of the group in the people served; 1 for '*'.", AtLeast(0), AtMost(1), unit="share"
-    )
-    result_type: Mapped[str] = column(sa.String, "What `result` names.", OneOf.of(ResultType), primary_key=True)
-    result: Mapped[str] = column(sa.String, "Allele, phenotype or lookup key.", NotBlank(), primary_key=True)
-    mean: Mapped[float] = column(sa.Float, "Posterior mean.", AtLeast(0), AtMost(1), unit="share")
-    low: Mapped[float] = column(sa.Float, "5 % quantile.", AtLeast(0), AtMost(1), unit="share")
-    high: Mapped[float] = column(sa.Float, "95 % quantile.", AtLeast(0), AtMost(1), unit="share")
-    effective_n: Mapped[float] = column(sa.Float, "People the estimate is worth.", AtLeast(0), unit="people")
+    ancestry_share: Mapped[float] = share("Share of the group in the people served; 1 for '*'.")
+    result_type: Mapped[str] = text("What `result` names.", OneOf.of(ResultType), primary_key=True)
+    result: Mapped[str] = text("Allele, phenotype or lookup key.", NotBlank(), primary_key=True)
+    mean: Mapped[float] = share("Posterior mean.")
+    low: Mapped[float] = share("5 % quantile.")
+    high: Mapped[float] = share("95 % quantile.")
+    effective_n: Mapped[float] = amount("People the estimate is worth.", "people")
     share_published: Mapped[float] = column(sa.Float, "Weight of published frequencies.", AtLeast(0), AtMost(1))
     share_counts: Mapped[float] = column(sa.Float, "Weight of the site's own counts.", AtLeast(0), AtMost(1))
 
@@ -115,12 +114,12 @@ class Exposure(Base):
 
     __tablename__ = "exposure"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    gene: Mapped[str] = column(sa.String, "HGNC symbol.", NotBlank(), primary_key=True)
-    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
-    exposure: Mapped[float] = column(sa.Float, "share_tested x share_followed.", AtLeast(0), AtMost(1), unit="share")
-    planned: Mapped[bool] = column(sa.Boolean, "True where it rests on a plan.")
+    gene: Mapped[str] = text("HGNC symbol.", NotBlank(), primary_key=True)
+    period_start: Mapped[dt.date] = day("First day of the period.", primary_key=True)
+    exposure: Mapped[float] = share("share_tested x share_followed.")
+    planned: Mapped[bool] = flag("True where it rests on a plan.")
 
 
 class RegimenMove(Base):
@@ -128,21 +127,18 @@ class RegimenMove(Base):
 
     __tablename__ = "regimen_moves"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    therapy: Mapped[str] = column(sa.String, "Drugs that stand in for each other.", NotBlank())
-    recommendation_id: Mapped[str] = column(sa.String, "Guidance row.", NotBlank(), primary_key=True)
-    followed_from: Mapped[dt.date] = column(
-        sa.Date,
+    therapy: Mapped[str] = text("Drugs that stand in for each other.", NotBlank())
+    recommendation_id: Mapped[str] = text("Guidance row.", NotBlank(), primary_key=True)
+    followed_from: Mapped[dt.date] = day(
         "Day from which prescribing followed the releases that the row is of; 1900-01-01 = since ever.",
         primary_key=True,
         default=NOT_STATED,
     )
-    product_id: Mapped[str] = _product()
-    to_product_id: Mapped[str] = column(sa.String, "Product used instead.", NotBlank(), primary_key=True)
-    population_share: Mapped[float] = column(
-        sa.Float, "Share of the drug's patients in the row's population.", AtLeast(0), AtMost(1), unit="share"
-    )
+    product_id: Mapped[str] = product()
+    to_product_id: Mapped[str] = text("Product used instead.", NotBlank(), primary_key=True)
+    population_share: Mapped[float] = share("Share of the drug's patients in the row's population.")
     units_low: Mapped[float] = column(
         sa.Float, "Change of to_product_id at the low end of the dose range.", unit="dose units per dose unit"
     )
@@ -154,13 +150,13 @@ class CleanDemand(Base):
 
     __tablename__ = "clean_demand"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    product_id: Mapped[str] = _product()
-    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
+    product_id: Mapped[str] = product()
+    period_start: Mapped[dt.date] = day("First day of the period.", primary_key=True)
     quantity_raw: Mapped[float | None] = column(sa.Float, "As loaded; blank = no row.", unit="dose units")
-    quantity: Mapped[float | None] = column(sa.Float, "After cleaning; blank = unknown.", AtLeast(0), unit="dose units")
-    rule: Mapped[str | None] = column(sa.String, "Cleaning rule that touched it.")
+    quantity: Mapped[float | None] = amount("After cleaning; blank = unknown.", "dose units")
+    rule: Mapped[str | None] = text("Cleaning rule that touched it.")
 
 
 class ReferenceDemand(Base):
@@ -168,11 +164,11 @@ class ReferenceDemand(Base):
 
     __tablename__ = "reference_demand"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    product_id: Mapped[str] = _product()
-    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
-    quantity: Mapped[float | None] = column(sa.Float, "Blank = unknown.", AtLeast(0), unit="dose units")
+    product_id: Mapped[str] = product()
+    period_start: Mapped[dt.date] = day("First day of the period.", primary_key=True)
+    quantity: Mapped[float | None] = amount("Blank = unknown.", "dose units")
 
 
 def _moved(comment: str, default: float | None = None) -> Mapped[float]:
@@ -182,11 +178,11 @@ def _moved(comment: str, default: float | None = None) -> Mapped[float]:
 class _ForecastRow:
     """Key, mean and published quantiles of a forecast of one site, product and period."""
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    product_id: Mapped[str] = _product()
-    period_start: Mapped[dt.date] = column(sa.Date, "First day of the period.", primary_key=True)
-    mean: Mapped[float] = column(sa.Float, "Expected demand.", AtLeast(0), unit="dose units")
+    product_id: Mapped[str] = product()
+    period_start: Mapped[dt.date] = day("First day of the period.", primary_key=True)
+    mean: Mapped[float] = amount("Expected demand.", "dose units")
     p025: Mapped[float] = _quantile("2.5 %")
     p05: Mapped[float] = _quantile("5 %")
     p10: Mapped[float] = _quantile("10 %")
@@ -203,14 +199,14 @@ class BaselineForecast(_ForecastRow, Base):
 
     __tablename__ = "baseline_forecasts"
 
-    model: Mapped[str] = column(sa.String, "Model that made the mean.", NotBlank(), sort_order=1)
+    model: Mapped[str] = text("Model that made the mean.", NotBlank(), sort_order=1)
     autocorrelation: Mapped[float] = column(
         sa.Float, "Joins neighbouring periods in sample paths.", AtLeast(-1), AtMost(1), sort_order=1
     )
     common_correlation: Mapped[float] = column(
         sa.Float, "Joins a product's sites in sample paths.", AtLeast(0), AtMost(1), sort_order=1
     )
-    drug: Mapped[str] = column(sa.String, "Ingredient, whose strengths hang together.", NotBlank(), sort_order=1)
+    drug: Mapped[str] = text("Ingredient, whose strengths hang together.", NotBlank(), sort_order=1)
     strength_correlation: Mapped[float] = column(
         sa.Float, "Joins a drug's products at a site in sample paths.", AtLeast(0), AtMost(1), sort_order=1
     )
@@ -221,12 +217,12 @@ class Forecast(_ForecastRow, Base):
 
     __tablename__ = "forecasts"
 
-    baseline_mean: Mapped[float] = column(
-        sa.Float, "Expected demand if exposure stayed as at the origin.", AtLeast(0), unit="dose units", sort_order=1
+    baseline_mean: Mapped[float] = amount(
+        "Expected demand if exposure stayed as at the origin.", "dose units", sort_order=1
     )
     genetic_shift: Mapped[float] = _moved("What planned testing adds to baseline_mean.")
     override_shift: Mapped[float] = _moved("What people's overrides add to both: mean is the sum of the three.", 0.0)
-    model: Mapped[str] = column(sa.String, "Model that made the baseline.", NotBlank(), sort_order=1)
+    model: Mapped[str] = text("Model that made the baseline.", NotBlank(), sort_order=1)
 
 
 class GeneticShift(Base):
@@ -234,13 +230,13 @@ class GeneticShift(Base):
 
     __tablename__ = "genetic_shifts"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    product_id: Mapped[str] = _product()
-    drug: Mapped[str] = column(sa.String, "Drug whose patients move.", NotBlank(), primary_key=True)
-    recommendation_id: Mapped[str] = column(sa.String, "Guidance row.", NotBlank(), primary_key=True)
-    gene: Mapped[str] = column(sa.String, "Gene or genes of the row, joined by '+'.", NotBlank())
-    lookup_key: Mapped[str] = column(sa.String, "Lookup key or keys, joined by '+'.", NotBlank())
+    product_id: Mapped[str] = product()
+    drug: Mapped[str] = text("Drug whose patients move.", NotBlank(), primary_key=True)
+    recommendation_id: Mapped[str] = text("Guidance row.", NotBlank(), primary_key=True)
+    gene: Mapped[str] = text("Gene or genes of the row, joined by '+'.", NotBlank())
+    lookup_key: Mapped[str] = text("Lookup key or keys, joined by '+'.", NotBlank())
     prevalence: Mapped[float] = column(sa.Float, "Share of patients the row speaks of.", AtLeast(0), AtMost(1))
     exposure_at_origin: Mapped[float] = column(sa.Float, "Exposure at the origin.", AtLeast(0), AtMost(1))
     exposure_planned: Mapped[float] = column(sa.Float, "Mean exposure over the horizon.", AtLeast(0), AtMost(1))
@@ -252,22 +248,18 @@ class GeneticEffect(Base):
 
     __tablename__ = "genetic_effects"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    drug: Mapped[str] = column(sa.String, "Drug whose patients move.", NotBlank(), primary_key=True)
-    action: Mapped[str] = column(sa.String, "alternative or dose.", OneOf(("alternative", "dose")), primary_key=True)
-    recommendation: Mapped[str] = column(sa.String, "Strength of recommendation.", NotBlank(), primary_key=True)
-    to_drug: Mapped[str] = column(sa.String, "Drug they go to; for doses the same.", NotBlank(), primary_key=True)
+    drug: Mapped[str] = text("Drug whose patients move.", NotBlank(), primary_key=True)
+    action: Mapped[str] = text("alternative or dose.", OneOf(("alternative", "dose")), primary_key=True)
+    recommendation: Mapped[str] = text("Strength of recommendation.", NotBlank(), primary_key=True)
+    to_drug: Mapped[str] = text("Drug they go to; for doses the same.", NotBlank(), primary_key=True)
     learned: Mapped[float] = column(sa.Float, "Posterior mean; 1 = the guideline's move in full.", AtLeast(0))
     low: Mapped[float] = column(sa.Float, "5 % quantile.", AtLeast(0))
     high: Mapped[float] = column(sa.Float, "95 % quantile.", AtLeast(0))
     delay_days: Mapped[float] = column(sa.Float, "How much later than coverage says it acts.", unit="days")
-    evidence: Mapped[float] = column(
-        sa.Float, "What the site's own history adds to what the network knows.", AtLeast(0), AtMost(1), unit="share"
-    )
-    earned: Mapped[float] = column(
-        sa.Float, "Share of the step that the backtest lets stay.", AtLeast(0), AtMost(1), unit="share"
-    )
+    evidence: Mapped[float] = share("What the site's own history adds to what the network knows.")
+    earned: Mapped[float] = share("Share of the step that the backtest lets stay.")
     strength: Mapped[float] = column(sa.Float, "learned times earned: what the plan acts on.", AtLeast(0))
 
 
@@ -276,14 +268,14 @@ class GeneticValue(Base):
 
     __tablename__ = "genetic_value"
 
-    as_of: Mapped[dt.date] = _as_of()
+    as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    drug: Mapped[str] = column(sa.String, "Drug whose products are scored.", NotBlank(), primary_key=True)
-    therapy: Mapped[str] = column(sa.String, "Therapy it belongs to.", NotBlank())
-    origins: Mapped[int] = column(sa.Integer, "Origins it rests on.", AtLeast(0), unit="origins")
-    demand: Mapped[float] = column(sa.Float, "What was dispensed.", AtLeast(0), unit="dose units")
-    error_without: Mapped[float] = column(sa.Float, "Absolute error blind to genotype.", AtLeast(0), unit="dose units")
-    error_with: Mapped[float] = column(sa.Float, "Absolute error with the step in full.", AtLeast(0), unit="dose units")
+    drug: Mapped[str] = text("Drug whose products are scored.", NotBlank(), primary_key=True)
+    therapy: Mapped[str] = text("Therapy it belongs to.", NotBlank())
+    origins: Mapped[int] = whole_number("Origins it rests on.", "origins")
+    demand: Mapped[float] = amount("What was dispensed.", "dose units")
+    error_without: Mapped[float] = amount("Absolute error blind to genotype.", "dose units")
+    error_with: Mapped[float] = amount("Absolute error with the step in full.", "dose units")
     value_added: Mapped[float] = column(
         sa.Float, "error_without minus error_with; negative = it takes.", unit="dose units"
     )
@@ -294,23 +286,21 @@ class BacktestScore(Base):
 
     __tablename__ = "backtest_scores"
 
-    as_of: Mapped[dt.date] = _as_of()
-    stage: Mapped[str] = column(
-        sa.String, "seasonal_naive, baseline, genetic or override.", NotBlank(), primary_key=True
+    as_of: Mapped[dt.date] = origin()
+    stage: Mapped[str] = text("seasonal_naive, baseline, genetic or override.", NotBlank(), primary_key=True)
+    segment: Mapped[str] = text("all, or a kind of series.", NotBlank(), primary_key=True)
+    horizon: Mapped[str] = text(
+        "Periods ahead: all, a band such as 5-13, or one of them.", NotBlank(), primary_key=True
     )
-    segment: Mapped[str] = column(sa.String, "all, or a kind of series.", NotBlank(), primary_key=True)
-    horizon: Mapped[str] = column(
-        sa.String, "Periods ahead: all, a band such as 5-13, or one of them.", NotBlank(), primary_key=True
-    )
-    metric: Mapped[str] = column(sa.String, "mase, rmsse, wape, scaled_crps, coverage_80, ...", primary_key=True)
+    metric: Mapped[str] = text("mase, rmsse, wape, scaled_crps, coverage_80, ...", primary_key=True)
     value: Mapped[float | None] = column(sa.Float, "Value; blank = cannot be computed.")
     value_added: Mapped[float | None] = column(
         sa.Float,
         "Share of the error that the stage takes off the one before it; negative = adds to it; blank = none before it.",
         unit="share",
     )
-    series: Mapped[int] = column(sa.Integer, "Series it rests on.", AtLeast(0), unit="series")
-    origins: Mapped[int] = column(sa.Integer, "Origins it rests on.", AtLeast(0), unit="origins")
+    series: Mapped[int] = whole_number("Series it rests on.", "series")
+    origins: Mapped[int] = whole_number("Origins it rests on.", "origins")
 
 
 class AggregateForecast(Base):
@@ -318,24 +308,22 @@ class AggregateForecast(Base):
 
     __tablename__ = "aggregate_forecasts"
 
-    as_of: Mapped[dt.date] = _as_of()
-    facility_id: Mapped[str] = column(sa.String, "Site; '*' is the whole network.", NotBlank(), primary_key=True)
-    drug: Mapped[str] = column(sa.String, "Ingredient.", NotBlank(), primary_key=True)
-    product_id: Mapped[str] = column(sa.String, "Product; '*' is every strength.", NotBlank(), primary_key=True)
-    model: Mapped[str] = column(
-        sa.String, "engine, prophet, unobserved_components or sarimax.", OneOf.of(Contestant), primary_key=True
+    as_of: Mapped[dt.date] = origin()
+    facility_id: Mapped[str] = text("Site; '*' is the whole network.", NotBlank(), primary_key=True)
+    drug: Mapped[str] = text("Ingredient.", NotBlank(), primary_key=True)
+    product_id: Mapped[str] = text("Product; '*' is every strength.", NotBlank(), primary_key=True)
+    model: Mapped[str] = text(
+        "engine, prophet, unobserved_components or sarimax.", OneOf.of(Contestant), primary_key=True
     )
-    period_start: Mapped[dt.date] = column(sa.Date, "Start of the period.", primary_key=True)
-    mean: Mapped[float] = column(
-        sa.Float, "Forecast of the total at today's testing.", AtLeast(0), unit="as `unit` says"
-    )
-    unit: Mapped[str] = column(sa.String, "What the total is counted in: a unit of mass, or dose units.", NotBlank())
+    period_start: Mapped[dt.date] = day("Start of the period.", primary_key=True)
+    mean: Mapped[float] = amount("Forecast of the total at today's testing.", "as `unit` says")
+    unit: Mapped[str] = text("What the total is counted in: a unit of mass, or dose units.", NotBlank())
     error: Mapped[float | None] = column(
         sa.Float, "Absolute error over demand on held-out periods; blank = none could be held out.", AtLeast(0)
     )
-    chosen: Mapped[bool] = column(sa.Boolean, "Whether the model's error is the least.")
-    planned: Mapped[float | None] = column(
-        sa.Float, "Sum of the plan's baselines, for comparison; blank = not planned.", AtLeast(0), unit="as `unit` says"
+    chosen: Mapped[bool] = flag("Whether the model's error is the least.")
+    planned: Mapped[float | None] = amount(
+        "Sum of the plan's baselines, for comparison; blank = not planned.", "as `unit` says"
     )
 
 
@@ -344,14 +332,13 @@ class LeadTime(Base):
 
     __tablename__ = "lead_times"
 
-    as_of: Mapped[dt.date] = _as_of()
-    product_id: Mapped[str] = _product()
-    supplier_id: Mapped[str | None] = column(sa.String, "Supplier.")
-    mean_days: Mapped[float] = column(sa.Float, "Mean lead time.", AtLeast(0), unit="days")
-    sd_days: Mapped[float] = column(sa.Float, "Standard deviation.", AtLeast(0), unit="days")
-    observations: Mapped[int] = column(sa.Integer, "Receipts it rests on.", AtLeast(0), unit="receipts")
-    source: Mapped[str] = column(
-        sa.String,
+    as_of: Mapped[dt.date] = origin()
+    product_id: Mapped[str] = product()
+    supplier_id: Mapped[str | None] = text("Supplier.")
+    mean_days: Mapped[float] = amount("Mean lead time.", "days")
+    sd_days: Mapped[float] = amount("Standard deviation.", "days")
+    observations: Mapped[int] = whole_number("Receipts it rests on.", "receipts")
+    source: Mapped[str] = text(
         "receipts of the product, supplier_receipts (of its other products), supplier (stated) or assumed.",
         OneOf(("receipts", "supplier_receipts", "supplier", "assumed")),
     )
@@ -362,37 +349,35 @@ class Recommendation(Base):
 
     __tablename__ = "recommendations"
 
-    recommendation_id: Mapped[str] = column(sa.String, "Digest of what is recommended and why.", primary_key=True)
-    as_of: Mapped[dt.date] = column(sa.Date, "Origin day of the run that proposed it.", index=True)
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", index=True)
-    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id")
-    supplier_id: Mapped[str | None] = column(sa.String, "Supplier it is ordered from.")
-    packs: Mapped[int] = column(sa.Integer, "Packs to order.", AtLeast(0), unit="packs")
-    quantity: Mapped[Decimal] = column(ExactDecimal, "The same in dose units.", AtLeast(0), unit="dose units")
-    cost: Mapped[Decimal | None] = column(ExactDecimal, "Cost; blank = price unknown.", AtLeast(0), unit="currency")
-    currency: Mapped[str | None] = column(sa.String, "ISO 4217 code of cost.")
-    order_by: Mapped[dt.date] = column(sa.Date, "Last day to order.")
-    need_by: Mapped[dt.date | None] = column(
-        sa.Date, "Day the shelf is expected to be empty without it; blank = not within the forecast."
+    recommendation_id: Mapped[str] = text("Digest of what is recommended and why.", primary_key=True)
+    as_of: Mapped[dt.date] = day("Origin day of the run that proposed it.", index=True)
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", index=True)
+    product_id: Mapped[str] = text("Product.", refers="products.product_id")
+    supplier_id: Mapped[str | None] = text("Supplier it is ordered from.")
+    packs: Mapped[int] = whole_number("Packs to order.", "packs")
+    quantity: Mapped[Decimal] = exact_amount("The same in dose units.", "dose units")
+    cost: Mapped[Decimal | None] = exact_amount("Cost; blank = price unknown.", "currency")
+    currency: Mapped[str | None] = text("ISO 4217 code of cost.")
+    order_by: Mapped[dt.date] = day("Last day to order.")
+    need_by: Mapped[dt.date | None] = day(
+        "Day the shelf is expected to be empty without it; blank = not within the forecast."
     )
-    reason: Mapped[str] = column(sa.String, "Primary reason.", OneOf.of(Reason))
-    other_reasons: Mapped[str | None] = column(sa.String, "Further reasons, separated by ';'.")
-    settings_from: Mapped[str | None] = column(
-        sa.String, "Where its settings came from: 'target: policy of drug; ...'."
-    )
+    reason: Mapped[str] = text("Primary reason.", OneOf.of(Reason))
+    other_reasons: Mapped[str | None] = text("Further reasons, separated by ';'.")
+    settings_from: Mapped[str | None] = text("Where its settings came from: 'target: policy of drug; ...'.")
     stockout_probability_before: Mapped[float] = column(
         sa.Float, "Without the order, from its arrival to the next one's.", AtLeast(0), AtMost(1), unit="probability"
     )
     stockout_probability_after: Mapped[float] = column(
         sa.Float, "With the order, in the same time.", AtLeast(0), AtMost(1), unit="probability"
     )
-    expected_waste: Mapped[float] = column(sa.Float, "Expected to expire unused.", AtLeast(0), unit="dose units")
-    days_on_hand_before: Mapped[float | None] = column(sa.Float, "Without the order.", AtLeast(0), unit="days")
-    days_on_hand_after: Mapped[float | None] = column(sa.Float, "With the order.", AtLeast(0), unit="days")
+    expected_waste: Mapped[float] = amount("Expected to expire unused.", "dose units")
+    days_on_hand_before: Mapped[float | None] = amount("Without the order.", "days")
+    days_on_hand_after: Mapped[float | None] = amount("With the order.", "days")
     urgency: Mapped[float] = column(sa.Float, "Sort key, high first.", AtLeast(0))
     thin_evidence: Mapped[str | None] = column(
         sa.Text, "Genes whose evidence here is thin, and what stands in for it; blank = none that moves this product."
     )
-    status: Mapped[str] = column(sa.String, "Where it stands.", OneOf.of(RecommendationStatus), index=True)
+    status: Mapped[str] = text("Where it stands.", OneOf.of(RecommendationStatus), index=True)
     version: Mapped[int] = column(sa.Integer, "Counts changes; a decision names the version it saw.", MoreThan(0))
-    updated_at: Mapped[dt.datetime] = column(sa.DateTime, "Last change (UTC).")
+    updated_at: Mapped[dt.datetime] = moment("Last change (UTC).")

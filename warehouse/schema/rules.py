@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
+from typing import ClassVar
 
 import pandas as pd
 
@@ -35,70 +36,53 @@ class Rule:
 
 
 @dataclasses.dataclass(frozen=True)
-class AtLeast(Rule):
-    """The value is not below `low`.
+class Bound(Rule):
+    """The value lies on the right side of a limit; each kind says how in SQL and in words."""
+
+    limit: float
+
+    operator: ClassVar[str]
+    slug: ClassVar[str]
+    phrase: ClassVar[str]
+    comparison: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.slug}_{self.limit:g}"
+
+    @property
+    def text(self) -> str:
+        return f"must be {self.phrase.format(f'{self.limit:g}')}"
+
+    def sql(self, column: str) -> str:
+        return f"{column} {self.operator} {self.limit:g}"
+
+    def violated(self, values: pd.Series) -> pd.Series:
+        numbers = _numbers(values)
+        kept: pd.Series = getattr(numbers, self.comparison)(self.limit)
+        return numbers.notna() & ~kept
+
+
+class AtLeast(Bound):
+    """The value is not below the limit.
 
     >>> AtLeast(0).violated(pd.Series([-1.0, 0.0, None])).tolist()
     [True, False, False]
     """
 
-    low: float
-
-    @property
-    def name(self) -> str:
-        return f"at_least_{self.low:g}"
-
-    @property
-    def text(self) -> str:
-        return f"must be {self.low:g} or more"
-
-    def sql(self, column: str) -> str:
-        return f"{column} >= {self.low:g}"
-
-    def violated(self, values: pd.Series) -> pd.Series:
-        return _numbers(values) < self.low
+    operator, comparison, slug, phrase = ">=", "ge", "at_least", "{} or more"
 
 
-@dataclasses.dataclass(frozen=True)
-class MoreThan(Rule):
-    """The value is above `low`."""
+class MoreThan(Bound):
+    """The value is above the limit."""
 
-    low: float
-
-    @property
-    def name(self) -> str:
-        return f"more_than_{self.low:g}"
-
-    @property
-    def text(self) -> str:
-        return f"must be more than {self.low:g}"
-
-    def sql(self, column: str) -> str:
-        return f"{column} > {self.low:g}"
-
-    def violated(self, values: pd.Series) -> pd.Series:
-        return _numbers(values) <= self.low
+    operator, comparison, slug, phrase = ">", "gt", "more_than", "more than {}"
 
 
-@dataclasses.dataclass(frozen=True)
-class AtMost(Rule):
-    """The value is not above `high`."""
+class AtMost(Bound):
+    """The value is not above the limit."""
 
-    high: float
-
-    @property
-    def name(self) -> str:
-        return f"at_most_{self.high:g}"
-
-    @property
-    def text(self) -> str:
-        return f"must be {self.high:g} or less"
-
-    def sql(self, column: str) -> str:
-        return f"{column} <= {self.high:g}"
-
-    def violated(self, values: pd.Series) -> pd.Series:
-        return _numbers(values) > self.high
+    operator, comparison, slug, phrase = "<=", "le", "at_most", "{} or less"
 
 
 @dataclasses.dataclass(frozen=True)

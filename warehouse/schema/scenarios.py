@@ -6,22 +6,23 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from warehouse.schema.base import Base, ExactDecimal, column
+from warehouse.schema.base import Base, column
+from warehouse.schema.columns import amount, day, exact_amount, moment, text, whole_number
 from warehouse.schema.rules import AtLeast, AtMost, NotBlank
 
 LEDGER = {"info": {"layer": "ledger"}}
 
 
 def _per_week(when: str) -> Mapped[float]:
-    return column(sa.Float, f"Mean demand over the horizon, {when}.", AtLeast(0), unit="dose units per week")
+    return amount(f"Mean demand over the horizon, {when}.", "dose units per week")
 
 
 def _packs(when: str) -> Mapped[int]:
-    return column(sa.Integer, f"Packs to order now, {when}.", AtLeast(0), unit="packs")
+    return whole_number(f"Packs to order now, {when}.", "packs")
 
 
 def _cost(when: str) -> Mapped[Decimal | None]:
-    return column(ExactDecimal, f"Their cost, {when}; blank = price unknown.", AtLeast(0), unit="currency")
+    return exact_amount(f"Their cost, {when}; blank = price unknown.", "currency")
 
 
 def _risk(when: str) -> Mapped[float | None]:
@@ -35,12 +36,12 @@ class StoredScenario(Base):
     __tablename__ = "scenarios"
     __table_args__ = LEDGER
 
-    scenario_id: Mapped[str] = column(sa.String, "Digest of its changes and its run.", NotBlank(), primary_key=True)
-    name: Mapped[str] = column(sa.String, "Name that the person gave.", NotBlank())
-    run_id: Mapped[str] = column(sa.String, "Run that is the present plan.", NotBlank())
-    as_of: Mapped[dt.date] = column(sa.Date, "Origin day of that run.", index=True)
+    scenario_id: Mapped[str] = text("Digest of its changes and its run.", NotBlank(), primary_key=True)
+    name: Mapped[str] = text("Name that the person gave.", NotBlank())
+    run_id: Mapped[str] = text("Run that is the present plan.", NotBlank())
+    as_of: Mapped[dt.date] = day("Origin day of that run.", index=True)
     changes: Mapped[str] = column(sa.Text, "JSON list of its changes in words.", NotBlank())
-    made_at: Mapped[dt.datetime] = column(sa.DateTime, "When it was computed (UTC).")
+    made_at: Mapped[dt.datetime] = moment("When it was computed (UTC).")
 
 
 class ScenarioLine(Base):
@@ -49,11 +50,11 @@ class ScenarioLine(Base):
     __tablename__ = "scenario_lines"
     __table_args__ = LEDGER
 
-    scenario_id: Mapped[str] = column(sa.String, "What-if.", refers="scenarios.scenario_id", primary_key=True)
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id", primary_key=True)
-    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id", primary_key=True)
-    drug: Mapped[str] = column(sa.String, "Its drug.", NotBlank())
-    currency: Mapped[str | None] = column(sa.String, "ISO 4217 code of cost.")
+    scenario_id: Mapped[str] = text("What-if.", refers="scenarios.scenario_id", primary_key=True)
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id", primary_key=True)
+    product_id: Mapped[str] = text("Product.", refers="products.product_id", primary_key=True)
+    drug: Mapped[str] = text("Its drug.", NotBlank())
+    currency: Mapped[str | None] = text("ISO 4217 code of cost.")
     units_per_week_now: Mapped[float] = _per_week("as planned")
     units_per_week_then: Mapped[float] = _per_week("under the what-if")
     packs_now: Mapped[int] = _packs("as planned")
@@ -62,4 +63,4 @@ class ScenarioLine(Base):
     cost_then: Mapped[Decimal | None] = _cost("under the what-if")
     stockout_probability_now: Mapped[float | None] = _risk("as planned")
     stockout_probability_then: Mapped[float | None] = _risk("under the what-if")
-    cause: Mapped[str | None] = column(sa.String, "Changes that move it when made alone; blank = nothing differs.")
+    cause: Mapped[str | None] = text("Changes that move it when made alone; blank = nothing differs.")

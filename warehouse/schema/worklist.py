@@ -8,7 +8,8 @@ from sqlalchemy.orm import Mapped
 
 from forecasting.terms import ALL_FACILITIES
 from warehouse.schema.base import Base, ExactDecimal, column
-from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf, Refers
+from warehouse.schema.columns import amount, day, moment, text
+from warehouse.schema.rules import MoreThan, NotBlank, OneOf, Refers
 
 LEDGER = {"info": {"layer": "ledger"}}
 ACTION_KINDS = ("snooze", "assign")
@@ -25,25 +26,25 @@ class WorklistAction(Base):
     __table_args__ = (sa.Index("ix_worklist_actions_item", "facility_id", "product_id", "kind", "action_id"), LEDGER)
 
     action_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
-    kind: Mapped[str] = column(sa.String, "What: snooze or assign.", OneOf(ACTION_KINDS))
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id")
-    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id")
-    recommendation_id: Mapped[str] = column(
-        sa.String, "Line it was done on.", refers="recommendations.recommendation_id", index=True
+    kind: Mapped[str] = text("What: snooze or assign.", OneOf(ACTION_KINDS))
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id")
+    product_id: Mapped[str] = text("Product.", refers="products.product_id")
+    recommendation_id: Mapped[str] = text(
+        "Line it was done on.", refers="recommendations.recommendation_id", index=True
     )
-    snoozed_until: Mapped[dt.date | None] = column(sa.Date, "Day it comes back; blank = it is not put off.")
-    order_by_seen: Mapped[dt.date] = column(
-        sa.Date, "Last day to order of the line it was done on: an item that must be ordered earlier comes back."
+    snoozed_until: Mapped[dt.date | None] = day("Day it comes back; blank = it is not put off.")
+    order_by_seen: Mapped[dt.date] = day(
+        "Last day to order of the line it was done on: an item that must be ordered earlier comes back."
     )
     assignee_id: Mapped[int | None] = column(
         sa.Integer, "Person it is given to; blank = nobody.", refers="users.user_id"
     )
-    reason: Mapped[str | None] = column(sa.String, "Why, in the person's words.")
+    reason: Mapped[str | None] = text("Why, in the person's words.")
     undoes: Mapped[int | None] = column(
         sa.Integer, "Action that it takes back; blank = none.", refers="worklist_actions.action_id"
     )
     user_id: Mapped[int] = column(sa.Integer, "Who.", refers="users.user_id", index=True)
-    acted_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    acted_at: Mapped[dt.datetime] = moment("When (UTC).")
 
 
 class Comment(Base):
@@ -53,14 +54,12 @@ class Comment(Base):
     __table_args__ = (sa.Index("ix_comments_item", "facility_id", "product_id", "comment_id"), LEDGER)
 
     comment_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
-    facility_id: Mapped[str] = column(sa.String, "Site.", refers="facilities.facility_id")
-    product_id: Mapped[str] = column(sa.String, "Product.", refers="products.product_id")
-    recommendation_id: Mapped[str] = column(
-        sa.String, "Line it was written on.", refers="recommendations.recommendation_id"
-    )
+    facility_id: Mapped[str] = text("Site.", refers="facilities.facility_id")
+    product_id: Mapped[str] = text("Product.", refers="products.product_id")
+    recommendation_id: Mapped[str] = text("Line it was written on.", refers="recommendations.recommendation_id")
     text: Mapped[str] = column(sa.Text, "In the person's words.", NotBlank())
     user_id: Mapped[int] = column(sa.Integer, "Who.", refers="users.user_id")
-    written_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
+    written_at: Mapped[dt.datetime] = moment("When (UTC).")
 
 
 class RoutineRule(Base):
@@ -73,20 +72,16 @@ class RoutineRule(Base):
     __table_args__ = (LEDGER,)
 
     rule_id: Mapped[int] = column(sa.Integer, "Number.", primary_key=True, autoincrement=True)
-    facility_id: Mapped[str] = column(
-        sa.String, "Site, '*' = every site.", NotBlank(), Refers("facilities", "facility_id", (ALL_FACILITIES,))
+    facility_id: Mapped[str] = text(
+        "Site, '*' = every site.", NotBlank(), Refers("facilities", "facility_id", (ALL_FACILITIES,))
     )
     most_cost: Mapped[Decimal] = column(ExactDecimal, "Most that a line may cost.", MoreThan(0), unit="currency")
-    currency: Mapped[str] = column(sa.String, "ISO 4217 code of most_cost.", NotBlank())
-    most_urgency: Mapped[float] = column(
-        sa.Float, "Most treatment-days that may go unmet without the order.", AtLeast(0), unit="treatment-days"
-    )
-    except_drugs: Mapped[str | None] = column(
-        sa.String, "Drugs that are never routine, ';'-separated; blank = none is named."
-    )
-    expires_on: Mapped[dt.date] = column(sa.Date, "First day on which it no longer counts.")
-    note: Mapped[str | None] = column(sa.String, "In the person's words.")
+    currency: Mapped[str] = text("ISO 4217 code of most_cost.", NotBlank())
+    most_urgency: Mapped[float] = amount("Most treatment-days that may go unmet without the order.", "treatment-days")
+    except_drugs: Mapped[str | None] = text("Drugs that are never routine, ';'-separated; blank = none is named.")
+    expires_on: Mapped[dt.date] = day("First day on which it no longer counts.")
+    note: Mapped[str | None] = text("In the person's words.")
     user_id: Mapped[int] = column(sa.Integer, "Approver who set it.", refers="users.user_id")
-    set_at: Mapped[dt.datetime] = column(sa.DateTime, "When (UTC).")
-    ended_at: Mapped[dt.datetime | None] = column(sa.DateTime, "When it was ended (UTC); blank = it was not.")
+    set_at: Mapped[dt.datetime] = moment("When (UTC).")
+    ended_at: Mapped[dt.datetime | None] = moment("When it was ended (UTC); blank = it was not.")
     ended_by: Mapped[int | None] = column(sa.Integer, "Who ended it.", refers="users.user_id")

@@ -36,13 +36,10 @@ def read_files(files: Iterable[Path]) -> ContentFiles:
     drugs = {key: name for file in files for key, name in _drug_names(file).items()}
     seen: set[str] = set()
     for file in files:
-        try:
-            published = _publication(file, drugs)
-        except InvalidInput as error:
-            content.refused.append((file, str(error)))
-            continue
+        published = content.read(
+            file, lambda path: _publication(path, drugs), "holds no content that is kept and was not read"
+        )
         if published is None:
-            content.messages.append(f"{file.name} holds no content that is kept and was not read")
             continue
         subject = published.kind + (":" + _gene(file) if published.kind == "diplotype" else "")
         if subject in seen and published.kind in ("diplotype", "published_recommendation"):

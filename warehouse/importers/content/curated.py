@@ -6,7 +6,6 @@ A file is named after its kind (`guidance.csv`, `default_alternative.csv`), or l
 from collections.abc import Iterable
 from pathlib import Path
 
-from forecasting.errors import InvalidInput
 from warehouse.importers.checking import refuse_missing_columns
 from warehouse.importers.content.publication import ContentFiles, Publication, newest_date, publication
 from warehouse.importers.content.releases import AS_JSON, TABLE_OF_KIND, table_of
@@ -22,14 +21,9 @@ def read_files(files: Iterable[Path]) -> ContentFiles:
     """The curated tables among the files; several files of one kind are one release."""
     content = ContentFiles()
     for file in sorted(files):
-        kind = _kind(file)
-        if kind is None:
-            content.messages.append(f"{file.name} is not named after a kind of content ({', '.join(KINDS)}): not read")
-            continue
-        try:
-            content.publications.append(_publication(file, kind))
-        except InvalidInput as error:
-            content.refused.append((file, str(error)))
+        otherwise = f"is not named after a kind of content ({', '.join(KINDS)}): not read"
+        published = content.read(file, _publication, otherwise)
+        content.publications += [published] if published else []
     return content
 
 
@@ -39,7 +33,10 @@ def _kind(file: Path) -> str | None:
     return next((name for name in (stem(file), file.parent.name.lower()) if name in KINDS), None)
 
 
-def _publication(file: Path, kind: str) -> Publication:
+def _publication(file: Path) -> Publication | None:
+    kind = _kind(file)
+    if kind is None:
+        return None
     names = header(file)
     columns = [column.name for column in table_of(kind).columns if column.name != "release_id"]
     refuse_patient_columns(names, file, legitimate=columns)

@@ -28,15 +28,8 @@ def read_files(files: Iterable[Path]) -> ContentFiles:
     """The publications in the files, tables and JSON."""
     content = ContentFiles()
     for file in sorted(files):
-        try:
-            published = _publication(file)
-        except InvalidInput as error:
-            content.refused.append((file, str(error)))
-            continue
-        if published is None:
-            content.messages.append(f"{file.name} holds no PharmCAT guidance and was not read")
-        else:
-            content.publications.append(published)
+        published = content.read(file, _publication, "holds no PharmCAT guidance and was not read")
+        content.publications += [published] if published else []
     return content
 
 

@@ -2,11 +2,12 @@
 
 import dataclasses
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pandas as pd
 
+from forecasting.errors import InvalidInput
 from warehouse.importers.checking import Part
 from warehouse.importers.content.releases import table_of
 from warehouse.importers.files import digest
@@ -32,6 +33,17 @@ class ContentFiles:
     publications: list[Publication] = dataclasses.field(default_factory=list)
     refused: list[tuple[Path, str]] = dataclasses.field(default_factory=list)
     messages: list[str] = dataclasses.field(default_factory=list)
+
+    def read(self, file: Path, reader: Callable[[Path], Publication | None], otherwise: str) -> Publication | None:
+        """What the file publishes; None where it is refused, or holds nothing that is read (`otherwise` says so)."""
+        try:
+            published = reader(file)
+        except InvalidInput as error:
+            self.refused.append((file, str(error)))
+            return None
+        if published is None:
+            self.messages.append(f"{file.name} {otherwise}")
+        return published
 
 
 def publication(

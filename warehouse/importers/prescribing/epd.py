@@ -14,13 +14,13 @@ from pathlib import Path
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from warehouse.importers.checking import Part
+from warehouse.importers.checking import FileParts, Part
 from warehouse.importers.files import TextFrame, chunks, digest, header, read
 from warehouse.importers.patient_columns import refuse_patient_columns
 from warehouse.importers.prescribing.product_names import drug_name, parse_name
 from warehouse.importers.prescribing.publisher_files import (
+    DISPENSING,
     ProductRow,
-    PublisherFiles,
     dispensing_part,
     facility_part,
     product_part,
@@ -53,13 +53,13 @@ def _is_names(names: set[str]) -> bool:
 KINDS: dict[str, Callable[[set[str]], bool]] = {"data": _is_data, "names": _is_names}
 
 
-def read_files(paths: Iterable[Path]) -> PublisherFiles:
+def read_files(paths: Iterable[Path]) -> FileParts:
     """The EPD files as parts, names of presentations taken from the data and from name files beside it."""
-    publisher = PublisherFiles()
+    publisher = FileParts()
     files = sort_files(paths, KINDS, {"data"}, publisher)
     titles = [title for path in files["names"] for title in _titles(read(path).frame)]
     for path in sorted(files["data"], key=lambda file: file.name):
-        publisher.read(path, lambda file: _parts(file, titles))
+        publisher.read(path, lambda file: _parts(file, titles), DISPENSING.name)
     return publisher
 
 

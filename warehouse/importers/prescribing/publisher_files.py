@@ -4,16 +4,15 @@ Sites and products that a publisher's file names are made only where they are mi
 population is not in these files and is stored as 0; the pack is not either: one dose unit a pack, price blank.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from warehouse.importers.checking import Part
-from warehouse.importers.files import digest, header, is_table
-from warehouse.importers.report import RefusedFile, RejectedRow
+from warehouse.importers.checking import FileParts, Part
+from warehouse.importers.files import header, is_table
+from warehouse.importers.report import RejectedRow
 from warehouse.schema import Base
 
 FACILITIES = Base.metadata.tables["facilities"]
@@ -27,27 +26,11 @@ ProductRow = dict[str, str]
 """Text values by column of `products`."""
 
 
-@dataclasses.dataclass
-class PublisherFiles:
-    """What was found: parts in the order of their references, refused files, and sentences for the reader."""
-
-    parts: list[Part] = dataclasses.field(default_factory=list)
-    refused: list[tuple[RefusedFile, str, str]] = dataclasses.field(default_factory=list)
-    messages: list[str] = dataclasses.field(default_factory=list)
-
-    def read(self, path: Path, reader: Callable[[Path], list[Part]]) -> None:
-        """Add the file's parts, or its refusal."""
-        try:
-            self.parts += reader(path)
-        except InvalidInput as error:
-            self.refused.append((RefusedFile(path.name, str(error)), digest(path), DISPENSING.name))
-
-
 def sort_files(
     paths: Iterable[Path],
     kinds: Mapping[str, Callable[[set[str]], bool]],
     data_kinds: set[str],
-    publisher: PublisherFiles,
+    publisher: FileParts,
 ) -> dict[str, list[Path]]:
     """The files by kind, told by their header; beside a named file, its folder is searched for what is not data.
 
@@ -71,7 +54,7 @@ def sort_files(
 
 
 def _kind(
-    file: Path, kinds: Mapping[str, Callable[[set[str]], bool]], by_name: bool, publisher: PublisherFiles
+    file: Path, kinds: Mapping[str, Callable[[set[str]], bool]], by_name: bool, publisher: FileParts
 ) -> str | None:
     try:
         names = set(header(file))
@@ -80,7 +63,7 @@ def _kind(
             raise InvalidInput(f"{file.name}: the header is of no known layout of this format")
     except InvalidInput as error:
         if by_name:
-            publisher.refused.append((RefusedFile(file.name, str(error)), digest(file), DISPENSING.name))
+            publisher.refuse(file, error, DISPENSING.name)
         return None
     return kind
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from warehouse.importers.checking import Part
+from warehouse.importers.checking import FileParts, Part
 from warehouse.importers.files import digest, header, read
 from warehouse.importers.patient_columns import refuse_patient_columns
 from warehouse.importers.prescribing.product_names import MILLIGRAMS, VOLUME_UNITS, drug_name, form_name, parse_name
 from warehouse.importers.prescribing.publisher_files import (
+    DISPENSING,
     ProductRow,
-    PublisherFiles,
     dispensing_part,
     facility_part,
     product_part,
@@ -41,14 +41,14 @@ KINDS: dict[str, Callable[[set[str]], bool]] = {
 }
 
 
-def read_files(paths: Iterable[Path]) -> PublisherFiles:
+def read_files(paths: Iterable[Path]) -> FileParts:
     """The SCMD files as parts; provisional months come before final ones, which then replace them."""
-    publisher = PublisherFiles()
+    publisher = FileParts()
     files = sort_files(paths, KINDS, {"data"}, publisher)
     info = _info(files["info"])
     names, closed_on = _trusts(files["trusts"])
     for path in sorted(files["data"], key=lambda file: ("provisional" not in file.name.lower(), file.name)):
-        publisher.read(path, lambda file: _parts(file, info, names, closed_on))
+        publisher.read(path, lambda file: _parts(file, info, names, closed_on), DISPENSING.name)
     return publisher
 
 

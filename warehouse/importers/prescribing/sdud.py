@@ -13,12 +13,12 @@ from pathlib import Path
 import pandas as pd
 
 from forecasting.errors import InvalidInput
-from warehouse.importers.checking import Part
+from warehouse.importers.checking import FileParts, Part
 from warehouse.importers.files import digest, header, read
 from warehouse.importers.patient_columns import refuse_patient_columns
 from warehouse.importers.prescribing.publisher_files import (
+    DISPENSING,
     ProductRow,
-    PublisherFiles,
     dispensing_part,
     facility_part,
     product_part,
@@ -39,13 +39,13 @@ MASS_MG = {"mg": 1.0, "ug": 0.001, "g": 1000.0}
 KEYS = ["facility_id", "product_id", "period_start"]
 
 
-def read_files(paths: Iterable[Path]) -> PublisherFiles:
+def read_files(paths: Iterable[Path]) -> FileParts:
     """The SDUD files as parts."""
-    publisher = PublisherFiles()
+    publisher = FileParts()
     files = sort_files(paths, KINDS, {"data"}, publisher)
     table = _ndc_table(files["ndc"])
     for path in sorted(files["data"], key=lambda file: file.name):
-        publisher.read(path, lambda file: _parts(file, table))
+        publisher.read(path, lambda file: _parts(file, table), DISPENSING.name)
     return publisher
 
 
