@@ -1,9 +1,9 @@
 """From demand draws to packs: when to order, how much, and why.
 
-The road of a line: `calendar` (which day) and `lead_time` (how long) give the protection interval, `interval` the
-demand over it, `policy` the order-up-to level, `stock` and `supply` what is there or on its way, `packs` the rounding,
-`plan` the order, `outlook` what it does to risk, and `recommend` joins them. `explanation` stores the calculation and
-recomputes it, `paragraph` says it in words.
+The way of a line: `supply` (which day, how long, what is on the shelf and on order) and `protection_demand` (the demand
+until the order after this one arrives), `policy` (the level), `packs` (the rounding), `order` (the plan, limits that
+lines share, what the order does to risk); `recommend` joins them. `explanation` stores the calculation, recomputes it
+and says it in words; `replay` simulates the past under several rules of ordering.
 
 Quantities that become an order are integers: thousandths of a dose unit, or packs.
 """

@@ -5,7 +5,7 @@ dose unit, rounded before anything was computed from them. `recompute` needs the
 up in a table, nothing is evaluated.
 
     {"version": 1, "as_of", "context", "rules", "item", "dates",
-     "inputs":  [{"name", "value", "unit", "source", "as_of", "age_days", ...about}],
+     "inputs":  [{"name", "value", "unit", "source", "as_of", "age_days", ...details}],
      "samples": [{"name", "unit", "values"}],
      "steps":   [{"name", "operation", "operands", "value", "unit"}],
      "not_counted": [...], "outlook": [{"name", "value", "unit"}], "result": {...}}
@@ -92,22 +92,18 @@ def _difference(first: Fraction, *rest: Fraction) -> Fraction:
     return first - sum(rest)
 
 
-def _level_for_fill_rate(first: list[int], second: list[int], target: Fraction) -> Fraction:
-    return _level_with_expiry(first, second, first, second, target)
-
-
-def _level_with_expiry(
+def _level_with_losses(
     needed_first: list[int], needed: list[int], first: list[int], second: list[int], target: Fraction
 ) -> Fraction:
     """Smallest whole thousandth that leaves the share `1 - target` of the demand between first and second unmet."""
     allowed = math.floor((1 - target) * (sum(second) - sum(first)))
-    low, high = -1, max(needed)
     next_short, first_short = _shortages(needed), _shortages(needed_first)
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = middle >= 0 and next_short(middle) - first_short(middle) <= allowed
-        low, high = (low, middle) if enough else (middle, high)
-    return dose_units(high)
+    return _smallest_level(needed, lambda level: next_short(level) - first_short(level) <= allowed)
+
+
+def _smallest_level(needed: list[int], is_enough: Callable[[int], bool]) -> Fraction:
+    """Smallest whole thousandth that is enough; the largest quantity needed is."""
+    return dose_units(bisect.bisect_left(range(max(needed)), True, key=is_enough))
 
 
 def _shortages(sample: list[int]) -> Callable[[int], int]:
@@ -132,13 +128,12 @@ def _rule(pack_size: Fraction, minimum: Fraction, multiple: Fraction) -> PackRul
 def _newsvendor(needed: list[int], within_life: list[int], *costs: Fraction) -> Fraction:
     """Smallest whole thousandth beyond which one more is not worth its waste."""
     short, wasted, held = costs
-    low, high = -1, max(needed)
-    while high - low > 1:
-        middle = (low + high) // 2
-        left, expires = bisect.bisect_right(needed, middle), bisect.bisect_right(within_life, middle)
-        enough = middle >= 0 and short * (len(needed) - left) <= wasted * expires + held * left
-        low, high = (low, middle) if enough else (middle, high)
-    return dose_units(high)
+
+    def is_enough(level: int) -> bool:
+        left, expires = bisect.bisect_right(needed, level), bisect.bisect_right(within_life, level)
+        return short * (len(needed) - left) <= wasted * expires + held * left
+
+    return _smallest_level(needed, is_enough)
 
 
 def _least_cost(needed: list[int], of_review: list[int], *operands: Fraction) -> tuple[Fraction, Fraction]:
@@ -187,8 +182,8 @@ OPERATIONS: dict[str, Callable[..., Fraction]] = {
     "product": lambda *factors: math.prod(factors, start=Fraction(1)),
     "positive_part": lambda value: max(value, Fraction(0)),
     "smaller_of": lambda *values: min(values),
-    "order_up_to_fill_rate": _level_for_fill_rate,
-    "order_up_to_fill_rate_with_expiry": _level_with_expiry,
+    "order_up_to_fill_rate": lambda first, second, target: _level_with_losses(first, second, first, second, target),
+    "order_up_to_fill_rate_with_expiry": _level_with_losses,
     "order_up_to_cycle_service": _level_for_cycle_service,
     "newsvendor": _newsvendor,
     "newsvendor_without_expiry": lambda needed, *costs: _newsvendor(needed, [], *costs),

@@ -93,12 +93,12 @@ class OrderLine:
 
     def row(self, recommendation_id: str) -> dict[str, Any]:
         """The worklist row: `LINE_COLUMNS`; numbers are those of the document."""
-        packs, price, outlook = self.order.packs, self.order.pack_price, self.outlook
+        packs, price, outlook = int(self.order.line.packs), self.order.pack_price, self.outlook
         return {
             "recommendation_id": recommendation_id,
             **{name: self.item[name] for name in ("facility_id", "product_id", "supplier_id")},
             "packs": packs,
-            "quantity": packs * from_thousandths(int(self.policy.settings.pack_size)),
+            "quantity": packs * from_thousandths(int(self.order.line.situation.settings.pack_size)),
             "cost": None if price is None else packs * price,
             "order_by": outlook.days["order_by"],
             "need_by": outlook.days["need_by"],
@@ -122,7 +122,7 @@ def order_lines(prepared: PreparedInputs, shared: SharedPlan, ordered: OrderedIt
             item=item,
             settings=settings_with_sources({**item, "setting_sources": sources}),
             demand=DemandPart.of(prepared, line, item),
-            policy=PolicyPart.of(prepared, line, item),
+            policy=PolicyPart.of(line, item),
             stock=StockPart.of(prepared, line, item),
             order=OrderPart.of(shared, line, item, price),
             outlook=OutlookPart.of(prepared, line),

@@ -11,43 +11,25 @@ from forecasting.procurement.explanation.demand_part import DemandPart
 from forecasting.procurement.explanation.policy_part import PolicyPart
 from forecasting.procurement.explanation.shared_part import SharedPart
 from forecasting.procurement.order.ordered_items import OrderedItems
-from forecasting.procurement.order.plan import DAMPING, NO_LIMIT, Plan
+from forecasting.procurement.order.plan import DAMPING, NO_LIMIT
 from forecasting.procurement.order.shared_limits import SharedPlan
 from forecasting.procurement.packs import MILLIONTHS, as_decimal
 from forecasting.terms import PolicyKind
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class OrderPart:
-    """Plan, packs and price of one line.
+    """The plan, limits and pack price of one line; `item` is it as its document stores it."""
 
-    `allocation` is the share of an order that a shortage lets through, in millionths (`NO_LIMIT` without one).
-    """
-
+    line: OrderedItems
     item: Mapping[str, Any]
-    plan: Plan
-    standing_packs: int
-    allocation: int
     shared: SharedPart
-    packs: int
-    packs_without_genetic_shift: int
     pack_price: Decimal | None
 
     @classmethod
     def of(cls, shared: SharedPlan, line: OrderedItems, item: Mapping[str, Any], price: Any) -> "OrderPart":
         """The part of one line, whose pack has this price (None where it is not known)."""
-        situation, number = line.situation, int(line.numbers)
-        days_per_unit = int(situation.stocking.days_per_unit)
-        return cls(
-            item=item,
-            plan=line.plan,
-            standing_packs=int(situation.standing_packs),
-            allocation=int(situation.allocation),
-            shared=SharedPart(shared=shared, number=number, item=item, days_per_unit=days_per_unit),
-            packs=int(line.packs),
-            packs_without_genetic_shift=int(line.packs_without_genetic_shift),
-            pack_price=None if price is None else as_decimal(price),
-        )
+        return cls(line, item, SharedPart(shared, line, item), None if price is None else as_decimal(price))
 
     def add_steps(self, calculation: Calculation, demand: DemandPart, policy: PolicyPart) -> None:
         """Write down the packs needed, what limits leave of them, the cost, and the packs without genetic shift."""
@@ -58,7 +40,7 @@ class OrderPart:
         calculation.add_step(name, "smaller_of", limits, "packs", known=before)
         if self.shared.changes_packs:
             left = self.shared.add_steps(calculation, name)
-            calculation.add_step("packs", "sum", [left], "packs", known=Fraction(self.packs))
+            calculation.add_step("packs", "sum", [left], "packs", known=Fraction(int(self.line.packs)))
         calculation.add_step("quantity", "product", ["packs", "pack_size"])
         if self.pack_price is not None:
             currency = self.item["currency"] or "currency units"
@@ -66,7 +48,7 @@ class OrderPart:
             calculation.add_step("cost", "product", ["packs", "pack_price"], currency)
         if demand.genetic:
             source, without = "the same calculation on demand without the genetic shift", "packs_without_genetic_shift"
-            calculation.add_input(without, self.packs_without_genetic_shift, "packs", source)
+            calculation.add_input(without, int(self.line.packs_without_genetic_shift), "packs", source)
             calculation.add_step("packs_from_genetic_shift", "difference", [name, without], "packs")
 
     def _add_needed(self, calculation: Calculation, policy: PolicyPart) -> None:
@@ -76,7 +58,7 @@ class OrderPart:
         if policy.kind == PolicyKind.REORDER_POINT.value:
             calculation.add_step("stock_position", "sum", SUPPLY)
             operation, operands = "if_at_or_below", ["net_need", "stock_position", "reorder_point"]
-        if self.plan.packs_needed == self.plan.packs_undamped:
+        if self.line.plan.packs_needed == self.line.plan.packs_undamped:
             calculation.add_step("quantity_needed", operation, operands)
             calculation.add_step("packs_needed", "round_up_to_packs", ["quantity_needed", *PACK_RULE], "packs")
         else:
@@ -85,9 +67,9 @@ class OrderPart:
     def _add_damping(self, calculation: Calculation, operation: str, operands: list[str]) -> None:
         """The packs that stand proposed lie between what is needed less, and with, a change that does not matter."""
         source = f"{DAMPING:.0%} of a review period's mean demand: a change that does not matter"
-        band = calculation.add_quantity("damping_band", self.plan.damping_band, source)
+        band = calculation.add_quantity("damping_band", self.line.plan.damping_band, source)
         standing, source = "packs_proposed_before", "proposed before, not decided yet"
-        calculation.add_input(standing, self.standing_packs, "packs", source)
+        calculation.add_input(standing, int(self.line.situation.standing_packs), "packs", source)
         if operation == "if_at_or_below":
             limit = calculation.add_step("reorder_point_with_band", "sum", ["reorder_point", band])
             operands = [*operands[:-1], limit]
@@ -96,24 +78,25 @@ class OrderPart:
         high = calculation.add_step("quantity_with_band", "sum", ["quantity_needed", band])
         low = calculation.add_step("packs_at_least", "round_up_to_packs", [low, *PACK_RULE], "packs")
         high = calculation.add_step("packs_at_most", "round_up_to_packs", [high, *PACK_RULE], "packs")
-        needed = Fraction(int(self.plan.packs_needed))
+        needed = Fraction(int(self.line.plan.packs_needed))
         calculation.add_step("packs_needed", "kept_between", [standing, low, high], "packs", known=needed)
 
     def _add_storage(self, calculation: Calculation) -> list[str]:
         """Packs that the item's days on hand let through."""
-        if self.plan.storage_level == NO_LIMIT:
+        if self.line.plan.storage_level == NO_LIMIT:
             return []
         source = f"mean demand until {self.item['max_on_hand_days']} days after arrival"
-        calculation.add_quantity("storage_level", self.plan.storage_level, source)
+        calculation.add_quantity("storage_level", self.line.plan.storage_level, source)
         room = calculation.add_step("room", "difference", ["storage_level", *SUPPLY])
         return [calculation.add_step("packs_allowed", "round_down_to_packs", [room, *PACK_RULE], "packs")]
 
     def _add_allocation(self, calculation: Calculation) -> list[str]:
         """Packs that a shortage lets through."""
-        if self.allocation == NO_LIMIT:
+        allocation = int(self.line.situation.allocation)
+        if allocation == NO_LIMIT:
             return []
         source = f"shortage until {self.item['shortage_ends_on'] or 'an unknown day'}"
-        calculation.add_input("allocation_share", Fraction(self.allocation, MILLIONTHS), "share", source)
+        calculation.add_input("allocation_share", Fraction(allocation, MILLIONTHS), "share", source)
         operands = ["packs_needed", "pack_size", "allocation_share"]
         quantity = calculation.add_step("quantity_delivered", "product", operands)
         return [calculation.add_step("packs_delivered", "round_down_to_packs", [quantity, *PACK_RULE], "packs")]

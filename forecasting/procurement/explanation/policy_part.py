@@ -5,48 +5,34 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from forecasting.procurement.explanation.calculation import Calculation, dose_units
-from forecasting.procurement.items import Settings
-from forecasting.procurement.order.inputs import PreparedInputs
 from forecasting.procurement.order.ordered_items import OrderedItems
-from forecasting.procurement.order.plan import NO_LIMIT, Plan
+from forecasting.procurement.order.plan import NO_LIMIT
 from forecasting.procurement.packs import MILLIONTHS
-from forecasting.procurement.policy.stocking_policy import Stocking
 from forecasting.terms import PolicyKind, TargetKind
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class PolicyPart:
-    """Settings, stocking and plan of one line; `demand_within_life` [draw] is that until the packs expire."""
+    """The plan, settings and stocking of one line, and where its service target comes from."""
 
+    line: OrderedItems
     source: str
-    settings: Settings
-    stocking: Stocking
-    plan: Plan
-    demand_within_life: np.ndarray
 
     @classmethod
-    def of(cls, prepared: PreparedInputs, line: OrderedItems, item: Mapping[str, Any]) -> "PolicyPart":
+    def of(cls, line: OrderedItems, item: Mapping[str, Any]) -> "PolicyPart":
         """The part of one line."""
-        return cls(
-            source=f"policy: {item['policy_source']}",
-            settings=line.situation.settings,
-            stocking=line.situation.stocking,
-            plan=line.plan,
-            demand_within_life=line.demand_within_life,
-        )
+        return cls(line, f"policy: {item['policy_source']}")
 
     @property
     def kind(self) -> str:
         """The kind of policy: a `PolicyKind` value."""
-        return str(self.stocking.kind)
+        return str(self.line.situation.stocking.kind)
 
     @property
     def target_kind(self) -> str:
         """The kind of service target: a `TargetKind` value."""
-        return str(self.settings.target_kind)
+        return str(self.line.situation.settings.target_kind)
 
     @property
     def target_level(self) -> str:
@@ -55,7 +41,7 @@ class PolicyPart:
 
     def add_steps(self, calculation: Calculation) -> None:
         """Write down the target's level, the pack, and the order-up-to level that the policy makes of it."""
-        settings, plan = self.settings, self.plan
+        settings, plan = self.line.situation.settings, self.line.plan
         target = Fraction(int(settings.target), MILLIONTHS)
         calculation.add_input("target", target, "share", self.source, kind=self.target_kind)
         operands = [calculation.add_sample("demand_until_next_arrival", plan.until_next_arrival), "target"]
@@ -72,7 +58,8 @@ class PolicyPart:
     def _add_policy_level(self, calculation: Calculation) -> None:
         """The order-up-to level from that of the target; nothing where they are the same."""
         if self.kind == PolicyKind.PAR.value:
-            calculation.add_quantity("par_level", self.stocking.par_level, "policy: par level of the site")
+            par_level = self.line.situation.stocking.par_level
+            calculation.add_quantity("par_level", par_level, "policy: par level of the site")
             calculation.add_step("par_difference", "difference", [self.target_level, "par_level"])
             calculation.add_step("order_up_to_level", "sum", ["par_level"])
         elif self.kind == PolicyKind.NEWSVENDOR.value:
@@ -81,7 +68,7 @@ class PolicyPart:
             self._add_reorder_point(calculation)
 
     def _add_newsvendor(self, calculation: Calculation) -> None:
-        stocking = self.stocking
+        stocking, within_life = self.line.situation.stocking, self.line.demand_within_life
         source, unit = "implied by the service target", "relative cost of a dose unit"
         if stocking.has_shortage_cost:
             source = "policy: shortage cost, price and holding rate"
@@ -93,17 +80,17 @@ class PolicyPart:
         for name, cost in costs.items():
             calculation.add_input(name, Fraction(int(cost), MILLIONTHS), unit, source)
         operation, operands = "newsvendor_without_expiry", ["demand_until_next_arrival", *costs]
-        if self.demand_within_life.min() != NO_LIMIT:
+        if within_life.min() != NO_LIMIT:
             operation = "newsvendor"
-            operands.insert(1, calculation.add_sample("demand_within_shelf_life", self.demand_within_life))
+            operands.insert(1, calculation.add_sample("demand_within_shelf_life", within_life))
         levels = [calculation.add_step("level_worth_its_waste", operation, operands)]
         if not stocking.has_shortage_cost:
             levels.append(self.target_level)
-        order_to = dose_units(self.plan.order_to)
+        order_to = dose_units(self.line.plan.order_to)
         calculation.add_step("order_up_to_level", "smaller_of", levels, known=order_to)
 
     def _add_reorder_point(self, calculation: Calculation) -> None:
-        plan, cost = self.plan, dose_units(self.stocking.order_cost)
+        plan, cost = self.line.plan, dose_units(self.line.situation.stocking.order_cost)
         unit, source = "dose units held for a review", "policy: fixed order cost over holding cost"
         operands = [
             "demand_until_next_arrival",

@@ -6,19 +6,24 @@ from fractions import Fraction
 from typing import Any
 
 from forecasting.procurement.explanation.calculation import PACK_RULE, SUPPLY, Calculation
+from forecasting.procurement.order.ordered_items import OrderedItems
 from forecasting.procurement.order.shared_limits import SharedPlan
 from forecasting.procurement.packs import BILLIONTHS, MILLIONTHS, as_decimal
 from forecasting.procurement.policy.limits import Limit, LimitKind
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class SharedPart:
-    """The line `number` of a shared plan; `days_per_unit` in millionths of a treatment-day."""
+    """One line of a shared plan; `item` is it as its document stores it."""
 
     shared: SharedPlan
-    number: int
+    line: OrderedItems
     item: Mapping[str, Any]
-    days_per_unit: int
+
+    @property
+    def number(self) -> int:
+        """The line's number in the shared plan."""
+        return int(self.line.numbers)
 
     @property
     def packs_before(self) -> int:
@@ -60,7 +65,7 @@ class SharedPart:
             "gain_asked_of_a_pack", "weighed", prices, "treatment-days", known=Fraction(gain, BILLIONTHS)
         )
         source = "strength over usual daily dose" if self.item["usual_daily_dose"] else "default: a dose unit a day"
-        days = Fraction(self.days_per_unit, MILLIONTHS)
+        days = Fraction(int(self.line.situation.stocking.days_per_unit), MILLIONTHS)
         calculation.add_input("treatment_days_per_dose_unit", days, "treatment-days", source)
         calculation.add_step("supply_before_order", "sum", SUPPLY)
         operands = ["demand_until_next_arrival", "supply_before_order", *PACK_RULE, packs]

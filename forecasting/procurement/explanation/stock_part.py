@@ -13,29 +13,22 @@ from forecasting.procurement.explanation.calculation import Calculation, dose_un
 from forecasting.procurement.explanation.policy_part import PolicyPart
 from forecasting.procurement.order.inputs import NO_PLACES, PreparedInputs
 from forecasting.procurement.order.ordered_items import OrderedItems
-from forecasting.procurement.order.plan import Plan
-from forecasting.procurement.supply.stock import Lots
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class StockPart:
-    """Lots, plan and open orders of one line; `use_source` says where the use since the count comes from."""
+    """The plan, lots and open orders of one line; `use_source` says where the use since the count comes from."""
 
-    lots: Lots
+    line: OrderedItems
     use_source: str
-    plan: Plan
     open_orders: list[dict[str, Any]]
 
     @classmethod
     def of(cls, prepared: PreparedInputs, line: OrderedItems, item: Mapping[str, Any]) -> "StockPart":
         """The part of one line."""
         orders = prepared.open_orders.iloc[prepared.open_orders_of.get(int(line.rows), NO_PLACES)]
-        return cls(
-            lots=line.situation.lots,
-            use_source=prepared.use_source.get((item["facility_id"], item["product_id"]), "nothing"),
-            plan=line.plan,
-            open_orders=[_open_order(order) for order in orders.to_dict("records")],
-        )
+        use_source = prepared.use_source.get((item["facility_id"], item["product_id"]), "nothing")
+        return cls(line, use_source, [_open_order(order) for order in orders.to_dict("records")])
 
     @property
     def not_counted(self) -> list[dict[str, Any]]:
@@ -45,16 +38,16 @@ class StockPart:
     def add_steps(self, calculation: Calculation, policy: PolicyPart) -> None:
         """Write down usable stock and open orders in time, less what expiry and lateness add to the level."""
         self._add_on_hand(calculation)
-        expiring = [self._add_expiry(calculation, policy)] if self.plan.lost_until_next_arrival.any() else []
+        expiring = [self._add_expiry(calculation, policy)] if self.line.plan.lost_until_next_arrival.any() else []
         calculation.add_step("usable_stock", "difference", ["stock_on_hand", *expiring])
         self._add_open_orders(calculation)
         before = "level_with_expiry" if expiring else policy.target_level
-        late = [self._add_lateness(calculation, policy, before)] if self.plan.late.any() else []
+        late = [self._add_lateness(calculation, policy, before)] if self.line.plan.late.any() else []
         calculation.add_step("open_orders_in_time", "difference", ["open_order_quantity", *late])
 
     def _add_on_hand(self, calculation: Calculation) -> None:
         """The count, what moved since it, and what of it cannot be used."""
-        lots = self.lots
+        lots = self.line.situation.lots
         age = None if np.isnan(lots.count_age_days) else int(lots.count_age_days)
         there = [calculation.add_quantity("stock_counted", lots.booked, "stock count", age_days=age)]
         if lots.received:
@@ -83,23 +76,25 @@ class StockPart:
 
     def _add_expiry(self, calculation: Calculation, policy: PolicyPart) -> str:
         """What stock that expires unused adds to the level: the level for demand and losses, less that for demand."""
-        plan = self.plan
-        level = dose_units(plan.level + self.lots.on_hand - plan.usable)
+        plan = self.line.plan
+        level = dose_units(plan.level + self.line.situation.lots.on_hand - plan.usable)
         self._add_level_with(calculation, policy, "expiry", 0, level)
         operands = ["level_with_expiry", policy.target_level]
         return calculation.add_step("expires_unused", "difference", operands)
 
     def _add_lateness(self, calculation: Calculation, policy: PolicyPart, before: str) -> str:
         """What open orders that come too late in some draws add to the level called `before`."""
-        level = calculation.value(before) + calculation.value("open_order_quantity") - dose_units(self.plan.in_time)
-        self._add_level_with(calculation, policy, "late_orders", self.plan.late, level)
+        level = (
+            calculation.value(before) + calculation.value("open_order_quantity") - dose_units(self.line.plan.in_time)
+        )
+        self._add_level_with(calculation, policy, "late_orders", self.line.plan.late, level)
         return calculation.add_step("late_orders", "difference", ["level_with_late_orders", before])
 
     def _add_level_with(
         self, calculation: Calculation, policy: PolicyPart, loss: str, late: Integers | int, level: Fraction
     ) -> None:
         """The level for demand and what is lost beside it; the target speaks of demand alone."""
-        plan, operation = self.plan, f"order_up_to_{policy.target_kind}"
+        plan, operation = self.line.plan, f"order_up_to_{policy.target_kind}"
         needed = plan.until_next_arrival + plan.lost_until_next_arrival + late
         operands = [calculation.add_sample(f"demand_and_{loss}_until_next_arrival", needed)]
         if operation == "order_up_to_fill_rate":

@@ -1,1 +1,1 @@
-"""The orders themselves: plan, limits that items share, outlook, stock-out risk, reasons."""
+"""The orders themselves: inputs, plan, limits that items share, outlook, stock-out risk, reasons."""

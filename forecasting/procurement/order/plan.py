@@ -1,4 +1,4 @@
-"""The order itself, on arrays: level, minus what is there, minus what is on its way, in packs."""
+"""The order itself, on arrays: level, minus usable stock, minus open orders in time, in packs."""
 
 import dataclasses
 

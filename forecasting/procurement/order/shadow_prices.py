@@ -19,6 +19,7 @@ import numpy as np
 from forecasting.procurement.arrays import Floats, Integers, take
 
 ROUNDS = 40
+"""Times that a limit's price may be raised: with a few limits the prices settle after a handful."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What orders of one site share: budgets and room trim them, a supplier's minimum order value tops up or holds them."""
 
 import dataclasses
-import datetime as dt
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -50,12 +49,12 @@ class SharedPlan:
 class _Lines:
     """The ordered items as limits and suppliers see them, arrays [line].
 
-    `use` [limit, line] is what a pack takes, `room` [limit] what there is; `most_packs` what an order may be topped up
-    to; `price` is 0 where it is not known; `daily_demand` in thousandths of a dose unit.
+    `items` have `order_by`, the day of the order. `use` [limit, line] is what a pack takes, `room` [limit] what there
+    is; `most_packs` what an order may be topped up to; `price` is 0 where it is not known; `daily_demand` in
+    thousandths of a dose unit.
     """
 
     items: pd.DataFrame
-    order_by: list[dt.date]
     requests: OrderRequests
     price: Floats
     use: Floats
@@ -88,7 +87,8 @@ def share_limits(prepared: PreparedInputs, planned: BlockPlan, limits: Sequence[
 
 def _lines(prepared: PreparedInputs, planned: BlockPlan, limits: Sequence[Limit]) -> _Lines:
     rows, plan = planned.rows, planned.plan
-    items = prepared.items.iloc[rows].reset_index(drop=True)
+    order_by = [prepared.order_days[row].order_by for row in rows]
+    items = prepared.items.iloc[rows].reset_index(drop=True).assign(order_by=order_by)
     situation = take(prepared.situation, rows)
     requests = requests_of(situation, plan)
     price = np.where(price_known(items), pd.to_numeric(items["pack_price"]).to_numpy(dtype=float), 0.0)
@@ -96,7 +96,6 @@ def _lines(prepared: PreparedInputs, planned: BlockPlan, limits: Sequence[Limit]
     use, room = _use_and_room(prepared, planned, price, limits)
     return _Lines(
         items=items,
-        order_by=[prepared.order_days[row].order_by for row in rows],
         requests=requests,
         price=price,
         use=use,
@@ -181,9 +180,7 @@ def _reach_minimum_values(lines: _Lines, trimmed: Integers) -> _TopUp:
 def _orders_with_minimum(lines: _Lines, packs: Integers) -> Iterator[tuple[Any, Any, Integers]]:
     """Supplier, day and line numbers of each order to a supplier that states a minimum order value."""
     stated = np.flatnonzero(lines.items["minimum_order_value"].notna().to_numpy() & (packs > 0))
-    items = lines.items.iloc[stated]
-    days = pd.Series([lines.order_by[line] for line in stated], index=items.index, dtype=object)
-    for (_, supplier, day), order in items.groupby([items["facility_id"], items["supplier_id"], days]):
+    for (_, supplier, day), order in lines.items.iloc[stated].groupby(["facility_id", "supplier_id", "order_by"]):
         yield supplier, day, order.index.to_numpy()
 
 

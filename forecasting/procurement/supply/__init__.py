@@ -1,1 +1,1 @@
-"""What there is and what comes: calendars, lead times, stock by lot, open orders, shortages."""
+"""Calendars, lead times, stock by lot, open orders, shortages."""
