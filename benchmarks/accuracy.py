@@ -15,7 +15,7 @@ import pandas as pd
 from panels import PANELS, Protocol, load
 
 from forecasting.demand.backtest import accuracy, naive_scales, seasonal_naive
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 
 MEANS = ["mase", "rmsse", "scaled_crps", "coverage_50", "coverage_80", "coverage_95"]
@@ -31,7 +31,7 @@ def score(panel: DemandPanel, protocol: Protocol, origins: int) -> dict[str, flo
         scored = (scale > 0) & (scale >= protocol.smallest_scale)
         past, future = past.select(scored), panel.values[scored, cut : cut + protocol.horizon]
         began = time.perf_counter()
-        forecast = forecast_sites(past, protocol.horizon, origins=origins)
+        forecast = forecast_with_shared_season(past, protocol.horizon, origins=origins)
         seconds = time.perf_counter() - began
         scales = {"scale": scale[scored], "root_scale": root_scale[scored]}
         frames.append(accuracy(future, forecast.mean, forecast.quantiles, **scales).assign(model=forecast.model))

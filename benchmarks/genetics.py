@@ -18,7 +18,7 @@ import pandas as pd
 from assets.execute import run_plan
 from benchmarks.blind_peers import blind_forecasts
 from benchmarks.simulated_hospitals import GO_LIVE, GREW, STEADY, SimulatedHospitals, simulated_hospitals
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 from forecasting.demand.strengths import with_strengths
 from forecasting.terms import Period
@@ -81,7 +81,7 @@ def _told_the_truth(network: SimulatedHospitals, history: pd.DataFrame) -> np.nd
     facility_ids, product_ids = (tuple(history.index.get_level_values(level)) for level in (0, 1))
     first = pd.Timestamp(history.columns[0]).date()
     panel = DemandPanel(facility_ids, product_ids, history.to_numpy() / acts[:, :past], first, Period.WEEK)
-    return forecast_sites(with_strengths(panel, network.files["products"]), HORIZON).mean * acts[:, past:]
+    return forecast_with_shared_season(with_strengths(panel, network.files["products"]), HORIZON).mean * acts[:, past:]
 
 
 def _wide(frame: pd.DataFrame, name: str) -> pd.DataFrame:

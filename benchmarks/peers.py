@@ -21,7 +21,7 @@ from panels import PANELS, Protocol, load
 from forecasting.demand.backtest import accuracy, naive_scales
 from forecasting.demand.pool.selection import Candidates
 from forecasting.demand.pool.table import FORECASTERS
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 
 HERE = Path(__file__).parent
@@ -78,7 +78,7 @@ def _engine(cut: list[tuple[DemandPanel, np.ndarray, dict[str, np.ndarray]]], pr
     answers = []
     for past, _, _ in cut:
         began = time.perf_counter()
-        made = forecast_sites(past, protocol.horizon, origins=24)
+        made = forecast_with_shared_season(past, protocol.horizon, origins=24)
         seconds = time.perf_counter() - began
         answers.append((made.mean, made.quantiles))
     past = cut[-1][0]

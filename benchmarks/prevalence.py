@@ -17,7 +17,7 @@ import pandas as pd
 
 from forecasting.pharmacogenomics.content import builtin_content
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel, gene_model
-from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, draw_lookup_keys, prevalence_posterior
 
 KINDS = ("diplotype", "allele", "phenotype")
 KIB = 1024
@@ -38,7 +38,9 @@ def main() -> None:
     assays = _assays(content, genes, sites, random)
     sys.stdout.write(f"{len(sites)} sites, {len(genes)} genes, {len(counts)} count rows\n")
     started, worked = time.perf_counter(), time.process_time()
-    state = posterior(content, sites, genes, ancestry=ancestry, genotype_counts=counts, assays=assays)
+    state = prevalence_posterior(
+        content, sites, genes, SiteRecords(ancestry=ancestry, genotype_counts=counts, assays=assays)
+    )
     sys.stdout.write(
         f"posterior {time.perf_counter() - started:.1f} s ({time.process_time() - worked:.1f} s of processor time)\n"
     )

@@ -29,7 +29,7 @@ from assets.sites.reference_demand import known_panel
 from benchmarks.genetics import planned
 from benchmarks.simulated_hospitals import SimulatedHospitals, simulated_hospitals
 from forecasting.demand.intervals import quantiles_of
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 from forecasting.procurement.arrays import Floats
 from forecasting.procurement.packs import THOUSANDTHS
@@ -72,9 +72,9 @@ def cost(items: int) -> None:
     moved = np.arange(0, items, 5)
     began = time.process_time(), time.monotonic()
     cuts = [setup.periods_ended(week) for week in range(setup.weeks)]
-    blind = {cut: forecast_sites(panel.until(cut), HORIZON) for cut in cuts}
+    blind = {cut: forecast_with_shared_season(panel.until(cut), HORIZON) for cut in cuts}
     part = setup.take(moved).panel
-    informed = {cut: forecast_sites(part.until(cut), HORIZON) for cut in cuts}
+    informed = {cut: forecast_with_shared_season(part.until(cut), HORIZON) for cut in cuts}
     forecast = time.process_time() - began[0]
     replay(setup, blind, informed, moved, seed=1)
     took, clock = time.process_time() - began[0], time.monotonic() - began[1]
@@ -173,7 +173,7 @@ def against_own_lead_times(database_url: str, truth_of: int | None) -> None:
     items = with_policies(keys.merge(read["products"], on="product_id", how="left"), read["policies"])
     setup = replay_setup(items, panel, lead, draws_seed=run.seed)
     forecasts = {
-        cut: forecast_sites(panel.until(cut), HORIZON)
+        cut: forecast_with_shared_season(panel.until(cut), HORIZON)
         for cut in {setup.periods_ended(week) for week in range(setup.weeks)}
     }
     before = panel.values[:, : panel.values.shape[1] // 2]

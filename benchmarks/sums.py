@@ -16,7 +16,7 @@ from panels import PANELS, load
 from peers import origins
 
 from forecasting.demand.paths import sample_paths
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 
 DRAWS, SEED = 400, 1
@@ -57,7 +57,9 @@ def main() -> None:
     for name in PANELS:
         panel, protocol = load(name, asked.data)
         for past, future, _ in origins(panel, protocol):
-            paths = sample_paths(forecast_sites(past, protocol.horizon, origins=24), draws=DRAWS, seed=SEED)
+            paths = sample_paths(
+                forecast_with_shared_season(past, protocol.horizon, origins=24), draws=DRAWS, seed=SEED
+            )
             rows += [held(*pair).assign(panel=name, of=kind) for kind, pair in sums(past, future, paths).items()]
     table = pd.concat(rows).groupby(["panel", "of"], sort=False).agg(["mean"])
     table.columns = table.columns.droplevel(1)

@@ -48,28 +48,30 @@ def simulate_site(
     are keyed by `seed` and `facility_id`: they do not depend on which other sites are simulated.
     """
     paths, mean = baseline_paths.copy(), baseline_mean.copy()
-    place = {product_id: number for number, product_id in enumerate(product_ids)}
-    position, realised = _site_draws(facility_id, seed, baseline_paths.shape[2])
-    steps, quantities = [], []
+    row_of_product = {product_id: number for number, product_id in enumerate(product_ids)}
+    dose_position, plan_share = _site_draws(facility_id, seed, baseline_paths.shape[2])
+    step_frames, quantities = [], []
     for therapy in therapies:
-        reached = therapy.moved(therapy.exposure_planned)
-        if not reached.any():
+        is_moved = therapy.moved_products(therapy.exposure_planned)
+        if not is_moved.any():
             continue
-        here = np.array([place[product_id] for product_id in therapy.product_ids])
-        there = here[reached]
-        mean[here] = planned_mean(baseline_mean[here], therapy)
-        drawn = _planned_paths(baseline_paths[here], therapy, position, realised)[reached]
+        rows = np.array([row_of_product[product_id] for product_id in therapy.product_ids])
+        moved_rows = rows[is_moved]
+        mean[rows] = planned_mean(baseline_mean[rows], therapy)
+        drawn = _planned_paths(baseline_paths[rows], therapy, dose_position, plan_share)[is_moved]
         # the plug-in mean is what the explanation adds up to; the draws keep their shape around it
         average = drawn.mean(axis=2)
-        paths[there] = drawn * np.divide(mean[there], average, out=np.ones_like(average), where=average > 0)[:, :, None]
-        frame, quantity = _steps(baseline_mean[here], mean[here], therapy)
-        steps.append(frame)
+        paths[moved_rows] = (
+            drawn * np.divide(mean[moved_rows], average, out=np.ones_like(average), where=average > 0)[:, :, None]
+        )
+        frame, quantity = _steps(baseline_mean[rows], mean[rows], therapy)
+        step_frames.append(frame)
         quantities.append(quantity)
     return SitePaths(
         paths,
         mean,
         baseline_mean,
-        pd.concat(steps, ignore_index=True) if steps else pd.DataFrame(columns=STEP_COLUMNS),
+        pd.concat(step_frames, ignore_index=True) if step_frames else pd.DataFrame(columns=STEP_COLUMNS),
         np.concatenate(quantities) if quantities else np.zeros((0, baseline_mean.shape[1])),
     )
 
@@ -82,8 +84,8 @@ INTERACTION = "interaction"
 def _site_draws(facility_id: str, seed: int, draws: int) -> tuple[np.ndarray, np.ndarray]:
     """Per draw: place in the guidelines' dose ranges (0 to 1), and share of the planned rise that comes true."""
     random = np.random.default_rng(stable_seed(seed, "site", facility_id))
-    position = (random.permutation(draws) + random.random(draws)) / draws
-    return position, np.maximum(random.normal(1.0, PLAN_REALISATION_SD, draws), 0.0)
+    dose_position = (random.permutation(draws) + random.random(draws)) / draws
+    return dose_position, np.maximum(random.normal(1.0, PLAN_REALISATION_SD, draws), 0.0)
 
 
 def planned_mean(baseline_mean: np.ndarray, therapy: TherapyAtSite) -> np.ndarray:
@@ -91,23 +93,25 @@ def planned_mean(baseline_mean: np.ndarray, therapy: TherapyAtSite) -> np.ndarra
     origin = mixing_matrices(therapy.exposure_at_origin * therapy.mean_probability, therapy.mean_delta)
     planned = mixing_matrices(therapy.exposure_planned * therapy.mean_probability, therapy.mean_delta)
     moved = move_exposure(baseline_mean.T, np.broadcast_to(origin, planned.shape), planned).T
-    return np.where(therapy.moved(therapy.exposure_planned)[:, None], moved, baseline_mean)
+    return np.where(therapy.moved_products(therapy.exposure_planned)[:, None], moved, baseline_mean)
 
 
-def _planned_paths(paths: np.ndarray, therapy: TherapyAtSite, position: np.ndarray, realised: np.ndarray) -> np.ndarray:
+def _planned_paths(
+    paths: np.ndarray, therapy: TherapyAtSite, dose_position: np.ndarray, plan_share: np.ndarray
+) -> np.ndarray:
     """Paths [product, horizon, draw] at the exposure that each draw's plan reaches."""
     rise = therapy.exposure_planned - therapy.exposure_at_origin
-    reached = np.clip(therapy.exposure_at_origin + rise[:, None, :] * realised[:, None], 0.0, 1.0)
-    at_origin = _mixing(therapy, therapy.exposure_at_origin * therapy.probability, position)
-    planned = _mixing(therapy, reached * therapy.probability, position)
+    exposure = np.clip(therapy.exposure_at_origin + rise[:, None, :] * plan_share[:, None], 0.0, 1.0)
+    at_origin = _mixing(therapy, therapy.exposure_at_origin * therapy.probability, dose_position)
+    planned = _mixing(therapy, exposure * therapy.probability, dose_position)
     demand = np.moveaxis(paths, 0, -1)
     return np.moveaxis(move_exposure(demand, np.broadcast_to(at_origin, planned.shape), planned), -1, 0)
 
 
-def _mixing(therapy: TherapyAtSite, weights: np.ndarray, position: np.ndarray) -> np.ndarray:
+def _mixing(therapy: TherapyAtSite, weights: np.ndarray, dose_position: np.ndarray) -> np.ndarray:
     """Mixing matrices [..., draw, product, product] for row weights [..., draw, row], at each draw's dose position."""
-    at_low = mixing_matrices(weights * (1 - position)[:, None], therapy.delta_low)
-    at_high = mixing_matrices(weights * position[:, None], therapy.delta_high)
+    at_low = mixing_matrices(weights * (1 - dose_position)[:, None], therapy.delta_low)
+    at_high = mixing_matrices(weights * dose_position[:, None], therapy.delta_high)
     return at_low + at_high - np.eye(at_low.shape[-1])
 
 
@@ -116,35 +120,35 @@ def _steps(baseline_mean: np.ndarray, mean: np.ndarray, therapy: TherapyAtSite) 
     origin = mixing_matrices(therapy.exposure_at_origin * therapy.mean_probability, therapy.mean_delta)
     usual_care = np.linalg.solve(origin.T, baseline_mean).T
     rise = (therapy.exposure_planned - therapy.exposure_at_origin) * therapy.mean_probability
-    parts = np.einsum("hr,hp,rpq->rqh", rise, usual_care, therapy.mean_delta)
-    row_ids, place = np.unique(np.array(therapy.row_ids, dtype=object), return_inverse=True)
-    added = _by_row(parts, place, len(row_ids))
-    left = (mean - baseline_mean) - added.sum(axis=0)
-    rows, products = np.nonzero(np.abs(added).max(axis=2) > 0)
-    short = np.flatnonzero(np.abs(left).max(axis=1) > 1e-9 * np.maximum(np.abs(mean).max(axis=1), 1.0))
-    number = np.concatenate([rows, np.full(len(short), -1)])
+    by_part = np.einsum("hr,hp,rpq->rqh", rise, usual_care, therapy.mean_delta)
+    row_ids, row_of_part = np.unique(np.array(therapy.row_ids, dtype=object), return_inverse=True)
+    by_guidance_row = _by_row(by_part, row_of_part, len(row_ids))
+    remainder = (mean - baseline_mean) - by_guidance_row.sum(axis=0)
+    rows, products = np.nonzero(np.abs(by_guidance_row).max(axis=2) > 0)
+    with_remainder = np.flatnonzero(np.abs(remainder).max(axis=1) > 1e-9 * np.maximum(np.abs(mean).max(axis=1), 1.0))
+    row_number = np.concatenate([rows, np.full(len(with_remainder), -1)])
     # parts of one row act on a product with exposures of their own: their mean, by what each of them moves
-    moved = np.abs(parts).sum(axis=2) + np.finfo(float).tiny
+    moved = np.abs(by_part).sum(axis=2) + np.finfo(float).tiny
     exposures = [
-        _by_row(moved * exposure[:, None], place, len(row_ids)) / _by_row(moved, place, len(row_ids))
+        _by_row(moved * exposure[:, None], row_of_part, len(row_ids)) / _by_row(moved, row_of_part, len(row_ids))
         for exposure in (therapy.exposure_at_origin, therapy.exposure_planned.mean(axis=0))
     ]
-    prevalence = _by_row(therapy.mean_probability, place, len(row_ids)) / np.bincount(place)
+    prevalence = _by_row(therapy.mean_probability, row_of_part, len(row_ids)) / np.bincount(row_of_part)
     frame = pd.DataFrame(
         {
-            "product_id": np.array(therapy.product_ids)[np.concatenate([products, short])],
+            "product_id": np.array(therapy.product_ids)[np.concatenate([products, with_remainder])],
             "therapy": therapy.therapy,
-            "recommendation_id": np.array([*row_ids, INTERACTION], dtype=object)[number],
-            "prevalence": np.append(prevalence[rows], np.ones(len(short))),
-            "exposure_at_origin": np.append(exposures[0][rows, products], np.zeros(len(short))),
-            "exposure_planned": np.append(exposures[1][rows, products], np.zeros(len(short))),
+            "recommendation_id": np.array([*row_ids, INTERACTION], dtype=object)[row_number],
+            "prevalence": np.append(prevalence[rows], np.ones(len(with_remainder))),
+            "exposure_at_origin": np.append(exposures[0][rows, products], np.zeros(len(with_remainder))),
+            "exposure_planned": np.append(exposures[1][rows, products], np.zeros(len(with_remainder))),
         }
     )
-    return frame, np.concatenate([added[rows, products], left[short]])
+    return frame, np.concatenate([by_guidance_row[rows, products], remainder[with_remainder]])
 
 
-def _by_row(parts: np.ndarray, place: np.ndarray, rows: int) -> np.ndarray:
+def _by_row(parts: np.ndarray, row_of_part: np.ndarray, rows: int) -> np.ndarray:
     """Sums [row, ...] over the parts [part, ...] of each guidance row."""
     total = np.zeros((rows, *parts.shape[1:]))
-    np.add.at(total, place, parts)
+    np.add.at(total, row_of_part, parts)
     return total

@@ -116,8 +116,8 @@ class GuidanceReason(StrEnum):
     NOT_OF_USUAL_DOSE = "not_of_usual_dose"
 
 
-class Contestant(StrEnum):
-    """Who forecasts a total: the engine, Prophet, or one of statsmodels' models."""
+class ComparedModel(StrEnum):
+    """Model that forecasts a total: the engine, Prophet, or one of statsmodels' models."""
 
     ENGINE = "engine"
     PROPHET = "prophet"

@@ -11,7 +11,7 @@ from assets.dagster_io.asset_result import PROBLEM_COLUMNS, AssetResult
 from assets.dagster_io.metadata import output_metadata
 from assets.dagster_io.planning_run import PlanningRun
 from forecasting.errors import MissingContent
-from forecasting.pharmacogenomics.counts.disclosure import in_steps
+from forecasting.pharmacogenomics.counts.disclosure import round_to_threshold
 from warehouse import store
 from warehouse.engine import create_engine, writing
 from warehouse.schema import Base
@@ -49,7 +49,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
     def read_input(self, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> pd.DataFrame:
         """A table as the assets may see it: counts of people only in steps of the small-cell threshold."""
         frame = self.read(table, *conditions)
-        return in_steps(frame, small_cell_threshold()) if table.name == "genotype_counts" else frame
+        return round_to_threshold(frame, small_cell_threshold()) if table.name == "genotype_counts" else frame
 
     def latest_run(self) -> PlanningRun:
         """The run that was planned last; `MissingContent` before the first."""

@@ -12,7 +12,7 @@ from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.genes.gene_model import gene_model
 from forecasting.pharmacogenomics.guidance.probabilities import joint_lookup_keys, linked_genes
 from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior, draw_lookup_keys
-from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, by_target, with_effect
+from forecasting.regimens.effect import DELAY_DAYS, GROUP_SEPARATOR, apply_effect, split_by_target
 from forecasting.regimens.exposure import row_exposure
 from forecasting.regimens.strengths import describe_products
 from forecasting.regimens.therapy import TherapyAtSite
@@ -47,15 +47,15 @@ class Genetics:
 
     def at(self, facility_id: str) -> list[TherapyAtSite]:
         """The therapies of a site that testing moves, in the past or in the plan."""
-        return [therapy for therapy in self.by_site.get(facility_id, []) if therapy.changes]
+        return [therapy for therapy in self.by_site.get(facility_id, []) if therapy.exposure_changes]
 
     def rows_at(self, facility_id: str) -> pd.DataFrame:
         """The guidance rows in force at a site."""
         return self.rows[facility_id]
 
-    def seen_from(self, cut: int, horizon: int) -> dict[str, list[TherapyAtSite]]:
+    def known_at(self, cut: int, horizon: int) -> dict[str, list[TherapyAtSite]]:
         """The moving therapies of every site as they stood after `cut` periods of the history."""
-        return {site: [therapy.seen_from(cut, horizon) for therapy in self.at(site)] for site in self.by_site}
+        return {site: [therapy.known_at(cut, horizon) for therapy in self.at(site)] for site in self.by_site}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _acting_therapy(therapy: TherapyAtSite, site: str, learned: pd.DataFrame, ru
     ended = (therapy.exposure_planned == 0).all(axis=0) & (therapy.exposure_at_origin == 0)
     begins = therapy.exposure_at_origin != therapy.exposure_history[-1]
     delay = np.where(ended | begins, 0.0, effects["delay_days"].to_numpy() / DELAY_DAYS)
-    acting = with_effect(therapy, effects["strength"].to_numpy(), delay, run.period.mean_days)
+    acting = apply_effect(therapy, effects["strength"].to_numpy(), delay, run.period.mean_days)
     by_group = {name: _strength_scores(name, len(therapy.probability), run.seed) for name in set(therapy.groups)}
     scores = np.stack([by_group[name] for name in therapy.groups], axis=1)
     factor = np.maximum(1 + effects["spread"].to_numpy() * scores, 0.0)
@@ -206,7 +206,7 @@ def _split_by_drug(therapy: TherapyAtSite, guidance: pd.DataFrame, described: pd
     switches = ((therapy.mean_delta != 0).any(axis=1) & is_other_drug).any(axis=1)
     action = np.where(switches, "alternative", "dose")
     kinds = list(zip(rows["drug"], action, rows["strength"].replace("", "Not graded"), strict=True))
-    return by_target(therapy, tuple(products["drug"]), products["days_per_unit"].to_numpy(), kinds)
+    return split_by_target(therapy, tuple(products["drug"]), products["days_per_unit"].to_numpy(), kinds)
 
 
 def _in_era(paths: dict[str, np.ndarray], starts: pd.DatetimeIndex, era: Era) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from assets.dagster_io.planning_run import PlanningRun
 from assets.sites.genetics import INTERVAL_SCORE, Genetics
 from assets.sites.reference_demand import planned_means, reference_values, therapy_rows
 from forecasting.demand.backtest import held_out
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 from forecasting.regimens.effect import (
     DELAY_DAYS,
@@ -17,9 +17,9 @@ from forecasting.regimens.effect import (
     STRENGTH_RANGE,
     LearnedEffects,
     SiteHistory,
-    earned,
+    apply_effect,
     learn_effects,
-    with_effect,
+    retained_share,
 )
 from forecasting.regimens.therapy import TherapyAtSite
 from warehouse.schema import Base
@@ -40,7 +40,7 @@ def learned_tables(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> 
     effects = _learn(panel, genetics, run)
     value = _value_added(panel, genetics, run)
     errors = value.groupby("therapy")[["error_without", "error_with"]].sum()
-    share = pd.Series(earned(errors["error_without"].to_numpy(), errors["error_with"].to_numpy()), errors.index)
+    share = pd.Series(retained_share(errors["error_without"].to_numpy(), errors["error_with"].to_numpy()), errors.index)
     frame = _effect_rows(effects, genetics, share) if effects else pd.DataFrame(columns=_columns(GeneticEffect)[1:])
     return frame, value
 
@@ -73,7 +73,7 @@ def acting_therapies(
     for site, therapies in genetics.by_site.items():
         cells = [(rows[site], [place[label] for label in therapy.groups]) for therapy in therapies]
         by_site[site] = [
-            with_effect(therapy, effects.mean[cell], effects.delay[cell], run.period.mean_days)
+            apply_effect(therapy, effects.mean[cell], effects.delay[cell], run.period.mean_days)
             for therapy, cell in zip(therapies, cells, strict=True)
         ]
     return by_site
@@ -142,11 +142,11 @@ def _cuts(panel: DemandPanel, horizon: int) -> list[tuple[int, int]]:
 def _errors(panel: DemandPanel, genetics: Genetics, cut: int, horizon: int, run: PlanningRun) -> pd.DataFrame:
     """Absolute errors of each series from one origin: facility_id, product_id, demand, error_without, error_with."""
     past, actual = held_out(panel, cut, horizon)
-    at_cut = dataclasses.replace(genetics, by_site=genetics.seen_from(cut, horizon))
+    at_cut = dataclasses.replace(genetics, by_site=genetics.known_at(cut, horizon))
     by_site = acting_therapies(at_cut, _learn(past, at_cut, run), run)
     reference_history = dataclasses.replace(past, values=reference_values(past, by_site))
-    without = forecast_sites(past, horizon, origins=BACKTEST_WINDOWS).mean
-    reference = forecast_sites(reference_history, horizon, origins=BACKTEST_WINDOWS, dispensed=past).mean
+    without = forecast_with_shared_season(past, horizon, origins=BACKTEST_WINDOWS).mean
+    reference = forecast_with_shared_season(reference_history, horizon, origins=BACKTEST_WINDOWS, dispensed=past).mean
     planned, touched = planned_means(reference, past, by_site)
     names = {"facility_id": past.facility_ids, "product_id": past.product_ids}
     sums = {

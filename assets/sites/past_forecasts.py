@@ -20,7 +20,7 @@ from assets.sites.learning import learned_tables
 from assets.sites.moves import moves_of_groups
 from assets.sites.reference_demand import planned_means, reference_values
 from forecasting.demand.forecast import PanelForecast
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 from forecasting.regimens.exposure import exposure_table
 from forecasting.terms import Period
@@ -50,7 +50,7 @@ class Forecasts:
 
 def past_forecasts(tables: RunTables, panel: DemandPanel, cuts: Sequence[int], horizon: int) -> Forecasts:
     """The forecasts of the days on which so many periods of the panel (`cuts`) were over, `horizon` periods ahead."""
-    blind = {cut: forecast_sites(_past(panel, cut), horizon) for cut in cuts}
+    blind = {cut: forecast_with_shared_season(_past(panel, cut), horizon) for cut in cuts}
     informed: dict[int, PanelForecast] = {}
     moved = np.zeros(len(panel.values), dtype=bool)
     keys = {key: row for row, key in enumerate(zip(panel.facility_ids, panel.product_ids, strict=True))}
@@ -125,12 +125,12 @@ def _genetics(content: Knowledge, tables: RunTables, past: DemandPanel) -> Genet
 def _informed(panel: DemandPanel, cut: int, horizon: int, genetics: Genetics) -> tuple[PanelForecast, np.ndarray]:
     """The forecast [series of products that advice moves anywhere] with the genetic step, and which it touches."""
     therapies = {
-        site: [therapy.seen_from(cut, horizon) for therapy in of_site] for site, of_site in genetics.by_site.items()
+        site: [therapy.known_at(cut, horizon) for therapy in of_site] for site, of_site in genetics.by_site.items()
     }
     product_ids = {product for of_site in therapies.values() for therapy in of_site for product in therapy.product_ids}
     past = _past(panel.select(np.isin(np.array(panel.product_ids, dtype=object), list(product_ids))), cut)
     reference_history = dataclasses.replace(past, values=reference_values(past, therapies))
-    reference = forecast_sites(reference_history, horizon, dispensed=past)
+    reference = forecast_with_shared_season(reference_history, horizon, dispensed=past)
     mean, touched = planned_means(reference.mean, past, therapies)
     ratio = np.divide(mean, reference.mean, out=np.ones_like(mean), where=reference.mean > 0)
     informed = dataclasses.replace(reference, mean=mean, quantiles=reference.quantiles * ratio[:, :, None])

@@ -7,8 +7,7 @@ import pandas as pd
 from assets.dagster_io.run_tables import RunTables
 from assets.sites.content import SiteGroup
 from assets.sites.genetics import share_male
-from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior
-from forecasting.pharmacogenomics.prevalence.posterior import posterior as posterior_of
+from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior, SiteRecords, prevalence_posterior
 from warehouse.schema.inputs import NOT_STATED
 from warehouse.settings import small_cell_threshold
 
@@ -16,16 +15,14 @@ from warehouse.settings import small_cell_threshold
 def group_posterior(group: SiteGroup, tables: RunTables) -> PrevalencePosterior:
     """Posterior of the open sites of a group, from the content they rest on and their newest counts."""
     open_sites = _open_sites(tables["facilities"], pd.Timestamp(tables.run.as_of))
-    posterior = posterior_of(
-        group.content,
-        [site for site in open_sites["facility_id"] if site in set(group.facility_ids)],
-        group.genes,
+    sites = [site for site in open_sites["facility_id"] if site in set(group.facility_ids)]
+    records = SiteRecords(
         ancestry=tables["ancestry"],
         genotype_counts=_newest_counts(tables["genotype_counts"], pd.Timestamp(tables.run.as_of)),
         assays=tables["assays"],
         share_male=share_male(open_sites),
-        threshold=small_cell_threshold(),
     )
+    posterior = prevalence_posterior(group.content, sites, group.genes, records, threshold=small_cell_threshold())
     # a gene that no site has frequencies of is named in the problems and has no rows
     by_gene = {gene: of_gene for gene, of_gene in posterior.by_gene.items() if of_gene.facility_ids}
     return dataclasses.replace(posterior, by_gene=by_gene)

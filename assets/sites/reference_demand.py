@@ -44,7 +44,7 @@ def planned_means(
         # guidance that changed within the held-out periods has two therapies of the same products
         start = np.where(present[:, None], planned[rows], 0.0)
         planned[rows[present]] = planned_mean(start, therapy)[present]
-        touched[rows[present]] |= therapy.changes
+        touched[rows[present]] |= therapy.exposure_changes
     return planned, touched
 
 

@@ -15,7 +15,7 @@ from forecasting.pharmacogenomics.guidance.probabilities import joint_lookup_key
 from forecasting.pharmacogenomics.prevalence import representation as science
 from forecasting.pharmacogenomics.prevalence.gene_posterior import GenePosterior
 from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior
-from forecasting.regimens.sensitivity import quantiles, units_per_share
+from forecasting.regimens.sensitivity import interval_ends, units_per_share
 from forecasting.regimens.therapy import TherapyAtSite
 from forecasting.terms import NO_RESULT
 from warehouse.schema.representation import Representation
@@ -129,7 +129,7 @@ class _Audit:
         gene: str,
         sites: dict[str, "_Therapy"],
         estimates: "_Estimates",
-        varied: science.Varied,
+        varied: science.VariedKeys,
     ) -> list[tuple[object, ...]]:
         """(site, drug, gene, group, then `NUMBERS`) of every site and source of uncertainty."""
         place = {facility: number for number, facility in enumerate(estimates.posterior.by_gene[gene].facility_ids)}
@@ -144,7 +144,7 @@ class _Audit:
             of_drug = sites[site].drugs == drug
             rows = [column[row] for row in sites[site].row_ids[of_drug]]
             drawn = probability[ends[number] : ends[number + 1]][..., rows] @ sites[site].weights[of_drug]
-            low, high = quantiles(drawn)
+            low, high = interval_ends(drawn)
             numbers = zip(
                 drawn[..., 0].mean(axis=1), low[:, 0], high[:, 0], (high - low)[:, 1:].sum(axis=1), strict=True
             )
@@ -157,7 +157,7 @@ class _Audit:
         drug: str,
         gene: str,
         estimates: "_Estimates",
-        varied: science.Varied,
+        varied: science.VariedKeys,
         taken: np.ndarray,
     ) -> tuple[np.ndarray, dict[str, int]]:
         """Share of each row's population that has its result, [variant, draw, row], with this gene varied and the other

@@ -8,7 +8,7 @@ import pandas as pd
 from assets.dagster_io.planning_run import PlanningRun
 from assets.sites.genetics import Genetics
 from forecasting.demand.forecast import PanelForecast
-from forecasting.demand.overrides import ACTING_COLUMNS, Overridden, apply_overrides
+from forecasting.demand.overrides import ACTING_COLUMNS, OverriddenDemand, SiteForecast, apply_overrides
 from forecasting.demand.paths import sample_paths
 from forecasting.population import SitePaths, simulate_site
 from forecasting.terms import QUANTILE_LEVELS, OverrideKind
@@ -29,7 +29,7 @@ class SiteDemand:
     model: np.ndarray
     paths: SitePaths
     quantiles: np.ndarray
-    overridden: Overridden
+    overridden: OverriddenDemand
 
 
 def site_demand(
@@ -62,17 +62,16 @@ def site_demand(
         seed=run.seed,
     )
     starts = pd.DatetimeIndex(forecast.starts)
-    final = apply_overrides(
-        product_ids,
-        starts,
-        overrides,
+    before = SiteForecast(
+        facility_id=facility_id,
+        product_ids=product_ids,
+        starts=starts,
         paths=moved.paths,
         quantiles=_corrected(moved.paths, base, forecast.quantiles),
         mean=moved.mean,
         baseline_mean=moved.baseline_mean,
-        facility_id=facility_id,
-        seed=run.seed,
     )
+    final = apply_overrides(before, overrides, seed=run.seed)
     of_new = ["genetic_shift"] * len(by_testing) + ["override"] * len(by_person)
     model = np.concatenate([forecast.model.astype(object), np.array(of_new, dtype=object)])
     is_used = np.concatenate([np.full(len(known), True), final.mean[len(known) :].max(axis=1, initial=0.0) > 0])
@@ -85,7 +84,7 @@ def site_demand(
             moved, paths=final.paths[is_used], mean=final.mean[is_used], baseline_mean=moved.baseline_mean[is_used]
         ),
         final.quantiles[is_used],
-        final.take(is_used),
+        final.select(is_used),
     )
 
 

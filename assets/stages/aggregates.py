@@ -10,11 +10,11 @@ from assets.dagster_io.run_tables import RunTables
 from assets.dagster_io.table_asset import DEMAND, table_asset
 from assets.pictures.forecasts import lines_chart
 from assets.sites.reference_demand import known_panel
-from forecasting.demand.model_comparison import Contest, contest, total_of
+from forecasting.demand.model_comparison import ModelComparison, compare_models, total_of
 from forecasting.demand.series import DemandPanel
-from forecasting.demand.strengths import amounts
+from forecasting.demand.strengths import amount_per_unit
 from forecasting.errors import InvalidInput
-from forecasting.terms import ALL_FACILITIES, Contestant
+from forecasting.terms import ALL_FACILITIES, ComparedModel
 from warehouse.schema.results import AggregateForecast
 
 LARGEST = 5
@@ -43,12 +43,12 @@ def aggregate_forecasts(tables: RunTables, config: AggregateConfig) -> AssetResu
     """Totals as the engine, Prophet and statsmodels forecast them, and as the plan's sites add up."""
     run, products = tables.run, tables["products"]
     panel = known_panel(tables["reference_demand"], run)
-    weight, unit = amounts(products)
+    weight, unit = amount_per_unit(products)
     drug = products.set_index("product_id")["drug"]
     chosen = panel.select(_chosen_series(config, panel, tables))
     product_ids = list(chosen.product_ids)
     total = total_of(chosen, weight.loc[product_ids].to_numpy(), drug.loc[product_ids].tolist())
-    comparison = contest(total, run.horizon)
+    comparison = compare_models(total, run.horizon)
     planned = _planned(tables["baseline_forecasts"], config, weight, drug, total.product_ids)
     starts = run.future_starts(total.first_start)
     frame = _rows(comparison, total, starts, planned).assign(
@@ -103,11 +103,13 @@ def _planned(
     return table.reindex(list(drugs)).to_numpy(dtype=float)
 
 
-def _rows(comparison: Contest, total: DemandPanel, starts: pd.DatetimeIndex, planned: np.ndarray) -> pd.DataFrame:
+def _rows(
+    comparison: ModelComparison, total: DemandPanel, starts: pd.DatetimeIndex, planned: np.ndarray
+) -> pd.DataFrame:
     """A row a model, drug and period."""
     models, _, horizon = comparison.mean.shape
     each = pd.MultiIndex.from_product(
-        [list(comparison.contestants), list(total.product_ids), list(starts)], names=["model", "drug", "period_start"]
+        [list(comparison.models), list(total.product_ids), list(starts)], names=["model", "drug", "period_start"]
     )
     chosen = np.arange(models)[:, None] == comparison.best
     return each.to_frame(index=False).assign(
@@ -134,13 +136,12 @@ def _disagreements(frame: pd.DataFrame) -> pd.DataFrame:
     return problems_frame(rows)
 
 
-def _picture(drug: str, total: DemandPanel, comparison: Contest, number: int) -> str:
+def _picture(drug: str, total: DemandPanel, comparison: ModelComparison, number: int) -> str:
     starts = total.period_starts()
     ahead = [total.period.step(total.first_start, len(starts) + step) for step in range(comparison.mean.shape[2])]
     lines = {
-        str(model).replace("_", " "): comparison.mean[place, number]
-        for place, model in enumerate(comparison.contestants)
+        str(model).replace("_", " "): comparison.mean[place, number] for place, model in enumerate(comparison.models)
     }
-    best = Contestant(comparison.contestants[comparison.best[number]]).replace("_", " ")
+    best = ComparedModel(comparison.models[comparison.best[number]]).replace("_", " ")
     title = f"{drug}, total: history and what each forecasts; {best} was closest on held-out periods"
     return svg_picture(lines_chart(starts, total.values[number], ahead, lines, title), title)

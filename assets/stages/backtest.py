@@ -22,14 +22,14 @@ from assets.sites.reference_demand import (
 from forecasting.demand.backtest import (
     SCORE_COLUMNS,
     Step,
+    demand_segments,
     held_out,
     origin_scores,
     scores,
     seasonal_naive_step,
-    segments_of,
 )
-from forecasting.demand.overrides import NOTHING, acting_rows, overridden_mean
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.overrides import NOTHING, acting_override_rows, overridden_mean
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 from forecasting.demand.strengths import with_strengths
 from warehouse.queries.overrides import known_overrides
@@ -87,7 +87,7 @@ def _overridden(past: DemandPanel, genetic: Step, overrides: pd.DataFrame) -> tu
     sites = np.array(past.facility_ids, dtype=object)
     for site, rows in overrides.groupby("facility_id"):
         series = np.flatnonzero(sites == site)
-        acting = acting_rows(tuple(past.product_ids[row] for row in series), starts, rows)
+        acting = acting_override_rows(tuple(past.product_ids[row] for row in series), starts, rows)
         mean[series] = overridden_mean(mean[series], acting, rows)
         covered[series] = (acting != NOTHING).any(axis=1)
     ratio = np.divide(mean, genetic.mean, out=np.ones_like(mean), where=genetic.mean > 0)[:, :, None]
@@ -99,12 +99,12 @@ def _scores_from(
 ) -> pd.DataFrame:
     """Scores of every step from one origin, after `cut` periods; without overrides (None) that step is left out."""
     past, actual = held_out(panel, cut, horizon)
-    at_origin = genetics.seen_from(cut, horizon)
-    baseline = forecast_sites(past, horizon)
+    at_origin = genetics.known_at(cut, horizon)
+    baseline = forecast_with_shared_season(past, horizon)
     reference_history = dataclasses.replace(past, values=reference_values(past, at_origin))
     changed = ((reference_history.values != past.values) & np.isfinite(past.values)).any()
     # the forecast of a history that nothing moves is there already
-    reference = forecast_sites(reference_history, horizon, dispensed=past) if changed else baseline
+    reference = forecast_with_shared_season(reference_history, horizon, dispensed=past) if changed else baseline
     mean, moved = planned_means(reference.mean, past, at_origin)
     ratio = np.divide(mean, reference.mean, out=np.ones_like(mean), where=reference.mean > 0)[:, :, None]
     steps = {
@@ -112,7 +112,7 @@ def _scores_from(
         "baseline": Step(baseline.mean, baseline.quantiles),
         "genetic": Step(mean, reference.quantiles * ratio),
     }
-    segments = segments_of(past) | {MOVED: moved}
+    segments = demand_segments(past) | {MOVED: moved}
     if overrides is not None:
         steps["override"], segments[OVERRIDDEN] = _overridden(past, steps["genetic"], overrides)
     return origin_scores(past, actual, steps, segments)

@@ -17,8 +17,8 @@ from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.run_tables import RunTables
 from assets.dagster_io.table_asset import DEMAND, table_facts
 from assets.sites.reference_demand import known_panel
-from forecasting.demand.forecast import OwnForecasts, calibrated, forecast_own
-from forecasting.demand.season import share_season, with_season
+from forecasting.demand.forecast import PointForecasts, add_quantiles, forecast_points
+from forecasting.demand.season import remove_shared_season, restore_season
 from forecasting.demand.series import DemandPanel
 from forecasting.demand.strengths import with_strengths
 from forecasting.terms import QUANTILE_LEVELS
@@ -53,28 +53,28 @@ def site_groups(warehouse: Warehouse, **frames: pd.DataFrame) -> Iterator[dg.Dyn
     """The panel to forecast, a group of sites for each worker."""
     tables = RunTables.declared(warehouse, frames)
     panel, _ = _to_forecast(tables)
-    deseasonalised, _ = share_season(panel, tables.run.horizon, dispensed=_as_dispensed(panel, tables))
+    deseasonalised, _ = remove_shared_season(panel, tables.run.horizon, dispensed=_as_dispensed(panel, tables))
     for number, group in enumerate(forecast_groups(deseasonalised, Settings.from_environment().workers)):
         yield dg.DynamicOutput((group, tables.run.horizon), mapping_key=f"group_{number:04d}")
 
 
 @dg.op(out=dg.Out(io_manager_key=BETWEEN_STEPS))
-def group_forecast(group: tuple[DemandPanel, int]) -> OwnForecasts:
+def group_forecast(group: tuple[DemandPanel, int]) -> PointForecasts:
     """What depends on a group's own series: nearly all of the work."""
     panel, horizon = group
-    return forecast_own(panel, horizon)
+    return forecast_points(panel, horizon)
 
 
 @dg.op(
     ins={"forecasts": dg.In()} | INPUT_OF_STEP,
     out=dg.Out(io_manager_key="warehouse_io", metadata=FACTS["metadata"]),
 )
-def baseline_of_groups(warehouse: Warehouse, forecasts: list[OwnForecasts], **frames: pd.DataFrame) -> AssetResult:
+def baseline_of_groups(warehouse: Warehouse, forecasts: list[PointForecasts], **frames: pd.DataFrame) -> AssetResult:
     """The groups put together, and what sound series learn from one another."""
     tables = RunTables.declared(warehouse, frames)
     panel, problems = _to_forecast(tables)
-    deseasonalised, season = share_season(panel, tables.run.horizon, dispensed=_as_dispensed(panel, tables))
-    forecast = with_season(calibrated(deseasonalised, OwnForecasts.joined(forecasts)), season)
+    deseasonalised, season = remove_shared_season(panel, tables.run.horizon, dispensed=_as_dispensed(panel, tables))
+    forecast = restore_season(add_quantiles(deseasonalised, PointForecasts.joined(forecasts)), season)
     rows = _nothing_after_withdrawal(forecast.to_frame(), tables["products"])
     return AssetResult(rows.assign(as_of=tables.run.as_of), problems)
 

@@ -16,7 +16,7 @@ from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.run_tables import RunTables
 from assets.dagster_io.table_asset import INPUTS, table_asset, table_facts
 from assets.sites.content import store_builtin_content
-from forecasting.demand.data_quality import on_grid
+from forecasting.demand.data_quality import grid_starts
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.terms import Period
 from warehouse.engine import writing
@@ -117,7 +117,7 @@ def _after_last(starts: list[dt.date], period: Period) -> dt.date:
     """The period after the history's last; a row dated after today is a mistake and does not move the origin."""
     today = dt.datetime.now(dt.UTC).date()
     past = [start for start in starts if start <= today] or starts
-    last: pd.Timestamp = on_grid(pd.Series(pd.to_datetime(sorted(past))), period).iloc[-1]
+    last: pd.Timestamp = grid_starts(pd.Series(pd.to_datetime(sorted(past))), period).iloc[-1]
     return period.step(last.date())
 
 

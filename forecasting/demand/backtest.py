@@ -86,8 +86,8 @@ def accuracy(
             "rmsse": np.sqrt((error**2).sum(axis=1) / count) / _positive(root_scale),
             "scaled_crps": 2 * pinball / count / _positive(scale),
         }
-        inside = {name: _coverage(actual, quantiles, ends) for name, ends in COVERAGE.items()}
-    return pd.DataFrame({**scaled, **_ratios(sums), **inside, **sums, "scale": scale})
+        coverage = {name: _coverage(actual, quantiles, ends) for name, ends in COVERAGE.items()}
+    return pd.DataFrame({**scaled, **_ratios(sums), **coverage, **sums, "scale": scale})
 
 
 def _ratios(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -112,8 +112,8 @@ def _pinball(actual: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
 
 def _coverage(actual: np.ndarray, quantiles: np.ndarray, ends: tuple[int, int]) -> np.ndarray:
     """Share of the known periods within the interval, its ends included, [series]."""
-    inside = (actual >= quantiles[:, :, ends[0]]) & (actual <= quantiles[:, :, ends[1]])
-    return inside.sum(axis=1) / np.isfinite(actual).sum(axis=1)
+    is_inside = (actual >= quantiles[:, :, ends[0]]) & (actual <= quantiles[:, :, ends[1]])
+    return is_inside.sum(axis=1) / np.isfinite(actual).sum(axis=1)
 
 
 def naive_scales(values: np.ndarray, cycle: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,9 +130,9 @@ def naive_scales(values: np.ndarray, cycle: int) -> tuple[np.ndarray, np.ndarray
         count = np.isfinite(change).sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             scales.append([np.nansum(change, axis=1) / count, np.sqrt(np.nansum(change**2, axis=1) / count)])
-    (seasonal, seasonal_root), (plain, plain_root) = scales
-    seen = np.isfinite(seasonal)
-    return np.where(seen, seasonal, plain), np.where(seen, seasonal_root, plain_root)
+    (seasonal, seasonal_root), (step_scale, step_root) = scales
+    has_cycle = np.isfinite(seasonal)
+    return np.where(has_cycle, seasonal, step_scale), np.where(has_cycle, seasonal_root, step_root)
 
 
 def seasonal_naive(values: np.ndarray, horizon: int, cycle: int) -> np.ndarray:
@@ -190,18 +190,18 @@ def demand_class(values: np.ndarray) -> np.ndarray:
     mean = sizes.sum(axis=1) / count
     variance = np.where(positive, (sizes - mean[:, None]) ** 2, 0.0).sum(axis=1) / count
     variation = variance / np.maximum(mean**2, 1e-300)
-    rare = np.isfinite(values).sum(axis=1) / count >= INTERVAL_CUTOFF
-    varied = variation >= VARIATION_CUTOFF
-    return np.select([rare & varied, rare, varied], ["lumpy", "intermittent", "erratic"], "smooth")
+    is_rare = np.isfinite(values).sum(axis=1) / count >= INTERVAL_CUTOFF
+    is_variable = variation >= VARIATION_CUTOFF
+    return np.select([is_rare & is_variable, is_rare, is_variable], ["lumpy", "intermittent", "erratic"], "smooth")
 
 
-def segments_of(past: DemandPanel) -> dict[str, np.ndarray]:
+def demand_segments(past: DemandPanel) -> dict[str, np.ndarray]:
     """The series of each segment, bool [series]: `all`, dense and intermittent, and the Syntetos-Boylan classes."""
     zeros = (past.values == 0).sum(axis=1) / np.maximum(np.isfinite(past.values).sum(axis=1), 1)
-    kinds = demand_class(past.values)
-    named = {ALL: np.full(len(zeros), True), "dense": zeros <= INTERMITTENT_ZERO_SHARE}
-    named["intermittent"] = ~named["dense"]
-    return named | {f"class {kind}": kinds == kind for kind in sorted(set(kinds))}
+    classes = demand_class(past.values)
+    segments = {ALL: np.full(len(zeros), True), "dense": zeros <= INTERMITTENT_ZERO_SHARE}
+    segments["intermittent"] = ~segments["dense"]
+    return segments | {f"class {name}": classes == name for name in sorted(set(classes))}
 
 
 def backtest(
@@ -219,19 +219,19 @@ def backtest(
     Gives `SCORE_COLUMNS`. Raises `InvalidInput` when the panel is too short for the first origin.
     """
     step = horizon if step is None else step
-    cuts = [panel.values.shape[1] - horizon - step * back for back in range(origins)]
+    cuts = [panel.values.shape[1] - horizon - step * index for index in range(origins)]
     if origins < 1 or step < 1 or cuts[-1] < 1:
         raise InvalidInput(
             f"{origins} origins, {step} apart, with horizon {horizon} do not fit {panel.values.shape[1]} periods"
         )
-    parts = []
+    origin_sums = []
     for cut in reversed(cuts):
         past, actual = held_out(panel, cut, horizon)
-        made = forecast_panel(past, horizon, pool=pool)
+        forecast = forecast_panel(past, horizon, pool=pool)
         naive = seasonal_naive_step(past.values, horizon, panel.period.per_year)
-        steps = {"seasonal_naive": naive, "baseline": Step(made.mean, made.quantiles)}
-        parts.append(origin_scores(past, actual, steps, segments_of(past)))
-    return scores(parts)
+        steps = {"seasonal_naive": naive, "baseline": Step(forecast.mean, forecast.quantiles)}
+        origin_sums.append(origin_scores(past, actual, steps, demand_segments(past)))
+    return scores(origin_sums)
 
 
 def held_out(panel: DemandPanel, cut: int, horizon: int) -> tuple[DemandPanel, np.ndarray]:
@@ -250,19 +250,19 @@ def origin_scores(
     """
     scale, root_scale = naive_scales(past.values, past.period.per_year)
     rows = []
-    for stage, made in steps.items():
+    for stage, forecast in steps.items():
         for horizon, span in horizon_bands(actual.shape[1]).items():
             measured = accuracy(
-                actual[:, span], made.mean[:, span], made.quantiles[:, span], scale=scale, root_scale=root_scale
+                actual[:, span], forecast.mean[:, span], forecast.quantiles[:, span], scale=scale, root_scale=root_scale
             )
             known = np.isfinite(actual[:, span]).any(axis=1)
-            for segment, inside in segments.items():
+            for segment, members in segments.items():
                 if segment == ALL or not horizon.isdigit():
-                    chosen = measured[known & inside]
+                    chosen = measured[known & members]
                     sums = {name: float(chosen[name].sum()) for name in (*SUMS, *MEANS)}
                     counts = {f"{name}_count": int(chosen[name].count()) for name in MEANS}
-                    head = {"stage": stage, "segment": segment, "horizon": horizon}
-                    rows.append({**head, **sums, **counts, "series": len(chosen)})
+                    labels = {"stage": stage, "segment": segment, "horizon": horizon}
+                    rows.append({**labels, **sums, **counts, "series": len(chosen)})
     return pd.DataFrame(rows)
 
 
@@ -273,26 +273,28 @@ def scores(origins: Sequence[pd.DataFrame]) -> pd.DataFrame:
     before it (negative: it adds to it), NaN for the first stage and for measures that are no errors. `series` is the
     most at one origin, `origins` those with any.
     """
-    together = pd.concat(origins, ignore_index=True)
+    all_origins = pd.concat(origins, ignore_index=True)
     rows: list[dict[str, object]] = []
-    for (segment, horizon), of_segment in together.groupby(["segment", "horizon"], sort=False):
-        before: dict[str, float] = {}
-        for stage, part in of_segment.groupby("stage", sort=False):
-            series = int(part["series"].max())
-            counted = {"series": series, "origins": int((part["series"] > 0).sum())}
-            values = _measures(part)
+    for (segment, horizon), segment_rows in all_origins.groupby(["segment", "horizon"], sort=False):
+        previous_values: dict[str, float] = {}
+        for stage, stage_rows in segment_rows.groupby("stage", sort=False):
+            series = int(stage_rows["series"].max())
+            counts = {"series": series, "origins": int((stage_rows["series"] > 0).sum())}
+            values = _measures(stage_rows)
             for metric in MEASURES if series else ():
                 added = (
-                    1 - values[metric] / before[metric] if metric in ERRORS and before.get(metric, 0) > 0 else np.nan
+                    1 - values[metric] / previous_values[metric]
+                    if metric in ERRORS and previous_values.get(metric, 0) > 0
+                    else np.nan
                 )
-                head = {"stage": stage, "segment": segment, "horizon": horizon, "metric": metric}
-                rows.append({**head, "value": values[metric], "value_added": added, **counted})
-            before = values
+                labels = {"stage": stage, "segment": segment, "horizon": horizon, "metric": metric}
+                rows.append({**labels, "value": values[metric], "value_added": added, **counts})
+            previous_values = values
     return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
 
 
-def _measures(part: pd.DataFrame) -> dict[str, float]:
-    sums = {name: np.array(part[name].sum()) for name in SUMS}
+def _measures(stage_rows: pd.DataFrame) -> dict[str, float]:
+    sums = {name: np.array(stage_rows[name].sum()) for name in SUMS}
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = {name: float(np.divide(part[name].sum(), part[f"{name}_count"].sum())) for name in MEANS}
+        means = {name: float(np.divide(stage_rows[name].sum(), stage_rows[f"{name}_count"].sum())) for name in MEANS}
     return means | {name: float(value) for name, value in _ratios(sums).items()}

@@ -6,7 +6,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from forecasting.demand.data_quality import isolated, on_grid, provisional
+from forecasting.demand.data_quality import grid_starts, isolated_rows, provisional_periods
 from forecasting.demand.series import KEY, period_offsets
 from forecasting.demand.stock_outs import stock_outs
 from forecasting.errors import InvalidInput
@@ -79,8 +79,8 @@ def clean(
         rows["offset"] = period_offsets(pd.DatetimeIndex(rows["period_start"]), origin, period)
         changes += [_future(rows, period, origin, as_of), _provisional(rows, period)]
         changes += _outside_life(rows, period, origin, products)
-        rows, silent = _stock_outs(rows, period, origin)
-        changes += [silent, _outliers(rows), _returns(rows)]
+        rows, stock_out_log = _stock_outs(rows, period, origin)
+        changes += [stock_out_log, _outliers(rows), _returns(rows)]
         rows = rows.drop(columns="offset")
     rows = pd.concat([strays, rows]).sort_values([*KEY, "period_start"], ignore_index=True) if len(strays) else rows
     changes = [change for change in changes if len(change)]
@@ -122,25 +122,25 @@ def _revised(rows: pd.DataFrame, revisions: pd.DataFrame | None) -> pd.DataFrame
     """Rows that a later load changed; what they said first stays in the log (and in the table of revisions)."""
     if revisions is None or revisions.empty:
         return rows.iloc[:0]
-    told = revisions.assign(
+    ordered = revisions.assign(
         **{name: revisions[name].astype(str) for name in KEY},
         period_start=pd.to_datetime(revisions["period_start"]).astype(rows["period_start"].dtype),
     ).sort_values("revised_at", kind="stable")
-    by_row = told.groupby([*KEY, "period_start"]).agg(
+    by_row = ordered.groupby([*KEY, "period_start"]).agg(
         first=("quantity_before", "first"), times=("revised_at", "size"), last=("revised_at", "max")
     )
-    found = by_row.reindex(pd.MultiIndex.from_frame(rows[[*KEY, "period_start"]]))
-    mask = found["times"].notna().to_numpy()
+    revised = by_row.reindex(pd.MultiIndex.from_frame(rows[[*KEY, "period_start"]]))
+    mask = revised["times"].notna().to_numpy()
     reasons = [
-        f"first loaded as {one.first:g}; revised {one.times:g} times, last on {one.last:%Y-%m-%d}"
-        for one in found[mask].itertuples()
+        f"first loaded as {revision.first:g}; revised {revision.times:g} times, last on {revision.last:%Y-%m-%d}"
+        for revision in revised[mask].itertuples()
     ]
     return _apply(rows, mask, rows.loc[mask, "quantity"].to_numpy(), "revision", reasons)
 
 
 def _to_grid(rows: pd.DataFrame, period: Period) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows dated inside a period are added to what the period has."""
-    starts = on_grid(rows["period_start"], period)
+    starts = grid_starts(rows["period_start"], period)
     off = (starts != rows["period_start"]).to_numpy()
     if not off.any():
         return rows, rows.iloc[:0]
@@ -149,18 +149,18 @@ def _to_grid(rows: pd.DataFrame, period: Period) -> tuple[pd.DataFrame, pd.DataF
     ]
     log = _changes(rows, off, "off_grid", reasons)
     moved = rows[off].assign(period_start=starts[off], quantity_raw=np.nan, rule="off_grid")
-    return _added_up(pd.concat([rows[~off], moved], ignore_index=True)), log
+    return _sum_by_key(pd.concat([rows[~off], moved], ignore_index=True)), log
 
 
-def _added_up(rows: pd.DataFrame) -> pd.DataFrame:
+def _sum_by_key(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a key: quantities summed (with an unknown part unknown), the row that was there first named as raw."""
-    together = (
+    summed = (
         rows.assign(unknown=rows["quantity"].isna())
         .groupby([*KEY, "period_start"], as_index=False)
         .agg({"quantity_raw": "first", "quantity": "sum", "rule": "last", "unknown": "max"})
     )
-    together.loc[together.pop("unknown"), "quantity"] = np.nan
-    return together
+    summed.loc[summed.pop("unknown"), "quantity"] = np.nan
+    return summed
 
 
 def _without_strays(
@@ -171,10 +171,10 @@ def _without_strays(
     origin = rows["period_start"].min().date()
     series = rows.groupby(KEY, sort=False).ngroup().to_numpy()
     offsets = period_offsets(pd.DatetimeIndex(rows["period_start"]), origin, period)
-    over = offsets < period.offset(as_of + dt.timedelta(days=1), origin)
-    alone = isolated(series, offsets, period, last=int(offsets[over].max(initial=0)))
-    log = _apply(rows, alone, np.nan, "isolated", "a year or more of silence follows so few quantities")
-    return rows[alone], rows[~alone].reset_index(drop=True), log
+    has_ended = offsets < period.offset(as_of + dt.timedelta(days=1), origin)
+    is_isolated = isolated_rows(series, offsets, period, last=int(offsets[has_ended].max(initial=0)))
+    log = _apply(rows, is_isolated, np.nan, "isolated", "a year or more of silence follows so few quantities")
+    return rows[is_isolated], rows[~is_isolated].reset_index(drop=True), log
 
 
 def _merge_sites(
@@ -188,8 +188,8 @@ def _merge_sites(
     reasons = [f"closed; added to {successor}" for successor in target[moves]]
     log = _changes(rows.assign(quantity=np.nan), moves, "merger", reasons)
     moved = rows[moves].assign(facility_id=target[moves], quantity_raw=np.nan, rule="merger")
-    together = pd.concat([rows[~moves], moved], ignore_index=True)
-    return _added_up(together), [log]
+    all_rows = pd.concat([rows[~moves], moved], ignore_index=True)
+    return _sum_by_key(all_rows), [log]
 
 
 def final_successors(facilities: pd.DataFrame | None, as_of: dt.date) -> dict[str, str]:
@@ -230,9 +230,11 @@ def _provisional(rows: pd.DataFrame, period: Period) -> pd.DataFrame:
     cells, series = _cells(rows)
     site, _ = pd.factorize(rows["facility_id"])
     of_series = site[np.unique(series, return_index=True)[1]]
-    found = provisional(cells, of_series, period)[site, rows["offset"]] & rows["quantity"].notna().to_numpy()
+    is_provisional = (
+        provisional_periods(cells, of_series, period)[site, rows["offset"]] & rows["quantity"].notna().to_numpy()
+    )
     reason = f"the site's {period.value} is not complete: at least half of what always sells is far below its lowest"
-    return _apply(rows, found, np.nan, "provisional", reason)
+    return _apply(rows, is_provisional, np.nan, "provisional", reason)
 
 
 def _outside_life(
@@ -268,17 +270,17 @@ def _cells(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def _stock_outs(rows: pd.DataFrame, period: Period, origin: dt.date) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows with stock-outs made unknown; periods of one that have no row get one."""
     cells, series = _cells(rows)
-    begun = np.maximum.accumulate(np.isfinite(cells), axis=1)
-    ended = np.maximum.accumulate(np.isfinite(cells)[:, ::-1], axis=1)[:, ::-1]
+    is_after_first = np.maximum.accumulate(np.isfinite(cells), axis=1)
+    is_before_last = np.maximum.accumulate(np.isfinite(cells)[:, ::-1], axis=1)[:, ::-1]
     keys = rows.loc[np.unique(series, return_index=True)[1], KEY].reset_index(drop=True)
     site = pd.factorize(keys["facility_id"])[0]
     reported = np.zeros((site.max() + 1, cells.shape[1]), dtype=bool)
     reported[site[series], rows["offset"]] = True
-    silent = np.isnan(cells) & begun & ended & reported[site]
-    found = stock_outs(np.where(silent, 0.0, cells))
-    there = np.zeros_like(found)
-    there[series, rows["offset"]] = True
-    of_series, offset = np.nonzero(found & ~there)
+    silent = np.isnan(cells) & is_after_first & is_before_last & reported[site]
+    is_stock_out = stock_outs(np.where(silent, 0.0, cells))
+    has_row = np.zeros_like(is_stock_out)
+    has_row[series, rows["offset"]] = True
+    of_series, offset = np.nonzero(is_stock_out & ~has_row)
     added = keys.iloc[of_series].assign(
         period_start=pd.to_datetime([period.step(origin, int(number)) for number in offset]).to_numpy("datetime64[s]"),
         quantity_raw=np.nan,
@@ -286,19 +288,21 @@ def _stock_outs(rows: pd.DataFrame, period: Period, origin: dt.date) -> tuple[pd
         rule="",
         offset=offset,
     )
-    mask = np.concatenate([found[series, rows["offset"]], np.ones(len(added), dtype=bool)])
-    together = pd.concat([rows, added], ignore_index=True) if len(added) else rows
-    log = _apply(together, mask, np.nan, "stock_out", "an item that always sells sold nothing for several periods")
-    return together.sort_values([*KEY, "period_start"], ignore_index=True), log
+    mask = np.concatenate([is_stock_out[series, rows["offset"]], np.ones(len(added), dtype=bool)])
+    all_rows = pd.concat([rows, added], ignore_index=True) if len(added) else rows
+    log = _apply(all_rows, mask, np.nan, "stock_out", "an item that always sells sold nothing for several periods")
+    return all_rows.sort_values([*KEY, "period_start"], ignore_index=True), log
 
 
 def _outliers(rows: pd.DataFrame) -> pd.DataFrame:
     cells, series = _cells(rows)
-    found = outliers(cells)[series, rows["offset"]]
+    is_outlier = outliers(cells)[series, rows["offset"]]
     spike = f"more than {OUTLIER_RATIO:g} times its neighbours before and after it"
-    returned = f"a return of more than {RETURN_RATIO:g} times what went out in the {RETURN_PERIODS} periods before it"
-    reasons = np.where(rows["quantity"].to_numpy()[found] > 0, spike, returned).tolist()
-    return _apply(rows, found, np.nan, "outlier", reasons)
+    large_return = (
+        f"a return of more than {RETURN_RATIO:g} times what went out in the {RETURN_PERIODS} periods before it"
+    )
+    reasons = np.where(rows["quantity"].to_numpy()[is_outlier] > 0, spike, large_return).tolist()
+    return _apply(rows, is_outlier, np.nan, "outlier", reasons)
 
 
 def outliers(cells: np.ndarray) -> np.ndarray:
@@ -316,12 +320,12 @@ def outliers(cells: np.ndarray) -> np.ndarray:
     limit = np.maximum(np.log(OUTLIER_RATIO), OUTLIER_SPREADS * spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.log(np.abs(cells))
-        beyond = [
+        exceeds = [
             (size - _median(side) > limit) & (np.isfinite(side).sum(axis=2) >= MINIMUM_NEIGHBOURS)
             for side in (before, after)
         ]
-    impossible = -cells > RETURN_RATIO * _sum_before(cells)
-    return np.where(cells > 0, beyond[0] & beyond[1], impossible & beyond[0])
+    is_large_return = -cells > RETURN_RATIO * _sum_before(cells)
+    return np.where(cells > 0, exceeds[0] & exceeds[1], is_large_return & exceeds[0])
 
 
 def _side_windows(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -336,8 +340,8 @@ def _median(samples: np.ndarray) -> np.ndarray:
     """Median over the last axis, NaN left out; NaN where nothing is known."""
     ordered = np.sort(samples, axis=-1)
     last = np.maximum(np.isfinite(samples).sum(axis=-1) - 1, 0)[..., None]
-    middle = [np.take_along_axis(ordered, (last + extra) // 2, axis=-1)[..., 0] for extra in (0, 1)]
-    return (middle[0] + middle[1]) / 2
+    central = [np.take_along_axis(ordered, (last + extra) // 2, axis=-1)[..., 0] for extra in (0, 1)]
+    return (central[0] + central[1]) / 2
 
 
 def _spread(samples: np.ndarray) -> np.ndarray:
@@ -367,9 +371,9 @@ def net_returns(cells: np.ndarray) -> np.ndarray:
     array([[ 3.,  0., nan,  0.,  2.]])
     """
     netted = cells.copy()
-    owed = np.zeros(len(cells))
+    returned = np.zeros(len(cells))
     for column in range(cells.shape[1] - 1, -1, -1):
-        balance = np.nan_to_num(cells[:, column]) - owed
-        owed = np.maximum(-balance, 0.0)
+        balance = np.nan_to_num(cells[:, column]) - returned
+        returned = np.maximum(-balance, 0.0)
         netted[:, column] = np.where(np.isnan(cells[:, column]), np.nan, np.maximum(balance, 0.0))
     return netted

@@ -14,7 +14,7 @@ PRIOR_ORIGINS_COMMON = 3.0
 """Origins without any common movement that a product is taken to have had besides."""
 
 
-def step_correlations(errors: np.ndarray, speaks: np.ndarray | None = None) -> np.ndarray:
+def step_correlations(errors: np.ndarray, is_informative: np.ndarray | None = None) -> np.ndarray:
     """Correlation [series] of neighbouring future periods, from backtest errors [series, origin, horizon].
 
     That of the AR(1) under which the sum over the horizon varies as it did in the backtest: a forecast that starts too
@@ -30,12 +30,12 @@ def step_correlations(errors: np.ndarray, speaks: np.ndarray | None = None) -> n
     squares = (filled**2).sum(axis=2)
     joint = (filled.sum(axis=2) ** 2 - squares).sum(axis=1)
     power = (squares * np.maximum(known.sum(axis=2) - 1, 0)).sum(axis=1)
-    own = joint / np.maximum(power, 1e-12)
+    own_correlation = joint / np.maximum(power, 1e-12)
     origins = (known.sum(axis=2) > 1).sum(axis=1)
-    scored = (origins > 0) & (True if speaks is None else speaks)
-    panel = float(np.mean(np.sort(own[scored]))) if scored.any() else 0.0
-    drawn = (own * origins + panel * PRIOR_ORIGINS_STEP) / (origins + PRIOR_ORIGINS_STEP)
-    return _step_of_mean(drawn, errors.shape[2])
+    scored = (origins > 0) & (True if is_informative is None else is_informative)
+    panel = float(np.mean(np.sort(own_correlation[scored]))) if scored.any() else 0.0
+    shrunk = (own_correlation * origins + panel * PRIOR_ORIGINS_STEP) / (origins + PRIOR_ORIGINS_STEP)
+    return _step_of_mean(shrunk, errors.shape[2])
 
 
 def _step_of_mean(mean_correlation: np.ndarray, horizon: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def strength_correlations(errors: np.ndarray, facility_ids: Sequence[str], drugs
     array([0.57, 0.57, 0.57])
     """
     sites = [f"{drug}\x1f{facility}" for facility, drug in zip(facility_ids, drugs, strict=True)]
-    return _between(errors, sites, drugs)
+    return _group_correlations(errors, sites, drugs)
 
 
 def common_correlations(errors: np.ndarray, product_ids: Sequence[str]) -> np.ndarray:
@@ -73,30 +73,34 @@ def common_correlations(errors: np.ndarray, product_ids: Sequence[str]) -> np.nd
     >>> common_correlations(np.concatenate([wave, wave, wave]), ("x", "x", "y")).round(2)
     array([0.57, 0.57, 0.  ])
     """
-    return _between(errors, product_ids, product_ids)
+    return _group_correlations(errors, product_ids, product_ids)
 
 
-def _between(errors: np.ndarray, together_at: Sequence[str], told_by: Sequence[str]) -> np.ndarray:
-    """Mean correlation of errors within the groups `together_at`, one figure for each of `told_by`, [series]."""
-    group, _ = pd.factorize(np.array(together_at, dtype=object))
-    teller, tellers = pd.factorize(np.array(told_by, dtype=object))
-    company = np.flatnonzero(np.bincount(group, minlength=1)[group] > 1)
-    if not len(company):
-        return np.zeros(len(group))
-    group, place = pd.factorize(group[company])[0], teller[company]
-    of_group = np.zeros(group.max() + 1, dtype=int)
-    of_group[group] = place
-    known = np.isfinite(errors[company])
-    scaled = np.where(known, errors[company], 0.0)
+def _group_correlations(errors: np.ndarray, group_keys: Sequence[str], output_keys: Sequence[str]) -> np.ndarray:
+    """Mean correlation of errors within the groups `group_keys`, one figure for each of `output_keys`, [series]."""
+    group_number, _ = pd.factorize(np.array(group_keys, dtype=object))
+    output_number, outputs = pd.factorize(np.array(output_keys, dtype=object))
+    grouped_rows = np.flatnonzero(np.bincount(group_number, minlength=1)[group_number] > 1)
+    if not len(grouped_rows):
+        return np.zeros(len(group_number))
+    group_number, grouped_output = pd.factorize(group_number[grouped_rows])[0], output_number[grouped_rows]
+    output_of_group = np.zeros(group_number.max() + 1, dtype=int)
+    output_of_group[group_number] = grouped_output
+    known = np.isfinite(errors[grouped_rows])
+    scaled = np.where(known, errors[grouped_rows], 0.0)
     size = np.sqrt((scaled**2).sum(axis=(1, 2)) / np.maximum(known.sum(axis=(1, 2)), 1))
     scaled /= np.maximum(size, 1e-12)[:, None, None]
-    together, squares, members = _sum_by(scaled, group), _sum_by(scaled**2, group), _sum_by(known.astype(float), group)
-    between, pairs, origins = np.zeros((3, len(tellers)))
-    np.add.at(between, of_group, (together**2 - squares).sum(axis=(1, 2)))
-    np.add.at(pairs, of_group, (squares * np.maximum(members - 1, 0)).sum(axis=(1, 2)))
-    np.add.at(origins, of_group, (members.max(axis=2, initial=0) > 1).sum(axis=1).astype(float))
+    group_sum, squares, members = (
+        _sum_by(scaled, group_number),
+        _sum_by(scaled**2, group_number),
+        _sum_by(known.astype(float), group_number),
+    )
+    between, pairs, origins = np.zeros((3, len(outputs)))
+    np.add.at(between, output_of_group, (group_sum**2 - squares).sum(axis=(1, 2)))
+    np.add.at(pairs, output_of_group, (squares * np.maximum(members - 1, 0)).sum(axis=(1, 2)))
+    np.add.at(origins, output_of_group, (members.max(axis=2, initial=0) > 1).sum(axis=1).astype(float))
     correlation = between / np.maximum(pairs, 1e-12) * origins / (origins + PRIOR_ORIGINS_COMMON)
-    return np.clip(correlation, 0.0, MAXIMUM_COMMON_CORRELATION)[teller]
+    return np.clip(correlation, 0.0, MAXIMUM_COMMON_CORRELATION)[output_number]
 
 
 def _sum_by(array: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -22,12 +22,12 @@ from forecasting.demand.pool.forecaster import Forecaster, SelectionEvidence, me
 from forecasting.demand.pool.models import cap, season_cycle
 from forecasting.demand.pool.selection import Candidates, rolling_forecasts
 from forecasting.demand.pool.table import FORECASTERS
-from forecasting.demand.series import KEY, DemandPanel, sound
+from forecasting.demand.series import KEY, DemandPanel, reliable_series
 from forecasting.errors import InvalidInput
 from forecasting.terms import QUANTILE_LEVELS
 
 MAXIMUM_LOG_VARIANCE = 0.8
-"""Noise beyond this is not believed when the mean is found from the median: e^0.4 is half above it."""
+"""Largest variance of the noise when the mean is computed from the median: e^0.4 is half above it."""
 
 OUTLYING = 3.0
 """Changes beyond this many robust standard deviations count as that many."""
@@ -99,10 +99,10 @@ class PanelForecast:
         starts = np.sort(ordered["period_start"].unique())
         horizon = len(starts)
         periods = ordered["period_start"].to_numpy()
-        complete = len(ordered) % max(horizon, 1) == 0 and horizon > 0
+        is_even = len(ordered) % max(horizon, 1) == 0 and horizon > 0
         first = ordered.iloc[:: max(horizon, 1)]
-        whole = complete and not first[KEY].duplicated().any() and (periods.reshape(-1, horizon) == starts).all()
-        if not whole:
+        is_complete = is_even and not first[KEY].duplicated().any() and (periods.reshape(-1, horizon) == starts).all()
+        if not is_complete:
             raise InvalidInput("each series of a forecast needs exactly one row for every period_start")
         series = len(first)
         return cls(
@@ -122,21 +122,21 @@ class PanelForecast:
 
 
 @dataclasses.dataclass(frozen=True)
-class OwnForecasts:
-    """What depends on a site's own history alone, so that the sites of a panel can be worked on anywhere.
+class PointForecasts:
+    """Point forecasts, which depend on a site's own history alone: sites can be forecast in separate processes.
 
-    `middle` and `mean` [series, horizon], `model` [series], `actual` and `predicted` [series, origin, horizon] as in
-    `PanelForecast`; `middle` is what the quantiles lie around.
+    `centre` and `mean` [series, horizon], `model` [series], `actual` and `predicted` [series, origin, horizon] as in
+    `PanelForecast`; the quantiles lie around `centre`.
     """
 
-    middle: np.ndarray
+    centre: np.ndarray
     mean: np.ndarray
     model: np.ndarray
     actual: np.ndarray
     predicted: np.ndarray
 
     @classmethod
-    def joined(cls, parts: Sequence["OwnForecasts"]) -> "OwnForecasts":
+    def joined(cls, parts: Sequence["PointForecasts"]) -> "PointForecasts":
         """The parts, one after the other."""
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
@@ -149,8 +149,8 @@ def forecast_panel(
 
     The forecaster of a series is picked from the `pool` by its own errors over `origins` rolling origins. Its mean
     depends on nothing but its own history and, where the panel knows strengths, those of its drug at its site
-    (`mix.strength_factor`); quantiles and correlations also learn from the panel's sound series. One known period gives
-    a flat forecast with the panel's typical error, an all-zero history zeros.
+    (`mix.strength_factor`); quantiles and correlations also learn from the panel's reliable series. One known period
+    gives a flat forecast with the panel's typical error, an all-zero history zeros.
 
     Raises `InvalidInput` for a panel without series, a horizon below 1, a negative number of origins, negative demand
     (clean it first) and a series without any known period: unknown is not zero.
@@ -160,13 +160,16 @@ def forecast_panel(
     >>> forecast_panel(panel, 2).mean.round(6)
     array([[6., 6.]])
     """
-    return calibrated(panel, forecast_own(panel, horizon, origins=origins, pool=pool), pool=pool)
+    return add_quantiles(panel, forecast_points(panel, horizon, origins=origins, pool=pool), pool=pool)
 
 
-def forecast_own(
+def forecast_points(
     panel: DemandPanel, horizon: int, *, origins: int = 24, pool: Sequence[Forecaster] = FORECASTERS
-) -> OwnForecasts:
-    """The first half of `forecast_panel`, nearly all of its work: parts of a panel may go through it apart."""
+) -> PointForecasts:
+    """Point forecasts and their backtest [series, ...]; parts of a panel can be forecast separately.
+
+    This is the first step of `forecast_panel` and nearly all of its work.
+    """
     _refuse_unusable(panel, horizon, origins)
     values, period = panel.values, panel.period
     candidates = Candidates.of(pool, period)
@@ -180,38 +183,40 @@ def forecast_own(
     aims_at_mean = np.array([entry.aims_at_mean for entry in entries])
     noise = mean_over_median(np.log1p(rolling.actual) - np.log1p(predicted))
     factor = (1 - noise_share) + noise_share * noise
-    middle = np.where(aims_at_mean[:, None], point / factor[:, None], point)
-    mean = cap(middle * factor[:, None], values, season_cycle(period))
-    mix = strength_factor(panel, mean, lambda totals: forecast_own(totals, horizon, origins=origins, pool=pool).mean)
-    return OwnForecasts(middle * mix, mean * mix, model, rolling.actual, predicted)
+    centre = np.where(aims_at_mean[:, None], point / factor[:, None], point)
+    mean = cap(centre * factor[:, None], values, season_cycle(period))
+    mix = strength_factor(panel, mean, lambda totals: forecast_points(totals, horizon, origins=origins, pool=pool).mean)
+    return PointForecasts(centre * mix, mean * mix, model, rolling.actual, predicted)
 
 
-def calibrated(panel: DemandPanel, own: OwnForecasts, *, pool: Sequence[Forecaster] = FORECASTERS) -> PanelForecast:
-    """The second half: quantiles and correlations, for which the panel's sound series speak for one another.
+def add_quantiles(
+    panel: DemandPanel, own: PointForecasts, *, pool: Sequence[Forecaster] = FORECASTERS
+) -> PanelForecast:
+    """The forecast with its quantiles and correlations, which are learned from all reliable series of the panel.
 
-    A series that is not `sound` gets what the others taught and teaches them nothing: with it or without it theirs are
-    the same to the last bit.
+    This is the second step of `forecast_panel`. A series that is not reliable (`reliable_series`) gets them too and
+    changes nothing for the others: with it or without it theirs are the same to the last bit.
     """
     values, model = panel.values, own.model
-    horizon = own.middle.shape[1]
+    horizon = own.centre.shape[1]
     errors = np.log1p(own.actual) - np.log1p(own.predicted)
-    speaks = sound(panel) & OriginErrors(errors).varied
-    spoken = np.where(speaks[:, None, None], errors, np.nan)
+    is_informative = reliable_series(panel) & OriginErrors(errors).informative
+    informative_errors = np.where(is_informative[:, None, None], errors, np.nan)
     drugs = panel.product_ids if panel.drugs is None else panel.drugs
-    last = values.shape[1]
-    quantiles = _quantiles(values, own, speaks, Candidates.of(pool, panel.period))
-    ceiling = cap(np.full(own.middle.shape, np.inf), values, season_cycle(panel.period))
+    columns = values.shape[1]
+    quantiles = _quantiles(values, own, is_informative, Candidates.of(pool, panel.period))
+    ceiling = cap(np.full(own.centre.shape, np.inf), values, season_cycle(panel.period))
     return PanelForecast(
         facility_ids=panel.facility_ids,
         product_ids=panel.product_ids,
-        starts=tuple(panel.period.step(panel.first_start, last + ahead) for ahead in range(horizon)),
+        starts=tuple(panel.period.step(panel.first_start, columns + ahead) for ahead in range(horizon)),
         mean=own.mean,
         quantiles=np.minimum(quantiles, ceiling[:, :, None]),
         model=model,
-        autocorrelation=step_correlations(errors, speaks),
-        common_correlation=common_correlations(spoken, panel.product_ids),
+        autocorrelation=step_correlations(errors, is_informative),
+        common_correlation=common_correlations(informative_errors, panel.product_ids),
         drugs=drugs,
-        strength_correlation=strength_correlations(spoken, panel.facility_ids, drugs),
+        strength_correlation=strength_correlations(informative_errors, panel.facility_ids, drugs),
         actual=own.actual,
         predicted=own.predicted,
     )
@@ -224,38 +229,43 @@ def _refuse_unusable(panel: DemandPanel, horizon: int, origins: int) -> None:
         raise InvalidInput("the panel has no series to forecast")
     with np.errstate(invalid="ignore"):
         negative = (panel.values < 0).any(axis=1)
-    for rows, rule in ((negative, "has negative demand: clean it first"), (_silent(panel), "has no known period")):
+    for rows, rule in (
+        (negative, "has negative demand: clean it first"),
+        (_has_no_history(panel), "has no known period"),
+    ):
         if rows.any():
             row = int(np.argmax(rows))
             raise InvalidInput(f"facility_id {panel.facility_ids[row]}, product_id {panel.product_ids[row]} {rule}")
 
 
-def _silent(panel: DemandPanel) -> np.ndarray:
+def _has_no_history(panel: DemandPanel) -> np.ndarray:
     return ~np.isfinite(panel.values).any(axis=1)
 
 
-def _quantiles(values: np.ndarray, own: OwnForecasts, speaks: np.ndarray, candidates: Candidates) -> np.ndarray:
+def _quantiles(
+    values: np.ndarray, own: PointForecasts, is_informative: np.ndarray, candidates: Candidates
+) -> np.ndarray:
     """Quantiles [series, horizon, level] of each series, by the intervals that its forecaster has."""
     scales = {name: entry.interval_scales for name, entry in candidates.by_name.items()}
-    dense = np.isin(own.model, [name for name in scales if scales[name]])
-    quantiles = np.empty((*own.middle.shape, len(LEVELS)))
-    used = {scale for name in set(own.model[dense]) for scale in scales[name]}
+    has_scales = np.isin(own.model, [name for name in scales if scales[name]])
+    quantiles = np.empty((*own.centre.shape, len(LEVELS)))
+    used = {scale for name in set(own.model[has_scales]) for scale in scales[name]}
     # every dense series speaks for the others on every scale
-    around = {scale: _around(own, dense, scale, speaks) for scale in used}
-    for name in set(own.model[dense]):
+    by_scale = {scale: _conformal_on_scale(own, has_scales, scale, is_informative) for scale in used}
+    for name in set(own.model[has_scales]):
         rows = own.model == name
-        quantiles[rows] = mean_of([around[scale][rows[dense]] for scale in scales[name]])
-    if not dense.all():
-        quantiles[~dense] = count_quantiles(values[~dense], own.middle[~dense, 0], own.middle.shape[1])
+        quantiles[rows] = mean_of([by_scale[scale][rows[has_scales]] for scale in scales[name]])
+    if not has_scales.all():
+        quantiles[~has_scales] = count_quantiles(values[~has_scales], own.centre[~has_scales, 0], own.centre.shape[1])
     return quantiles
 
 
-def _around(own: OwnForecasts, rows: np.ndarray, scale: Scale, speaks: np.ndarray) -> np.ndarray:
-    middle = own.middle[rows]
-    size = middle.mean(axis=1)
-    errors = scale.of(own.actual[rows], size)
-    errors -= scale.of(own.predicted[rows], size)
-    return conformal_quantiles(middle, scale, size, OriginErrors(errors, speaks[rows]))
+def _conformal_on_scale(own: PointForecasts, rows: np.ndarray, scale: Scale, is_informative: np.ndarray) -> np.ndarray:
+    centre = own.centre[rows]
+    size = centre.mean(axis=1)
+    errors = scale.transform(own.actual[rows], size)
+    errors -= scale.transform(own.predicted[rows], size)
+    return conformal_quantiles(centre, scale, size, OriginErrors(errors, is_informative[rows]))
 
 
 def mean_over_median(errors: np.ndarray) -> np.ndarray:
@@ -267,7 +277,7 @@ def mean_over_median(errors: np.ndarray) -> np.ndarray:
     changes = np.abs(np.diff(errors, axis=2)).reshape(len(errors), -1)
     count = np.isfinite(changes).sum(axis=1)
     typical = 1.4826 * quantiles_of(changes, np.array([0.5]))[:, 0] if changes.shape[1] else np.zeros(len(errors))
-    held = np.minimum(np.nan_to_num(changes), OUTLYING * np.nan_to_num(typical)[:, None])
-    noise = (held**2).sum(axis=1) / np.maximum(count, 1) / 2
+    clipped = np.minimum(np.nan_to_num(changes), OUTLYING * np.nan_to_num(typical)[:, None])
+    noise = (clipped**2).sum(axis=1) / np.maximum(count, 1) / 2
     variance = np.where(count >= MINIMUM_CHANGES, np.minimum(noise, MAXIMUM_LOG_VARIANCE), 0.0)
     return np.asarray(np.exp(variance / 2))

@@ -32,13 +32,13 @@ NEIGHBOURS = 1
 """A series' own errors one horizon either side are used as well: a single horizon has too few."""
 
 INDEPENDENT_SHARE = 0.5
-"""Overlapping origins tell less than as many separate ones would."""
+"""Share of the overlapping origins that count as independent."""
 
 RATE_DRIFT = 0.02
 """A discount of 0.9 is best for a rate whose own variance grows by a^2 / (1 - a) = 0.011 of a period's, a = 0.1, each
 period; hospital trusts' rare items drift faster (0.04 would cover 80 % at all horizons)."""
 
-SURE_OF_NOTHING = 0.2
+ZERO_SHARE_TRUSTED = 0.2
 """Quantiles at up to so much of the share of silent periods are 0: a mean of two quantiles has no mass there."""
 
 RESOLUTION = 1e-6
@@ -46,40 +46,46 @@ CHUNK_ROWS = 2048
 
 
 class Scale(StrEnum):
-    """What errors are measured on: LOG, for what multiplies (season, growth), or ROOT, whose errors are even for counts
-    and which a single period of zero does not tear open. Both are about relative errors at a series' usual size."""
+    """Scale of the errors: LOG, for effects that multiply (season, growth), or ROOT, whose errors are even for counts.
+
+    On the root scale a single period of zero is no outlier. Both give relative errors at a series' usual size.
+    """
 
     LOG = "log"
     ROOT = "root"
 
-    def of(self, quantity: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def transform(self, quantity: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Quantities [series, ...] on this scale; `size` [series] is each series' usual quantity.
 
-        >>> Scale.ROOT.of(np.array([[100.0, 121.0]]), np.array([99.0]))
+        >>> Scale.ROOT.transform(np.array([[100.0, 121.0]]), np.array([99.0]))
         array([[2. , 2.2]])
         """
-        return np.log1p(quantity) if self is Scale.LOG else 2 * np.sqrt(quantity) / _beside(np.sqrt(1 + size), quantity)
+        return (
+            np.log1p(quantity)
+            if self is Scale.LOG
+            else 2 * np.sqrt(quantity) / _per_series_like(np.sqrt(1 + size), quantity)
+        )
 
-    def back(self, measure: np.ndarray, size: np.ndarray) -> np.ndarray:
-        """The quantities that `of` measured; below the scale's end they are zero."""
+    def inverse(self, measure: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """The quantities that `transform` measured; below the scale's end they are zero."""
         if self is Scale.LOG:
             return np.maximum(np.expm1(np.minimum(measure, 700.0)), 0.0)
-        return (np.maximum(measure, 0.0) * _beside(np.sqrt(1 + size), measure) / 2) ** 2
+        return (np.maximum(measure, 0.0) * _per_series_like(np.sqrt(1 + size), measure) / 2) ** 2
 
 
-def _beside(one: np.ndarray, like: np.ndarray) -> np.ndarray:
-    return one.reshape((-1,) + (1,) * (like.ndim - 1))
+def _per_series_like(per_series: np.ndarray, quantity: np.ndarray) -> np.ndarray:
+    return per_series.reshape((-1,) + (1,) * (quantity.ndim - 1))
 
 
 @dataclasses.dataclass(frozen=True)
 class OriginErrors:
     """Errors of rolling origins on a scale, actual less predicted, [series, origin, horizon], NaN where unknown.
 
-    `speaks` [series] are the series that others learn from (default all).
+    `eligible` [series] are the series that others may learn from (default all).
     """
 
     errors: np.ndarray
-    speaks: np.ndarray | None = None
+    eligible: np.ndarray | None = None
 
     @property
     def windows(self) -> np.ndarray:
@@ -94,10 +100,10 @@ class OriginErrors:
         return np.sqrt(squares.sum(axis=(1, 2)) / np.maximum(known.sum(axis=(1, 2)), 1))
 
     @property
-    def varied(self) -> np.ndarray:
-        """Series whose errors say something about size, and to others: exact constants do not."""
+    def informative(self) -> np.ndarray:
+        """Series whose errors others learn from, bool [series]: eligible, and not exact constants."""
         varied = self.own_spread > RESOLUTION
-        return varied if self.speaks is None else varied & self.speaks
+        return varied if self.eligible is None else varied & self.eligible
 
     def spread(self, size: np.ndarray) -> np.ndarray:
         """Typical size of each series' errors, [series], drawn to that of the panel's series of its usual quantity
@@ -111,14 +117,14 @@ class OriginErrors:
         return np.sqrt(weight * self.own_spread**2 + (1 - weight) * prior**2)
 
     def _panel_spread(self, log_size: np.ndarray) -> np.ndarray:
-        """What a series of each size shows in the panel, [series]: many small demands even out, by the root at most."""
-        if not self.varied.any():
+        """Typical spread in the panel at each series' size, [series]: it falls with the size, by the root at most."""
+        if not self.informative.any():
             return np.full(len(log_size), UNKNOWN_SPREAD)
         # in an order of their own: sums must not depend on how the panel is sorted
-        order = np.lexsort((self.own_spread[self.varied], log_size[self.varied]))
-        spread, size = np.log(self.own_spread[self.varied][order]), log_size[self.varied][order]
-        beside = size - size.mean()
-        slope = (beside @ spread) / (beside @ beside + PRIOR_SERIES * SIZE_SPREAD**2)
+        order = np.lexsort((self.own_spread[self.informative], log_size[self.informative]))
+        spread, size = np.log(self.own_spread[self.informative][order]), log_size[self.informative][order]
+        centred = size - size.mean()
+        slope = (centred @ spread) / (centred @ centred + PRIOR_SERIES * SIZE_SPREAD**2)
         slope = float(np.clip(slope, *SLOPE_RANGE))
         level = np.median(spread - slope * size)
         return np.asarray(np.exp(level + slope * log_size))
@@ -161,13 +167,13 @@ def conformal_quantiles(predicted: np.ndarray, scale: Scale, size: np.ndarray, e
     """
     spread = errors.spread(size)[:, None, None]
     # some series at a time: each origin's errors are needed three times over
-    some = [slice(first, first + CHUNK_ROWS) for first in range(0, len(predicted), CHUNK_ROWS)]
-    own = np.concatenate([quantiles_of(_with_neighbours(errors.errors[rows])) for rows in some])
-    pooled = _panel_quantiles((errors.errors / spread)[errors.varied]) * spread
-    own, pooled = (found - found[..., [len(LEVELS) // 2]] for found in (own, pooled))
+    chunks = [slice(first, first + CHUNK_ROWS) for first in range(0, len(predicted), CHUNK_ROWS)]
+    own = np.concatenate([quantiles_of(_with_neighbours(errors.errors[rows])) for rows in chunks])
+    pooled = _panel_quantiles((errors.errors / spread)[errors.informative]) * spread
+    own, pooled = (quantiles - quantiles[..., [len(LEVELS) // 2]] for quantiles in (own, pooled))
     mixed = np.where(np.isfinite(own), (own + pooled) / 2, pooled)
     widened = mixed * widening(errors.windows)[:, None, :]
-    return np.maximum.accumulate(scale.back(scale.of(predicted, size)[..., None] + widened, size), axis=-1)
+    return np.maximum.accumulate(scale.inverse(scale.transform(predicted, size)[..., None] + widened, size), axis=-1)
 
 
 def _with_neighbours(errors: np.ndarray) -> np.ndarray:
@@ -219,13 +225,13 @@ def count_quantiles(values: np.ndarray, mean: np.ndarray, horizon: int) -> np.nd
     stretch = np.sqrt(1 + RATE_DRIFT * np.arange(1, horizon + 1))
     first, last = (_negative_binomial_quantiles(mean, variance * stretch[at] ** 2) for at in (0, -1))
     # a count's quantiles move evenly with its spread, near enough, and are slow to compute
-    along = (stretch - stretch[0]) / max(stretch[-1] - stretch[0], 1e-12)
-    counted = first[:, None] + (last - first)[:, None] * along[:, None]
-    seen = _weighted_quantiles(np.nan_to_num(values), weight)
-    stretched = np.maximum(mean[:, None, None] + (seen - mean[:, None])[:, None] * stretch[:, None], 0.0)
-    silent = (weight * (values == 0)).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-300)
-    none = (LEVELS <= silent[:, None] * SURE_OF_NOTHING) & (seen == 0)
-    return np.where(none[:, None], 0.0, (stretched + counted) / 2)
+    drift_share = (stretch - stretch[0]) / max(stretch[-1] - stretch[0], 1e-12)
+    counted = first[:, None] + (last - first)[:, None] * drift_share[:, None]
+    empirical = _weighted_quantiles(np.nan_to_num(values), weight)
+    stretched = np.maximum(mean[:, None, None] + (empirical - mean[:, None])[:, None] * stretch[:, None], 0.0)
+    zero_share = (weight * (values == 0)).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-300)
+    is_zero = (LEVELS <= zero_share[:, None] * ZERO_SHARE_TRUSTED) & (empirical == 0)
+    return np.where(is_zero[:, None], 0.0, (stretched + counted) / 2)
 
 
 def _weighted_variance(values: np.ndarray, weight: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -252,9 +258,9 @@ def _negative_binomial_quantiles(mean: np.ndarray, variance: np.ndarray) -> np.n
     variance = np.maximum(variance[:, None], mean * (1 + 1e-6))
     size = mean**2 / (variance - mean)
     share = mean / variance
-    none = np.exp(size * np.log(share))
+    zero_probability = np.exp(size * np.log(share))
     with np.errstate(all="ignore"):
         count = np.ceil(special.nbdtrik(LEVELS, size, share) - 1e-9)
     large = special.gammaincinv(size, LEVELS) * (variance / mean)
     count = np.where(np.isfinite(count), count, large)
-    return np.where(none >= LEVELS, 0.0, np.maximum(count, 0.0))
+    return np.where(zero_probability >= LEVELS, 0.0, np.maximum(count, 0.0))

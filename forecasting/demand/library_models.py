@@ -77,9 +77,9 @@ def unobserved_components_forecast(panel: DemandPanel, horizon: int) -> np.ndarr
     """
     cycle = panel.period.per_year
 
-    def fit(row: int, log_history: np.ndarray) -> np.ndarray:
-        known = log_history[np.isfinite(log_history).argmax() :]
-        return _unobserved_components(known, horizon, cycle if len(known) >= 2 * cycle else None)
+    def fit(_row: int, log_history: np.ndarray) -> np.ndarray:
+        history = log_history[np.isfinite(log_history).argmax() :]
+        return _unobserved_components(history, horizon, cycle if len(history) >= 2 * cycle else None)
 
     return _one_by_one(panel, horizon, fit)
 
@@ -107,9 +107,9 @@ def sarimax_forecast(panel: DemandPanel, horizon: int) -> np.ndarray:
     """
     cycle = panel.period.per_year
 
-    def fit(row: int, log_history: np.ndarray) -> np.ndarray:
-        known = log_history[np.isfinite(log_history).argmax() :]
-        return _sarimax(known, horizon, cycle if cycle <= LONGEST_ARIMA_CYCLE and len(known) >= 3 * cycle else None)
+    def fit(_row: int, log_history: np.ndarray) -> np.ndarray:
+        history = log_history[np.isfinite(log_history).argmax() :]
+        return _sarimax(history, horizon, cycle if cycle <= LONGEST_ARIMA_CYCLE and len(history) >= 3 * cycle else None)
 
     return _one_by_one(panel, horizon, fit)
 

@@ -56,12 +56,12 @@ def forecast_shares(quantity: np.ndarray, group: np.ndarray, direct: np.ndarray,
     """
     horizon = direct.shape[1]
     filled = np.nan_to_num(fill_gaps(quantity, 1))
-    from_direct = _within(direct, group)
-    trend = _within(np.exp(_damped_trend(_log_shares(filled, group), group, horizon, period)), group)
-    counted = _within(_discounted(filled)[:, None] + PRIOR_UNITS * np.ones(horizon), group)
+    from_direct = _shares_in_group(direct, group)
+    trend = _shares_in_group(np.exp(_damped_trend(_log_shares(filled, group), group, horizon, period)), group)
+    counted = _shares_in_group(_discounted_units(filled)[:, None] + PRIOR_UNITS * np.ones(horizon), group)
     # by volume: a strength that is made to order now and then does not make its group sparse
     zeros = (filled[:, -RECENT_PERIODS:] == 0).mean(axis=1)
-    share = _within(filled[:, -RECENT_PERIODS:].sum(axis=1, keepdims=True), group)[:, 0]
+    share = _shares_in_group(filled[:, -RECENT_PERIODS:].sum(axis=1, keepdims=True), group)[:, 0]
     sparse = (np.bincount(group, share * zeros) > SPARSE_ZERO_SHARE)[group]
     part = WEEKLY_TREND_PART if period is Period.WEEK else TREND_PART
     return np.where(sparse[:, None], counted, (1 - part) * from_direct + part * trend)
@@ -87,15 +87,15 @@ def strength_factor(
     columns = np.arange(history.shape[1])
     launched = columns >= begins[group][:, None]
     at_launch = np.take_along_axis(history, begins[group][:, None], axis=1)
-    own = mean[member] * amount
-    summed = _sum(own, group)
-    totals = _sum(np.where(launched, history, np.nan), group)
+    amount_forecast = mean[member] * amount
+    summed = _group_sums(amount_forecast, group)
+    totals = _group_sums(np.where(launched, history, np.nan), group)
     names = tuple(str(number) for number in range(len(totals)))
     shared = None if panel.season_shared is None else np.bincount(group, ~panel.season_shared[member]) == 0
-    whole = DemandPanel(names, names, totals, panel.first_start, panel.period, season_shared=shared)
-    total = (forecast_totals(whole) + summed) / 2
-    share = forecast_shares(np.where(launched, history, at_launch), group, own, panel.period)
-    factor[member] = np.clip(share * total[group] / own, *FACTOR_RANGE)
+    totals_panel = DemandPanel(names, names, totals, panel.first_start, panel.period, season_shared=shared)
+    total = (forecast_totals(totals_panel) + summed) / 2
+    share = forecast_shares(np.where(launched, history, at_launch), group, amount_forecast, panel.period)
+    factor[member] = np.clip(share * total[group] / amount_forecast, *FACTOR_RANGE)
     return factor
 
 
@@ -110,8 +110,8 @@ def _strengths(panel: DemandPanel, mean: np.ndarray) -> tuple[np.ndarray, np.nda
     rows = np.flatnonzero(usable)
     keys = [f"{panel.facility_ids[row]}\x1f{panel.drugs[row]}" for row in rows]
     group = pd.factorize(np.array(keys, dtype=object))[0]
-    kept = np.bincount(group, minlength=1)[group] > 1
-    return rows[kept], pd.factorize(group[kept])[0]
+    has_company = np.bincount(group, minlength=1)[group] > 1
+    return rows[has_company], pd.factorize(group[has_company])[0]
 
 
 def _amounts(panel: DemandPanel) -> np.ndarray:
@@ -119,38 +119,38 @@ def _amounts(panel: DemandPanel) -> np.ndarray:
     return np.nan_to_num(amount)
 
 
-def _sum(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+def _group_sums(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     total = np.zeros((group.max(initial=-1) + 1, values.shape[1]))
     np.add.at(total, group, values)
     return total
 
 
-def _within(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+def _shares_in_group(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Shares of values [part, ...] in their group's sum; equal where that is zero."""
-    total = _sum(values, group)
+    total = _group_sums(values, group)
     members = np.bincount(group)[group][:, None]
     return np.where(total[group] > 0, values / np.maximum(total[group], 1e-300), 1.0 / members)
 
 
 def _log_shares(filled: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Centred log-ratios [part, period]; half the least share a part has had stands in for none."""
-    share = _within(filled, group)
+    share = _shares_in_group(filled, group)
     least = np.where(share > 0, share, np.inf).min(axis=1)
     floor = np.where(np.isfinite(least), least / 2, 1e-6)[:, None]
     logs = np.log(np.maximum(share, floor))
-    return logs - (_sum(logs, group) / np.maximum(np.bincount(group), 1)[:, None])[group]
+    return logs - (_group_sums(logs, group) / np.maximum(np.bincount(group), 1)[:, None])[group]
 
 
 def _damped_trend(logs: np.ndarray, group: np.ndarray, horizon: int, period: Period) -> np.ndarray:
     """Damped Holt over the periods [part, period], its forecast [part, horizon]; each group at the level weight with
     the least one-step error."""
-    made = [_holt(logs, horizon, weight, period) for weight in LEVEL_WEIGHTS]
-    errors = np.stack([np.bincount(group, squared) for _, squared in made])
+    trials = [_damped_holt(logs, horizon, weight, period) for weight in LEVEL_WEIGHTS]
+    errors = np.stack([np.bincount(group, squared) for _, squared in trials])
     best = errors.argmin(axis=0)[group]
-    return np.stack([forecast for forecast, _ in made])[best, np.arange(len(logs))]
+    return np.stack([forecast for forecast, _ in trials])[best, np.arange(len(logs))]
 
 
-def _holt(logs: np.ndarray, horizon: int, level_weight: float, period: Period) -> tuple[np.ndarray, np.ndarray]:
+def _damped_holt(logs: np.ndarray, horizon: int, level_weight: float, period: Period) -> tuple[np.ndarray, np.ndarray]:
     """(forecast [part, horizon], squared one-step errors [part])."""
     months = period.mean_days / Period.MONTH.mean_days
     damping, trend_weight = DAMPING_A_MONTH**months, level_weight * TREND_WEIGHT_A_MONTH * months
@@ -165,6 +165,6 @@ def _holt(logs: np.ndarray, horizon: int, level_weight: float, period: Period) -
     return level[:, None] + trend[:, None] * steps, squared
 
 
-def _discounted(filled: np.ndarray) -> np.ndarray:
+def _discounted_units(filled: np.ndarray) -> np.ndarray:
     """Units of each part, each period worth `DISCOUNT` of the next."""
     return filled @ DISCOUNT ** np.arange(filled.shape[1])[::-1]

@@ -1,4 +1,4 @@
-"""Overrides: what people set of a forecast, put onto its sample paths, and what their edits were worth afterwards.
+"""Overrides: what people set of a forecast, applied to its sample paths, and how much they improved it afterwards.
 
 An override sets the expected demand of the periods it covers, to a quantity or by a factor. The sample paths of such a
 period are scaled to it: relative uncertainty, and how products and periods hang together, stay as forecast. A person
@@ -18,7 +18,24 @@ NOTHING = -1
 
 
 @dataclasses.dataclass(frozen=True)
-class Overridden:
+class SiteForecast:
+    """A site's forecast before overrides; products `product_ids`, periods that begin on `starts`.
+
+    `paths` [product, period, draw], `quantiles` [product, period, level], `mean` and `baseline_mean` (that without
+    genetics) [product, period].
+    """
+
+    facility_id: str
+    product_ids: tuple[str, ...]
+    starts: pd.DatetimeIndex
+    paths: np.ndarray
+    quantiles: np.ndarray
+    mean: np.ndarray
+    baseline_mean: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class OverriddenDemand:
     """Demand of a site after overrides; products and periods as they were given.
 
     `paths` [product, period, draw], `quantiles` [product, period, level], `mean` and `before` (the mean without
@@ -34,7 +51,7 @@ class Overridden:
     acting: pd.DataFrame
     quantity: np.ndarray
 
-    def take(self, products: np.ndarray) -> "Overridden":
+    def select(self, products: np.ndarray) -> "OverriddenDemand":
         """The same for some products [product] (true or false) only; what acts is kept."""
         return dataclasses.replace(
             self,
@@ -46,22 +63,22 @@ class Overridden:
         )
 
 
-def acting_rows(product_ids: tuple[str, ...], starts: pd.DatetimeIndex, overrides: pd.DataFrame) -> np.ndarray:
+def acting_override_rows(product_ids: tuple[str, ...], starts: pd.DatetimeIndex, overrides: pd.DataFrame) -> np.ndarray:
     """Which row of `overrides` acts on each product and period [product, period], `NOTHING` (-1) where none does.
 
     `overrides` has `ACTING_COLUMNS`, oldest first: where several cover a period, the last one acts alone.
 
     >>> rows = pd.DataFrame([[1, "a", "factor", 2.0, "2026-11-23", "2026-12-06"]], columns=list(ACTING_COLUMNS))
-    >>> acting_rows(("a", "b"), pd.DatetimeIndex(["2026-11-16", "2026-11-23"]), rows).tolist()
+    >>> acting_override_rows(("a", "b"), pd.DatetimeIndex(["2026-11-16", "2026-11-23"]), rows).tolist()
     [[-1, 0], [-1, -1]]
     """
     acts = np.full((len(product_ids), len(starts)), NOTHING)
-    place = {product_id: number for number, product_id in enumerate(product_ids)}
+    row_of_product = {product_id: number for number, product_id in enumerate(product_ids)}
     first, last = (pd.to_datetime(overrides[name]).to_numpy() for name in ("starts_on", "ends_on"))
     for row, product_id in enumerate(overrides["product_id"]):
-        if product_id in place:
+        if product_id in row_of_product:
             covered = (starts.to_numpy() >= first[row]) & (starts.to_numpy() <= last[row])
-            acts[place[product_id], covered] = row
+            acts[row_of_product[product_id], covered] = row
     return acts
 
 
@@ -74,51 +91,44 @@ def overridden_mean(mean: np.ndarray, acts: np.ndarray, overrides: pd.DataFrame)
     return np.where(acts == NOTHING, mean, np.where(factor, mean * value, value))
 
 
-def apply_overrides(
-    product_ids: tuple[str, ...],
-    starts: pd.DatetimeIndex,
-    overrides: pd.DataFrame,
-    *,
-    paths: np.ndarray,
-    quantiles: np.ndarray,
-    mean: np.ndarray,
-    baseline_mean: np.ndarray,
-    facility_id: str,
-    seed: int,
-) -> Overridden:
+def apply_overrides(demand: SiteForecast, overrides: pd.DataFrame, *, seed: int) -> OverriddenDemand:
     """A site's demand with its overrides (`ACTING_COLUMNS`, oldest first); what none covers stays to the last bit.
 
     Where nothing was forecast there is nothing to scale: a quantity set there is drawn as a Poisson count, the least
     spread that counted demand has, keyed by `seed`, site and product.
     """
-    acts = acting_rows(product_ids, starts, overrides)
-    if (acts == NOTHING).all():
-        steps, quantity = _steps(product_ids, overrides, acts, np.zeros_like(mean))
-        return Overridden(paths, quantiles, mean, mean, baseline_mean, steps, quantity)
+    mean, paths, quantiles = demand.mean, demand.paths, demand.quantiles
+    acts = acting_override_rows(demand.product_ids, demand.starts, overrides)
     after = overridden_mean(mean, acts, overrides)
-    ratio = np.divide(after, mean, out=np.ones_like(mean), where=(mean > 0) & (acts != NOTHING))
-    scaled = ratio != 1
-    paths, quantiles = paths.copy(), quantiles.copy()
-    paths[scaled] *= ratio[scaled][:, None]
-    quantiles[scaled] *= ratio[scaled][:, None]
-    drawn = (acts != NOTHING) & (after > 0) & ~(paths > 0).any(axis=2)
-    for product in np.flatnonzero(drawn.any(axis=1)):
-        random = np.random.default_rng(stable_seed(seed, "override", facility_id, product_ids[product]))
-        counts = random.poisson(after[product][:, None], size=paths.shape[1:]).astype(float)
-        here = drawn[product]
-        paths[product, here] = counts[here]
-        levels = np.quantile(counts[here], list(QUANTILE_LEVELS.values()), axis=-1)
-        quantiles[product, here] = np.moveaxis(levels, 0, -1)
-    steps, quantity = _steps(product_ids, overrides, acts, after - mean)
-    without_genetics = overridden_mean(baseline_mean, acts, overrides)
-    return Overridden(paths, quantiles, after, mean, without_genetics, steps, quantity)
+    if (acts != NOTHING).any():
+        ratio = np.divide(after, mean, out=np.ones_like(mean), where=(mean > 0) & (acts != NOTHING))
+        is_scaled = ratio != 1
+        paths, quantiles = paths.copy(), quantiles.copy()
+        paths[is_scaled] *= ratio[is_scaled][:, None]
+        quantiles[is_scaled] *= ratio[is_scaled][:, None]
+        is_drawn = (acts != NOTHING) & (after > 0) & ~(paths > 0).any(axis=2)
+        for product in np.flatnonzero(is_drawn.any(axis=1)):
+            key = stable_seed(seed, "override", demand.facility_id, demand.product_ids[product])
+            periods = is_drawn[product]
+            counts = _poisson_draws(after[product], paths.shape[2], key)[periods]
+            paths[product, periods] = counts
+            levels = np.quantile(counts, list(QUANTILE_LEVELS.values()), axis=-1)
+            quantiles[product, periods] = np.moveaxis(levels, 0, -1)
+    acting, quantity = _steps(demand.product_ids, overrides, acts, after - mean)
+    without_genetics = overridden_mean(demand.baseline_mean, acts, overrides)
+    return OverriddenDemand(paths, quantiles, after, mean, without_genetics, acting, quantity)
+
+
+def _poisson_draws(mean: np.ndarray, draws: int, key: np.random.SeedSequence) -> np.ndarray:
+    """Poisson counts [period, draw] of these means [period]."""
+    return np.random.default_rng(key).poisson(mean[:, None], size=(len(mean), draws)).astype(float)
 
 
 def _steps(
     product_ids: tuple[str, ...], overrides: pd.DataFrame, acts: np.ndarray, shift: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """One row an acting override and product, and what it moves [row, period]."""
-    pairs = sorted({(product, row) for product, row in zip(*_places(acts), strict=True)})
+    pairs = sorted({(product, row) for product, row in zip(*_acting_pairs(acts), strict=True)})
     product, row = (np.array([pair[n] for pair in pairs], dtype=np.int64) for n in range(2))
     quantity = np.where(acts[product] == row[:, None], shift[product], 0.0)
     named = {
@@ -128,7 +138,7 @@ def _steps(
     return pd.DataFrame(named), quantity
 
 
-def _places(acts: np.ndarray) -> tuple[list[int], list[int]]:
+def _acting_pairs(acts: np.ndarray) -> tuple[list[int], list[int]]:
     products, periods = np.nonzero(acts != NOTHING)
     return products.tolist(), acts[products, periods].tolist()
 
@@ -158,7 +168,7 @@ def value_of_overrides(rows: pd.DataFrame) -> pd.DataFrame:
     groups = scored.groupby(keys, sort=True)
     sums = groups[["without", "with_it", "actual", "error_without", "error_with"]].sum()
     change = sums["with_it"] - sums["without"]
-    found = pd.DataFrame(
+    value = pd.DataFrame(
         {
             "direction": direction_of(change.to_numpy(dtype=float)),
             "relative_change": change / sums["without"].where(sums["without"] > 0),
@@ -171,7 +181,7 @@ def value_of_overrides(rows: pd.DataFrame) -> pd.DataFrame:
             "bias_with": sums["with_it"] - sums["actual"],
         }
     )
-    return found.reset_index()
+    return value.reset_index()
 
 
 def direction_of(change: np.ndarray) -> np.ndarray:

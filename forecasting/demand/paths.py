@@ -73,8 +73,8 @@ def _scores(forecast: PanelForecast, rows: np.ndarray, draws: int, seed: int) ->
 def _shared_parts(forecast: PanelForecast, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Shares of the innovations' variance that sites and that strengths have in common, at most `MOST_SHARED`."""
     common, strength = forecast.common_correlation[rows], forecast.strength_correlation[rows]
-    held = np.minimum(MOST_SHARED / np.maximum(common + strength, 1e-12), 1.0)
-    return common * held, strength * held
+    scale = np.minimum(MOST_SHARED / np.maximum(common + strength, 1e-12), 1.0)
+    return common * scale, strength * scale
 
 
 def _normals(seed: int, shape: tuple[int, int], *key: str) -> np.ndarray:
@@ -85,8 +85,8 @@ def _normals(seed: int, shape: tuple[int, int], *key: str) -> np.ndarray:
 
 def _new_normals(seed: int, shape: tuple[int, int], *key: str) -> np.ndarray:
     digest = hashlib.blake2b("\x1f".join(key).encode(), digest_size=16).digest()
-    words = np.frombuffer(digest, dtype="<u4").tolist()
-    return np.random.default_rng(np.random.SeedSequence([seed, *words])).standard_normal(shape)
+    key_numbers = np.frombuffer(digest, dtype="<u4").tolist()
+    return np.random.default_rng(np.random.SeedSequence([seed, *key_numbers])).standard_normal(shape)
 
 
 _kept_normals = functools.lru_cache(maxsize=MOST_KEPT)(_new_normals)
@@ -95,9 +95,9 @@ _kept_normals = functools.lru_cache(maxsize=MOST_KEPT)(_new_normals)
 def _autoregressive(innovations: np.ndarray, autocorrelation: np.ndarray) -> np.ndarray:
     """AR(1) over axis 1 with unit variance throughout."""
     scores = innovations.copy()
-    carried = autocorrelation[:, None]
+    coefficient = autocorrelation[:, None]
     for ahead in range(1, innovations.shape[1]):
-        scores[:, ahead] = carried * scores[:, ahead - 1] + np.sqrt(1 - carried**2) * innovations[:, ahead]
+        scores[:, ahead] = coefficient * scores[:, ahead - 1] + np.sqrt(1 - coefficient**2) * innovations[:, ahead]
     return scores
 
 

@@ -108,16 +108,16 @@ def _panel(frame: pd.DataFrame, offsets: np.ndarray, columns: int, first: dt.dat
     inside = offsets < columns
     series, offsets = series[inside], offsets[inside]
     values = np.full((len(names), columns), np.nan)
-    stated = np.zeros(values.shape, dtype=bool)
+    is_stated = np.zeros(values.shape, dtype=bool)
     values[series, offsets] = frame["quantity"].to_numpy(dtype=float)[inside]
-    stated[series, offsets] = True
+    is_stated[series, offsets] = True
     facility = pd.factorize(names["facility_id"])[0]
     reported = np.zeros((facility.max() + 1, columns), dtype=bool)
     np.logical_or.at(reported, facility, np.isfinite(values))
-    launched = np.maximum.accumulate(np.isfinite(values), axis=1)
-    values[launched & ~stated & reported[facility]] = 0.0
+    is_launched = np.maximum.accumulate(np.isfinite(values), axis=1)
+    values[is_launched & ~is_stated & reported[facility]] = 0.0
     panel = DemandPanel(tuple(names["facility_id"]), tuple(names["product_id"]), values, first, period)
-    return panel.select(launched[:, -1])
+    return panel.select(is_launched[:, -1])
 
 
 def period_offsets(dates: pd.DatetimeIndex, origin: dt.date, period: Period) -> np.ndarray:
@@ -151,24 +151,25 @@ def _refuse_duplicates(frame: pd.DataFrame, series: np.ndarray, offsets: np.ndar
         )
 
 
-def sound(panel: DemandPanel) -> np.ndarray:
-    """Series that others may learn from, bool [series]: nothing about their history is doubtful.
+def reliable_series(panel: DemandPanel) -> np.ndarray:
+    """Series that others may learn from, bool [series]: no period of their history is doubtful.
 
-    Not sound is a series with a period of its own unknown since its first quantity (periods in which its whole facility
-    is unknown do not count where it has several products), or with a year or more of nothing between two quantities.
+    Not reliable is a series with a period of its own unknown since its first quantity (periods in which its whole
+    facility is unknown do not count where it has several products), or with a year or more without demand between two
+    quantities.
 
     >>> values = np.array([[5.0, np.nan, 7.0], [5.0, 6.0, 7.0]])
-    >>> sound(DemandPanel(("a", "a"), ("x", "y"), values, dt.date(2026, 1, 1), Period.MONTH))
+    >>> reliable_series(DemandPanel(("a", "a"), ("x", "y"), values, dt.date(2026, 1, 1), Period.MONTH))
     array([False,  True])
     """
     known = np.isfinite(panel.values)
     facility = pd.factorize(np.array(panel.facility_ids, dtype=object))[0]
     reported = np.zeros((facility.max(initial=-1) + 1, known.shape[1]), dtype=bool)
     np.logical_or.at(reported, facility, known)
-    alone = np.bincount(facility, minlength=len(reported))[facility, None] < 2
-    missing = ~known & np.maximum.accumulate(known, axis=1) & (reported[facility] | alone)
+    has_one_product = np.bincount(facility, minlength=len(reported))[facility, None] < 2
+    is_missing = ~known & np.maximum.accumulate(known, axis=1) & (reported[facility] | has_one_product)
     with np.errstate(invalid="ignore"):
         sold = panel.values > 0
     between = np.maximum.accumulate(sold, axis=1) & np.maximum.accumulate(sold[:, ::-1], axis=1)[:, ::-1]
-    silent = run_length(~sold & between).max(axis=1, initial=0) >= panel.period.per_year
-    return ~missing.any(axis=1) & ~silent
+    has_silent_year = run_length(~sold & between).max(axis=1, initial=0) >= panel.period.per_year
+    return ~is_missing.any(axis=1) & ~has_silent_year

@@ -26,14 +26,14 @@ def stock_outs(cells: np.ndarray) -> np.ndarray:
     """
     zero = cells == 0
     length = run_length(zero)
-    long = zero & (length >= LEAST_RUN)
-    others = (zero & ~long).sum(axis=1)
-    known = np.maximum((np.isfinite(cells) & ~long).sum(axis=1), 1)
-    steady = others / known <= MOST_OTHER_ZEROS
+    is_long_run = zero & (length >= LEAST_RUN)
+    other_zeros = (zero & ~is_long_run).sum(axis=1)
+    known_periods = np.maximum((np.isfinite(cells) & ~is_long_run).sum(axis=1), 1)
+    is_steady = other_zeros / known_periods <= MOST_OTHER_ZEROS
     with np.errstate(invalid="ignore"):
         sold = (cells > 0).astype(float)
-    around = _all_sold_before(sold) & _all_sold_before(sold[:, ::-1])[:, ::-1]
-    return long & around & (steady & (_typical(cells) >= LEAST_TYPICAL_QUANTITY))[:, None]
+    sells_on_both_sides = _all_sold_before(sold) & _all_sold_before(sold[:, ::-1])[:, ::-1]
+    return is_long_run & sells_on_both_sides & (is_steady & (_typical(cells) >= LEAST_TYPICAL_QUANTITY))[:, None]
 
 
 def _typical(cells: np.ndarray) -> np.ndarray:
@@ -41,8 +41,8 @@ def _typical(cells: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         ordered = np.sort(np.where(cells > 0, cells, np.inf), axis=1)
     count = np.isfinite(ordered).sum(axis=1)
-    middle = ordered[np.arange(len(cells)), np.maximum(count - 1, 0) // 2]
-    return np.where(count > 0, middle, 0.0)
+    median = ordered[np.arange(len(cells)), np.maximum(count - 1, 0) // 2]
+    return np.where(count > 0, median, 0.0)
 
 
 def run_length(zero: np.ndarray) -> np.ndarray:

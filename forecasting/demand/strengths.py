@@ -10,10 +10,10 @@ from forecasting.demand.series import DemandPanel
 DOSE_UNITS = "dose units"
 
 
-def amounts(products: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+def amount_per_unit(products: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Amount of a dose unit by product_id, and its unit by drug: dose units where strengths are of different units."""
     units = products.groupby("drug")["strength_unit"].unique()
-    unit = units.map(lambda found: found[0] if len(found) == 1 else DOSE_UNITS)
+    unit = units.map(lambda names: names[0] if len(names) == 1 else DOSE_UNITS)
     weight = products["strength_value"].astype(float).where(products["drug"].map(unit) != DOSE_UNITS, 1.0)
     return weight.set_axis(products["product_id"]), unit
 
@@ -23,7 +23,7 @@ def with_strengths(panel: DemandPanel, products: pd.DataFrame) -> DemandPanel:
 
     Strengths in different units (mg and units, say) cannot be added up: theirs is unknown.
     """
-    weight, unit = amounts(products)
+    weight, unit = amount_per_unit(products)
     product_ids = list(panel.product_ids)
     drugs = products.set_index("product_id")["drug"].loc[product_ids]
     comparable = (drugs.map(unit) != DOSE_UNITS).to_numpy()

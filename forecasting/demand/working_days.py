@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecasting.demand.intervals import quantiles_of
 from forecasting.demand.pool.models import INTERMITTENT_ZERO_SHARE
-from forecasting.demand.series import DemandPanel, sound
+from forecasting.demand.series import DemandPanel, reliable_series
 from forecasting.terms import DAYS_A_YEAR, Period
 
 MEAN_WEEKDAYS = DAYS_A_YEAR / 12 * 5 / 7
@@ -29,20 +29,20 @@ QUIETEST = 0.02
 """No row counts for more than one whose months differ by so much."""
 
 
-def without_working_days(
+def remove_working_days(
     panel: DemandPanel, horizon: int, *, dispensed: DemandPanel | None = None
 ) -> tuple[DemandPanel, np.ndarray]:
     """The panel as it would be with every month of average length, and the factor [series, horizon] that brings the
     months ahead back.
 
     Only for months; sparse series, those that never change and panels shorter than `LEAST_MONTHS` come back as they are
-    with factor 1. Series that are not `sound` follow the strength and have no say in it. `dispensed`: the same series
-    as they were dispensed, to learn the strength from.
+    with factor 1. Series that are not reliable follow the strength and do not inform it. `dispensed` are the same
+    series as they were dispensed, to learn the strength from.
 
     >>> import datetime as dt
     >>> weekdays = weekdays_of(dt.date(2023, 1, 1), 40)
     >>> panel = DemandPanel(("a",), ("x",), 10.0 * weekdays[None, :36], dt.date(2023, 1, 1), Period.MONTH)
-    >>> flat, factor = without_working_days(panel, 4)
+    >>> flat, factor = remove_working_days(panel, 4)
     >>> np.ptp(panel.values).item(), np.ptp(flat.values).round(1).item(), factor.shape
     (30.0, 0.1, (1, 4))
     """
@@ -51,12 +51,12 @@ def without_working_days(
     if panel.period is not Period.MONTH or months < LEAST_MONTHS:
         return panel, factor
     length = np.log(weekdays_of(panel.first_start, months + horizon) / MEAN_WEEKDAYS)
-    seen = panel if dispensed is None else dispensed
-    follows = _dense(seen.values)
-    speaks = follows & sound(seen)
-    if not speaks.any():
+    learning_panel = panel if dispensed is None else dispensed
+    follows_weekdays = _dense(learning_panel.values)
+    is_informative = follows_weekdays & reliable_series(learning_panel)
+    if not is_informative.any():
         return panel, factor
-    strength = np.where(follows, _strengths(seen, speaks, length[:months]), 0.0)[:, None]
+    strength = np.where(follows_weekdays, _strengths(learning_panel, is_informative, length[:months]), 0.0)[:, None]
     values = panel.values / np.exp(strength * length[:months])
     return dataclasses.replace(panel, values=values), np.exp(strength * length[months:])
 
@@ -76,29 +76,34 @@ def _dense(values: np.ndarray) -> np.ndarray:
     """Series [series] that sell nearly every month, and not always the same."""
     recent = values[:, -2 * LEAST_MONTHS :]
     known = np.isfinite(recent).sum(axis=1)
-    changes = np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
-    return changes & (known >= LEAST_MONTHS) & ((recent == 0).sum(axis=1) <= INTERMITTENT_ZERO_SHARE * known)
+    is_variable = np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
+    return is_variable & (known >= LEAST_MONTHS) & ((recent == 0).sum(axis=1) <= INTERMITTENT_ZERO_SHARE * known)
 
 
-def _strengths(panel: DemandPanel, speaks: np.ndarray, length: np.ndarray) -> np.ndarray:
+def _strengths(panel: DemandPanel, is_informative: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Strength of each series [series]: its product's, drawn to that of all products by how far products differ."""
-    bends = _held(_bend(np.log1p(panel.values[:, -RECENT_MONTHS:])))
-    bends, beside = _without_season(bends), _without_season(_bend(length[None, -RECENT_MONTHS:]))[0]
-    product, names = pd.factorize(np.array(panel.product_ids, dtype=object))
-    shared = np.stack([_shared(bends[speaks & (product == number)]) for number in range(len(names))])
-    slope, variance = _slope(shared, beside)
-    told = np.isfinite(variance)
-    everywhere, unsure = (one[0] for one in _slope(_shared(shared[told])[None], beside))
-    if not np.isfinite(unsure):
+    bends = _clip_outliers(_deviation_from_neighbours(np.log1p(panel.values[:, -RECENT_MONTHS:])))
+    bends, weekday_bend = (
+        _without_season(bends),
+        _without_season(_deviation_from_neighbours(length[None, -RECENT_MONTHS:]))[0],
+    )
+    product, products = pd.factorize(np.array(panel.product_ids, dtype=object))
+    shared = np.stack([_common_signal(bends[is_informative & (product == number)]) for number in range(len(products))])
+    slope, variance = _slope(shared, weekday_bend)
+    is_known = np.isfinite(variance)
+    network_slope, network_variance = (
+        value[0] for value in _slope(_common_signal(shared[is_known])[None], weekday_bend)
+    )
+    if not np.isfinite(network_variance):
         return np.zeros(len(product))
-    common = everywhere * PRIOR_SD**2 / (PRIOR_SD**2 + unsure)
-    apart = _apart(slope[told], variance[told], common)
-    own = np.where(told, apart / np.maximum(apart + variance, 1e-12), 0.0)
-    strength = common + np.where(told, own * (slope - common), 0.0)
+    common = network_slope * PRIOR_SD**2 / (PRIOR_SD**2 + network_variance)
+    between_variance = _between_products_variance(slope[is_known], variance[is_known], common)
+    weight = np.where(is_known, between_variance / np.maximum(between_variance + variance, 1e-12), 0.0)
+    strength = common + np.where(is_known, weight * (slope - common), 0.0)
     return np.asarray(np.clip(strength, *STRENGTH_RANGE)[product])
 
 
-def _apart(slope: np.ndarray, variance: np.ndarray, common: float) -> float:
+def _between_products_variance(slope: np.ndarray, variance: np.ndarray, common: float) -> float:
     """Variance of the true slopes about the common one, by moments.
 
     References
@@ -112,12 +117,12 @@ def _apart(slope: np.ndarray, variance: np.ndarray, common: float) -> float:
     )
 
 
-def _bend(values: np.ndarray) -> np.ndarray:
+def _deviation_from_neighbours(values: np.ndarray) -> np.ndarray:
     """Each period less the mean of its neighbours, [series, period - 2]: level and trend are gone."""
     return values[:, 1:-1] - (values[:, :-2] + values[:, 2:]) / 2
 
 
-def _held(bends: np.ndarray) -> np.ndarray:
+def _clip_outliers(bends: np.ndarray) -> np.ndarray:
     """Bends with outlying ones held."""
     limit = OUTLYING * 1.4826 * quantiles_of(np.abs(bends), np.array([0.5]))
     return np.clip(bends, -limit, limit)
@@ -132,7 +137,7 @@ def _without_season(bends: np.ndarray) -> np.ndarray:
     return flat
 
 
-def _shared(rows: np.ndarray) -> np.ndarray:
+def _common_signal(rows: np.ndarray) -> np.ndarray:
     """What the rows have in common in each period: their mean, quiet rows counting for more than noisy ones."""
     noise = _mean(rows.T**2)
     return _mean(rows, 1 / np.maximum(np.nan_to_num(noise, nan=np.inf), QUIETEST**2))
@@ -146,13 +151,13 @@ def _mean(rows: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
 
 
-def _slope(bends: np.ndarray, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slope [row] on `beside` [period] and its variance; infinite where too little is known."""
+def _slope(bends: np.ndarray, regressor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slope [row] on `regressor` [period] and its variance; infinite where too little is known."""
     known = np.isfinite(bends)
     filled = np.where(known, bends, 0.0)
-    power = (known * beside**2).sum(axis=1)
+    power = (known * regressor**2).sum(axis=1)
     degrees = known.sum(axis=1) - 1
-    slope = filled @ beside / np.maximum(power, 1e-12)
-    rest = np.where(known, bends - slope[:, None] * beside, 0.0)
-    variance = (rest**2).sum(axis=1) / np.maximum(degrees, 1) / np.maximum(power, 1e-12)
+    slope = filled @ regressor / np.maximum(power, 1e-12)
+    residual = np.where(known, bends - slope[:, None] * regressor, 0.0)
+    variance = (residual**2).sum(axis=1) / np.maximum(degrees, 1) / np.maximum(power, 1e-12)
     return slope, np.where((degrees >= LEAST_MONTHS // 2) & (power > 0), variance, np.inf)

@@ -78,15 +78,19 @@ def coverage_rows(programme: pd.DataFrame, as_of: dt.date, horizon_weeks: int, s
     followed = programme["share_followed"].to_numpy()[:, None]
     heard = np.clip(followed + rng.normal(0.0, 3 * MEASURED_ERROR, true.shape), 0.0, 1.0)
     growing = programme["keeps_growing"].to_numpy(dtype=bool)[:, None]
-    measured = _long(programme, months, np.clip(true + error, 0.001, 1.0), heard, (true > 0) & past, planned=False)
-    planned = _long(programme, months, true, followed + 0 * true, (true > 0) & ~past & growing, planned=True)
+    measured = _coverage_frame(
+        programme, months, np.clip(true + error, 0.001, 1.0), heard, (true > 0) & past, planned=False
+    )
+    planned = _coverage_frame(programme, months, true, followed + 0 * true, (true > 0) & ~past & growing, planned=True)
     recent = past & (months > pd.Timestamp(as_of) - pd.DateOffset(months=PAST_PLAN_MONTHS))
-    old = _long(programme, months, PAST_PLAN_OPTIMISM * true, followed + 0 * true, (true > 0) & recent & growing, True)
+    old = _coverage_frame(
+        programme, months, PAST_PLAN_OPTIMISM * true, followed + 0 * true, (true > 0) & recent & growing, True
+    )
     rows = pd.concat([measured, old, planned], ignore_index=True)
     return rows.sort_values(["facility_id", "gene", "period_start", "planned"], ignore_index=True)
 
 
-def _long(
+def _coverage_frame(
     programme: pd.DataFrame,
     months: pd.DatetimeIndex,
     tested: np.ndarray,

@@ -138,7 +138,8 @@ def _facilities(as_of: dt.date, number: int) -> pd.DataFrame:
 
 def _products(as_of: dt.date, drugs: tuple[str, ...]) -> pd.DataFrame:
     """The `products` file of these drugs, with the simulation's own columns beside."""
-    rows = table("products").merge(table("drugs"), on="drug", how="left").query("drug in @drugs").reset_index(drop=True)
+    rows = table("products").merge(table("drugs"), on="drug", how="left")
+    rows = rows[rows["drug"].isin(drugs)].reset_index(drop=True)
     start = pd.Timestamp(as_of)
     launched = start - pd.to_timedelta(7 * rows["launched_weeks_ago"].astype(float), unit="D")
     withdrawn = start + pd.to_timedelta(7 * rows["withdrawn_in_weeks"].astype(float), unit="D")

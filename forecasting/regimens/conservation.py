@@ -23,9 +23,11 @@ def broken_moves(
     guidance = with_fallbacks(guidance, obstacles(guidance, products, alternatives))
     expected = _expected(moves, products, guidance)
     sums = _sums(moves, products, guidance, alternatives)
-    found = expected.merge(sums, on=KEY, how="left").fillna(dict.fromkeys(["low", "high"], 0.0))
-    wrong = np.maximum((found["low"] - found["wanted_low"]).abs(), (found["high"] - found["wanted_high"]).abs())
-    broken = found.assign(difference=wrong)[~(wrong <= TOLERANCE)]
+    compared = expected.merge(sums, on=KEY, how="left").fillna(dict.fromkeys(["low", "high"], 0.0))
+    difference = np.maximum(
+        (compared["low"] - compared["wanted_low"]).abs(), (compared["high"] - compared["wanted_high"]).abs()
+    )
+    broken = compared.assign(difference=difference)[~(difference <= TOLERANCE)]
     return broken[[*KEY, "difference"]].reset_index(drop=True)
 
 
@@ -49,36 +51,40 @@ def _sums(
     moves: pd.DataFrame, products: pd.DataFrame, guidance: pd.DataFrame, alternatives: pd.DataFrame
 ) -> pd.DataFrame:
     """Sum over targets of what a source becomes, in treatment-days or milligrams of one source unit."""
-    about = products.set_index("product_id")[["drug", "strength_mg", "days_per_unit"]]
-    asked = guidance[["recommendation_id", "action", "population"]]
+    described = products.set_index("product_id")[["drug", "strength_mg", "days_per_unit"]]
+    advice = guidance[["recommendation_id", "action", "population"]]
     rows = (
-        moves.merge(asked, on="recommendation_id")
-        .join(about, on="product_id")
-        .join(about.add_prefix("to_"), on="to_product_id")
+        moves.merge(advice, on="recommendation_id")
+        .join(described, on="product_id")
+        .join(described.add_prefix("to_"), on="to_product_id")
     )
     milligrams = rows["to_strength_mg"] / rows["strength_mg"]
     days = rows["to_days_per_unit"] / rows["days_per_unit"]
-    own = rows["product_id"] == rows["to_product_id"]
+    is_source = rows["product_id"] == rows["to_product_id"]
     alternative = rows["action"] == Action.ALTERNATIVE
     ratio = _ratios(rows, alternatives)
-    worth = np.where(alternative, days.where(ratio.isna(), milligrams / ratio), milligrams)
-    worth = np.where(own, 1.0, worth)
-    weighed = rows.assign(**{end: rows[f"units_{end}"] * worth for end in ENDS})
-    sums = weighed.groupby(KEY)[ENDS].sum(min_count=1).reset_index()
-    return sums[~_leaves(weighed, sums, products, alternatives)]
+    conserved = np.where(alternative, days.where(ratio.isna(), milligrams / ratio), milligrams)
+    conserved = np.where(is_source, 1.0, conserved)
+    weighted = rows.assign(**{end: rows[f"units_{end}"] * conserved for end in ENDS})
+    sums = weighted.groupby(KEY)[ENDS].sum(min_count=1).reset_index()
+    return sums[~_leaving_sources(weighted, sums, products, alternatives)]
 
 
 def _ratios(rows: pd.DataFrame, alternatives: pd.DataFrame) -> pd.Series:
     """The stated dose ratio of each row's pair of drugs: that of its population, else that of any."""
-    known = alternatives.dropna(subset="dose_ratio").set_index(["drug", "alternative_drug", "population"])["dose_ratio"]
-    own = pd.MultiIndex.from_frame(rows[["drug", "to_drug", "population"]])
+    stated = alternatives.dropna(subset="dose_ratio").set_index(["drug", "alternative_drug", "population"])[
+        "dose_ratio"
+    ]
+    of_population = pd.MultiIndex.from_frame(rows[["drug", "to_drug", "population"]])
     general = pd.MultiIndex.from_frame(rows[["drug", "to_drug", "population"]].assign(population="*"))
-    return pd.Series(known.reindex(own).to_numpy(), index=rows.index).fillna(
-        pd.Series(known.reindex(general).to_numpy(), index=rows.index)
+    return pd.Series(stated.reindex(of_population).to_numpy(), index=rows.index).fillna(
+        pd.Series(stated.reindex(general).to_numpy(), index=rows.index)
     )
 
 
-def _leaves(rows: pd.DataFrame, sums: pd.DataFrame, products: pd.DataFrame, alternatives: pd.DataFrame) -> np.ndarray:
+def _leaving_sources(
+    rows: pd.DataFrame, sums: pd.DataFrame, products: pd.DataFrame, alternatives: pd.DataFrame
+) -> np.ndarray:
     """Sources whose patients rightly leave: none of the drug's alternatives is among the products."""
     stocked = alternatives[alternatives["alternative_drug"].isin(set(products["drug"]))]
     drug = rows.drop_duplicates(KEY).set_index(KEY)[["drug", "action"]].reindex(pd.MultiIndex.from_frame(sums[KEY]))

@@ -55,14 +55,14 @@ DELAY_RANGE = (-1.0, 1.0)
 
 @dataclasses.dataclass(frozen=True)
 class SiteHistory:
-    """One therapy at one site, its rows split `by_target`, and its history `quantity` [period, product]."""
+    """One therapy at one site, its rows split `split_by_target`, and its history `quantity` [period, product]."""
 
     facility_id: str
     therapy: TherapyAtSite
     quantity: np.ndarray
 
 
-def by_target(
+def split_by_target(
     therapy: TherapyAtSite, drugs: tuple[str, ...], days_per_unit: np.ndarray, kinds: list[tuple[str, str, str]]
 ) -> TherapyAtSite:
     """The therapy with each row split by the drug its patients go to, and its `groups` named.
@@ -73,21 +73,29 @@ def by_target(
     """
     names = np.array(drugs, dtype=object)
     days = np.where(np.isfinite(days_per_unit), days_per_unit, 1.0)
-    other = names[:, None] != names[None, :]
-    arrivals = np.maximum(therapy.mean_delta, 0.0) * other * days
+    is_other_drug = names[:, None] != names[None, :]
+    arrivals = np.maximum(therapy.mean_delta, 0.0) * is_other_drug * days
     total = arrivals.sum(axis=2, keepdims=True)
-    low, high, number, groups = [], [], [], []
+    low, high, row_numbers, groups = [], [], [], []
     for row in range(len(therapy.row_ids)):
-        reached = sorted(set(names[arrivals[row].any(axis=0)]))
-        for drug in reached or [""]:
-            to = other & (names == drug)[None, :]
+        reached_drugs = sorted(set(names[arrivals[row].any(axis=0)]))
+        for drug in reached_drugs or [""]:
+            to_drug = is_other_drug & (names == drug)[None, :]
             share = arrivals[row][:, names == drug].sum(axis=1, keepdims=True)
-            share = np.divide(share, total[row], out=np.zeros_like(share), where=total[row] > 0) if reached else 1.0
-            low.append(np.where(to, therapy.delta_low[row], np.where(other, 0.0, therapy.delta_low[row] * share)))
-            high.append(np.where(to, therapy.delta_high[row], np.where(other, 0.0, therapy.delta_high[row] * share)))
-            number.append(row)
+            share = (
+                np.divide(share, total[row], out=np.zeros_like(share), where=total[row] > 0) if reached_drugs else 1.0
+            )
+            low.append(
+                np.where(to_drug, therapy.delta_low[row], np.where(is_other_drug, 0.0, therapy.delta_low[row] * share))
+            )
+            high.append(
+                np.where(
+                    to_drug, therapy.delta_high[row], np.where(is_other_drug, 0.0, therapy.delta_high[row] * share)
+                )
+            )
+            row_numbers.append(row)
             groups.append(GROUP_SEPARATOR.join((*kinds[row], drug)))
-    rows = np.array(number)
+    rows = np.array(row_numbers)
     return dataclasses.replace(
         therapy,
         row_ids=tuple(therapy.row_ids[row] for row in rows),
@@ -122,15 +130,15 @@ def learn_effects(histories: list[SiteHistory], classes: dict[str, str], period_
 
     `classes` gives each group's strength of recommendation. Without any evidence the mean is 1, the sd the prior's.
     """
-    sites = tuple(sorted({one.facility_id for one in histories}))
+    sites = tuple(sorted({history.facility_id for history in histories}))
     groups = tuple(sorted(classes))
     size = 2 * len(groups)
     precision, moment = np.zeros((len(sites), size, size)), np.zeros((len(sites), size))
-    evidence = [_evidence(one, groups, period_days) for one in histories]
-    for history, found in zip(histories, _weighed(evidence, period_days), strict=True):
+    evidence = [_evidence(history, groups, period_days) for history in histories]
+    for history, equations in zip(histories, _normal_equations(evidence, period_days), strict=True):
         site = sites.index(history.facility_id)
-        precision[site] += found[0]
-        moment[site] += found[1]
+        precision[site] += equations[0]
+        moment[site] += equations[1]
     return _posterior(sites, groups, classes, precision * INDEPENDENT_SHARE, moment * INDEPENDENT_SHARE)
 
 
@@ -145,22 +153,22 @@ def _posterior(
     blur = np.linalg.inv(np.eye(size) + precision @ spread)
     shared, shared_moment = blur @ precision, (blur @ moment[:, :, None])[:, :, 0]
     network = prior + shared.sum(axis=0)
-    mean, sd, own = (np.zeros((len(sites), size)) for _ in range(3))
+    mean, sd, own_share = (np.zeros((len(sites), size)) for _ in range(3))
     for site in range(len(sites)):
-        others = np.linalg.inv(network - shared[site])
-        centre = others @ (shared_moment.sum(axis=0) - shared_moment[site])
-        before = np.linalg.inv(others + spread)
-        covariance = np.linalg.inv(before + precision[site])
-        mean[site] = covariance @ (before @ centre + moment[site])
+        other_sites = np.linalg.inv(network - shared[site])
+        prior_mean = other_sites @ (shared_moment.sum(axis=0) - shared_moment[site])
+        prior_precision = np.linalg.inv(other_sites + spread)
+        covariance = np.linalg.inv(prior_precision + precision[site])
+        mean[site] = covariance @ (prior_precision @ prior_mean + moment[site])
         sd[site] = np.sqrt(np.diag(covariance))
-        own[site] = 1 - np.diag(covariance) / np.diag(others + spread)
+        own_share[site] = 1 - np.diag(covariance) / np.diag(other_sites + spread)
     return LearnedEffects(
         sites,
         groups,
         np.clip(1 + mean[:, :count], *STRENGTH_RANGE),
         sd[:, :count],
         np.clip(mean[:, count:], *DELAY_RANGE),
-        np.clip(own[:, :count], 0.0, 1.0),
+        np.clip(own_share[:, :count], 0.0, 1.0),
     )
 
 
@@ -183,8 +191,8 @@ class _Evidence:
     """Log demand un-mixed at strength 1 [series, block], what each parameter would add to it [series, block,
     parameter], and the product of each series."""
 
-    left: np.ndarray
-    adds: np.ndarray
+    residual: np.ndarray
+    effects: np.ndarray
     product: tuple[str, ...]
 
 
@@ -194,35 +202,37 @@ def _evidence(history: SiteHistory, groups: tuple[str, ...], period_days: float)
     blocks = periods // length
     empty = _Evidence(np.zeros((0, blocks)), np.zeros((0, blocks, 2 * len(groups))), ())
     therapy = history.therapy
-    short = blocks < LEAST_BLOCKS or periods * period_days < DAYS_A_YEAR
-    if short or not (therapy.exposure_history != therapy.exposure_history[-1]).any():
+    is_short = blocks < LEAST_BLOCKS or periods * period_days < DAYS_A_YEAR
+    if is_short or not (therapy.exposure_history != therapy.exposure_history[-1]).any():
         return empty
-    number = np.array([groups.index(name) for name in history.therapy.groups])
+    group_of_row = np.array([groups.index(name) for name in history.therapy.groups])
     weight = therapy.exposure_history * therapy.mean_probability
-    late = delayed(therapy.exposure_history, period_days) * therapy.mean_probability
+    delayed_weight = delayed_exposure(therapy.exposure_history, period_days) * therapy.mean_probability
     delta = therapy.mean_delta
     usual = _smooth_usual_care(history.quantity, weight, delta, max(round(SMOOTH_DAYS / period_days) | 1, 1))
-    adds = np.zeros((products, periods, 2 * len(groups)))
-    for row in np.flatnonzero(weight.any(axis=0) | late.any(axis=0)):
+    effects = np.zeros((products, periods, 2 * len(groups)))
+    for row in np.flatnonzero(weight.any(axis=0) | delayed_weight.any(axis=0)):
         moved = usual @ delta[row]
-        adds[:, :, number[row]] += (weight[:, [row]] * moved).T
-        adds[:, :, len(groups) + number[row]] += ((late - weight)[:, [row]] * moved).T
-    whole = usual.T + adds[:, :, : len(groups)].sum(axis=2)
-    held = np.maximum(whole, 0.2 * usual.T)
+        effects[:, :, group_of_row[row]] += (weight[:, [row]] * moved).T
+        effects[:, :, len(groups) + group_of_row[row]] += ((delayed_weight - weight)[:, [row]] * moved).T
+    demand = usual.T + effects[:, :, : len(groups)].sum(axis=2)
+    clipped = np.maximum(demand, 0.2 * usual.T)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = adds / held[:, :, None]
-        factor = held / usual.T
+        share = effects / clipped[:, :, None]
+        factor = clipped / usual.T
     cut = slice(periods - blocks * length, None)
     share = _blocks(share[:, cut], blocks)
     quantity = _blocks(history.quantity.T[:, cut], blocks)
-    left = np.log(np.where(quantity > 0, quantity, np.nan)) - np.log(_blocks(factor[:, cut], blocks))
-    usable = (np.isfinite(left).mean(axis=1) >= LEAST_KNOWN_SHARE) & np.isfinite(share).all(axis=(1, 2))
+    residual = np.log(np.where(quantity > 0, quantity, np.nan)) - np.log(_blocks(factor[:, cut], blocks))
+    usable = (np.isfinite(residual).mean(axis=1) >= LEAST_KNOWN_SHARE) & np.isfinite(share).all(axis=(1, 2))
     usable &= (share != 0).any(axis=(1, 2)) & (np.nanmedian(np.nan_to_num(quantity), axis=1) > 0)
     chosen = np.flatnonzero(usable)
-    return _Evidence(_filled(left[chosen]), share[chosen], tuple(therapy.product_ids[one] for one in chosen))
+    return _Evidence(
+        _filled(residual[chosen]), share[chosen], tuple(therapy.product_ids[product] for product in chosen)
+    )
 
 
-def delayed(exposure: np.ndarray, period_days: float) -> np.ndarray:
+def delayed_exposure(exposure: np.ndarray, period_days: float) -> np.ndarray:
     """Exposure [period, row] as it was `DELAY_DAYS` before; the first value holds backwards."""
     lag = max(round(DELAY_DAYS / period_days), 1)
     return np.concatenate([np.repeat(exposure[:1], min(lag, len(exposure)), axis=0), exposure[:-lag]])
@@ -230,9 +240,9 @@ def delayed(exposure: np.ndarray, period_days: float) -> np.ndarray:
 
 def _smooth_usual_care(quantity: np.ndarray, weight: np.ndarray, delta: np.ndarray, window: int) -> np.ndarray:
     """Usual-care demand [period, product] at strength 1, a moving mean: the proportions that moves start from."""
-    known = np.nan_to_num(quantity)
+    filled = np.nan_to_num(quantity)
     mixing = np.eye(quantity.shape[1]) + np.einsum("tr,rpq->tpq", weight, delta)
-    usual = np.maximum(np.linalg.solve(np.swapaxes(mixing, 1, 2), known[:, :, None])[:, :, 0], 0.0)
+    usual = np.maximum(np.linalg.solve(np.swapaxes(mixing, 1, 2), filled[:, :, None])[:, :, 0], 0.0)
     usual = np.where(np.isfinite(quantity), usual, np.nan)
     return pd.DataFrame(usual).rolling(window, center=True, min_periods=1).mean().bfill().ffill().fillna(0.0).to_numpy()
 
@@ -250,28 +260,28 @@ def _filled(values: np.ndarray) -> np.ndarray:
     return pd.DataFrame(values.T).interpolate(limit_direction="both").to_numpy().T if len(values) else values
 
 
-def _weighed(evidence: list[_Evidence], period_days: float) -> list[tuple[np.ndarray, np.ndarray]]:
+def _normal_equations(evidence: list[_Evidence], period_days: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """(precision, moment) of each piece of evidence, by generalised least squares."""
-    filled = [one for one in evidence if len(one.left)]
-    size = evidence[0].adds.shape[2] if evidence else 0
-    if not filled:
+    informative = [item for item in evidence if len(item.residual)]
+    size = evidence[0].effects.shape[2] if evidence else 0
+    if not informative:
         return [(np.zeros((size, size)), np.zeros(size)) for _ in evidence]
-    blocks = filled[0].left.shape[1]
+    blocks = informative[0].residual.shape[1]
     filters = [_residual_maker(blocks, ratio, period_days) for ratio in WALK_RATIOS]
-    left = np.concatenate([one.left for one in filled])
-    product = pd.factorize(np.array([name for one in filled for name in one.product], dtype=object))[0]
-    chosen, variance = _noise(left, product, filters)
-    weighed, first = [], 0
-    for one in evidence:
+    residuals = np.concatenate([item.residual for item in informative])
+    product = pd.factorize(np.array([name for item in informative for name in item.product], dtype=object))[0]
+    chosen, variance = _noise(residuals, product, filters)
+    equations, offset = [], 0
+    for item in evidence:
         precision, moment = np.zeros((size, size)), np.zeros(size)
-        for series in range(len(one.left)):
-            weight = filters[chosen[first + series]][0] / variance[first + series]
-            adds = one.adds[series]
-            precision += adds.T @ weight @ adds
-            moment += adds.T @ weight @ one.left[series]
-        first += len(one.left)
-        weighed.append((precision, moment))
-    return weighed
+        for series in range(len(item.residual)):
+            weight = filters[chosen[offset + series]][0] / variance[offset + series]
+            effects = item.effects[series]
+            precision += effects.T @ weight @ effects
+            moment += effects.T @ weight @ item.residual[series]
+        offset += len(item.residual)
+        equations.append((precision, moment))
+    return equations
 
 
 def _residual_maker(blocks: int, ratio: float, period_days: float) -> tuple[np.ndarray, float]:
@@ -290,39 +300,45 @@ def _residual_maker(blocks: int, ratio: float, period_days: float) -> tuple[np.n
 
 
 def _noise(
-    left: np.ndarray, product: np.ndarray, filters: list[tuple[np.ndarray, float]]
+    residuals: np.ndarray, product: np.ndarray, filters: list[tuple[np.ndarray, float]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random walk (number in WALK_RATIOS) that is likeliest for each series' product, and each series' variance."""
-    degrees = left.shape[1] - (1 + 2 * ANNUAL_HARMONICS)
-    squared = np.stack([np.einsum("sb,bc,sc->s", left, made, left) for made, _ in filters]) / degrees
+    degrees = residuals.shape[1] - (1 + 2 * ANNUAL_HARMONICS)
+    squared = (
+        np.stack([np.einsum("sb,bc,sc->s", residuals, residual_maker, residuals) for residual_maker, _ in filters])
+        / degrees
+    )
     squared = np.maximum(squared, 1e-8)
     likelihood = np.stack(
-        [-degrees / 2 * np.log(one) - logs / 2 for one, (_, logs) in zip(squared, filters, strict=True)]
+        [-degrees / 2 * np.log(value) - logs / 2 for value, (_, logs) in zip(squared, filters, strict=True)]
     )
-    of_product = np.stack([np.bincount(product, one)[product] for one in likelihood])
-    chosen = of_product.argmax(axis=0)
-    return chosen, squared[chosen, np.arange(len(left))]
+    of_product = np.stack([np.bincount(product, value)[product] for value in likelihood])
+    walk = of_product.argmax(axis=0)
+    return walk, squared[walk, np.arange(len(residuals))]
 
 
-def with_effect(therapy: TherapyAtSite, strength: np.ndarray, delay: np.ndarray, period_days: float) -> TherapyAtSite:
+def apply_effect(therapy: TherapyAtSite, strength: np.ndarray, delay: np.ndarray, period_days: float) -> TherapyAtSite:
     """The therapy with its exposure as it acts: `strength` and `delay` [row] times what coverage says.
 
     Where exposure never changes it keeps not changing, to the last bit.
     """
     path = np.concatenate([therapy.exposure_history, therapy.exposure_planned])
-    acting = np.clip(strength * (path + delay * (delayed(path, period_days) - path)), 0.0, 1.0)
+    acting_exposure = np.clip(strength * (path + delay * (delayed_exposure(path, period_days) - path)), 0.0, 1.0)
     history = len(therapy.exposure_history)
     continues = therapy.exposure_at_origin == therapy.exposure_history[-1]
-    origin = np.where(continues, acting[history - 1], np.clip(strength * therapy.exposure_at_origin, 0.0, 1.0))
+    origin = np.where(continues, acting_exposure[history - 1], np.clip(strength * therapy.exposure_at_origin, 0.0, 1.0))
     return dataclasses.replace(
-        therapy, exposure_history=acting[:history], exposure_at_origin=origin, exposure_planned=acting[history:]
+        therapy,
+        exposure_history=acting_exposure[:history],
+        exposure_at_origin=origin,
+        exposure_planned=acting_exposure[history:],
     )
 
 
-def earned(error_without: np.ndarray, error_with: np.ndarray) -> np.ndarray:
+def retained_share(error_without: np.ndarray, error_with: np.ndarray) -> np.ndarray:
     """Share of the step that stays, from backtest errors without and with it; 1 where it made nothing clearly worse.
 
-    >>> earned(np.array([10.0, 10.0, 10.0]), np.array([9.0, 11.75, 13.0])).round(2).tolist()
+    >>> retained_share(np.array([10.0, 10.0, 10.0]), np.array([9.0, 11.75, 13.0])).round(2).tolist()
     [1.0, 0.5, 0.0]
     """
     ratio = np.divide(error_with, error_without, out=np.ones_like(error_with), where=error_without > 0)

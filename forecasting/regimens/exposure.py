@@ -25,22 +25,22 @@ def exposure_path(coverage: pd.DataFrame, starts: pd.DatetimeIndex, as_of: dt.da
     >>> exposure_path(coverage, starts, dt.date(2026, 2, 1))[0].tolist()
     [0.0, 0.4, 0.4]
     """
-    known = _known(coverage, pd.Timestamp(as_of))
-    if known.empty:
+    coverage_known = _known_coverage(coverage, pd.Timestamp(as_of))
+    if coverage_known.empty:
         return np.zeros(len(starts)), np.zeros(len(starts), dtype=bool)
-    days = _day_number(known["period_start"])
-    value = (known["share_tested"].astype(float) * known["share_followed"].astype(float)).to_numpy()
-    first_known = 0.0 if bool(known["planned"].iloc[0]) else value[0]
-    wanted = _day_number(pd.Series(starts))
-    row = np.searchsorted(days, wanted, side="right") - 1
-    before = row < 0
+    days = _day_number(coverage_known["period_start"])
+    value = (coverage_known["share_tested"].astype(float) * coverage_known["share_followed"].astype(float)).to_numpy()
+    first_known = 0.0 if bool(coverage_known["planned"].iloc[0]) else value[0]
+    wanted_days = _day_number(pd.Series(starts))
+    row = np.searchsorted(days, wanted_days, side="right") - 1
+    is_before = row < 0
     row = np.maximum(row, 0)
     following = np.minimum(row + 1, len(days) - 1)
     gap = days[following] - days[row]
-    share = np.where((gap > 0) & (gap <= SMOOTH_GAP_DAYS), (wanted - days[row]) / np.maximum(gap, 1), 0.0)
+    share = np.where((gap > 0) & (gap <= SMOOTH_GAP_DAYS), (wanted_days - days[row]) / np.maximum(gap, 1), 0.0)
     path = value[row] + share * (value[following] - value[row])
-    planned = known["planned"].to_numpy(dtype=bool)[row]
-    return np.where(before, first_known, path), np.where(before, False, planned)
+    planned = coverage_known["planned"].to_numpy(dtype=bool)[row]
+    return np.where(is_before, first_known, path), np.where(is_before, False, planned)
 
 
 def exposure_table(
@@ -48,8 +48,8 @@ def exposure_table(
 ) -> pd.DataFrame:
     """Exposure of every site and gene that coverage speaks of: facility_id, gene, period_start, exposure, planned."""
     parts = []
-    here = coverage[coverage["facility_id"].isin(facility_ids)].sort_values("period_start")
-    for (facility_id, gene), rows in here.groupby(["facility_id", "gene"]):
+    rows_of_sites = coverage[coverage["facility_id"].isin(facility_ids)].sort_values("period_start")
+    for (facility_id, gene), rows in rows_of_sites.groupby(["facility_id", "gene"]):
         exposure, planned = exposure_path(rows, starts, as_of)
         parts.append(
             pd.DataFrame(
@@ -66,7 +66,7 @@ def exposure_table(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _known(coverage: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+def _known_coverage(coverage: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     planned = coverage["planned"].astype(bool)
     measured = coverage[~planned & (coverage["period_start"] < as_of)]
     plans = coverage[planned]
@@ -87,11 +87,11 @@ def row_exposure(rows: pd.DataFrame, by_gene: dict[str, np.ndarray]) -> np.ndarr
     with "No Result" for one gene to those who have the other alone.
     """
     periods = len(next(iter(by_gene.values()))) if by_gene else 0
-    nobody = np.zeros(periods)
+    untested = np.zeros(periods)
     columns = []
     for row in rows[["gene_1", "lookup_key_1", "gene_2", "lookup_key_2"]].itertuples(index=False):
-        first = by_gene.get(str(row.gene_1), nobody)
-        second = by_gene.get(str(row.gene_2), nobody) if row.gene_2 else first
+        first = by_gene.get(str(row.gene_1), untested)
+        second = by_gene.get(str(row.gene_2), untested) if row.gene_2 else first
         both = np.minimum(first, second)
         if row.lookup_key_1 == NO_RESULT:
             columns.append(second - both)

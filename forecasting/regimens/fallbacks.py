@@ -12,9 +12,9 @@ NUMBERS = ("dose_factor_low", "dose_factor_high", "dose_cap_mg_per_day")
 
 def chosen_alternatives(alternatives: pd.DataFrame, drug: str, population: str) -> pd.DataFrame:
     """The alternatives of a drug for a population: its own where there are any, else those for any population."""
-    known = alternatives[alternatives["drug"] == drug]
-    own = known[known["population"] == population]
-    return own if len(own) else known[known["population"] == ANY]
+    of_drug = alternatives[alternatives["drug"] == drug]
+    of_population = of_drug[of_drug["population"] == population]
+    return of_population if len(of_population) else of_drug[of_drug["population"] == ANY]
 
 
 def obstacles(guidance: pd.DataFrame, products: pd.DataFrame, alternatives: pd.DataFrame) -> pd.Series:
@@ -27,12 +27,12 @@ def obstacles(guidance: pd.DataFrame, products: pd.DataFrame, alternatives: pd.D
     ['alternative_not_stocked', 'no_approved_alternative', '']
     """
     stocked = set(products["drug"])
-    found = pd.Series("", index=guidance.index, dtype=object)
-    asking = guidance[guidance["action"] == Action.ALTERNATIVE]
-    for (drug, population), rows in asking.groupby(["drug", "population"]):
+    obstacle = pd.Series("", index=guidance.index, dtype=object)
+    alternative_rows = guidance[guidance["action"] == Action.ALTERNATIVE]
+    for (drug, population), rows in alternative_rows.groupby(["drug", "population"]):
         chosen = set(chosen_alternatives(alternatives, str(drug), str(population))["alternative_drug"])
-        found[rows.index] = "" if chosen & stocked else NOT_STOCKED if chosen else NOT_APPROVED
-    return found
+        obstacle[rows.index] = "" if chosen & stocked else NOT_STOCKED if chosen else NOT_APPROVED
+    return obstacle
 
 
 def with_fallbacks(guidance: pd.DataFrame, obstacle: pd.Series) -> pd.DataFrame:

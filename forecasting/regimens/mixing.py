@@ -30,14 +30,14 @@ def move_exposure(quantity: np.ndarray, at: np.ndarray, to: np.ndarray) -> np.nd
     >>> move_exposure(np.array([10.0, 5.0]), at, to).tolist()
     [8.0, 7.0]
     """
-    known = np.nan_to_num(quantity, nan=0.0)
-    usual_care = np.linalg.solve(np.swapaxes(at, -1, -2), known[..., None])[..., 0]
+    filled = np.nan_to_num(quantity, nan=0.0)
+    usual_care = np.linalg.solve(np.swapaxes(at, -1, -2), filled[..., None])[..., 0]
     moved = np.einsum("...p,...pq->...q", usual_care, to)
     return np.where(np.isnan(quantity), np.nan, _not_negative(moved))
 
 
 def _not_negative(quantity: np.ndarray) -> np.ndarray:
-    kept = np.maximum(quantity, 0.0)
-    total, positive = quantity.sum(axis=-1, keepdims=True), kept.sum(axis=-1, keepdims=True)
+    clipped = np.maximum(quantity, 0.0)
+    total, positive = quantity.sum(axis=-1, keepdims=True), clipped.sum(axis=-1, keepdims=True)
     scale = np.where(positive > 0, np.maximum(total, 0.0) / np.where(positive > 0, positive, 1.0), 1.0)
-    return kept * scale
+    return clipped * scale

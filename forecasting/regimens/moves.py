@@ -91,17 +91,17 @@ def build_moves(
     """
     groups: list[_DrugMoves] = []
     problems: list[dict[str, str]] = []
-    for drug, asked in guidance[guidance["drug"].isin(set(products["drug"]))].groupby("drug"):
-        obstacle = obstacles(asked, products, alternatives)
-        rows = with_fallbacks(asked, obstacle)
+    for drug, guidance_rows in guidance[guidance["drug"].isin(set(products["drug"]))].groupby("drug"):
+        obstacle = obstacles(guidance_rows, products, alternatives)
+        rows = with_fallbacks(guidance_rows, obstacle)
         try:
             _refuse(rows, obstacle)
-            one = _drug_moves(str(drug), rows, products, alternatives, population_share)
+            drug_moves = _drug_moves(str(drug), rows, products, alternatives, population_share)
         except _Blocked as blocked:
             message = f"{drug}: {blocked}; its demand is planned without genetics"
             problems.append({"drug": str(drug), "rule": blocked.rule, "message": message})
         else:
-            groups += [one] if one.touched else []
+            groups += [drug_moves] if drug_moves.touched_products else []
             problems += _fallback_remarks(str(drug), rows, obstacle)
         problems += _remarks(str(drug), rows, products, alternatives)
     therapies = [_assemble(group, products) for group in _components(groups)]
@@ -109,34 +109,39 @@ def build_moves(
 
 
 def _remarks(drug: str, rows: pd.DataFrame, products: pd.DataFrame, alternatives: pd.DataFrame) -> list[dict[str, str]]:
-    """What a person should know of a drug's rows although it blocks nothing."""
-    found = []
-    without = int((rows["action"] == Action.NO_NUMBER).sum())
-    if without:
+    """Problems of a drug's rows that do not block its moves."""
+    remarks = []
+    unnumbered = int((rows["action"] == Action.NO_NUMBER).sum())
+    if unnumbered:
         message = (
-            f"{drug}: {without} guidance rows ask for another dose without a number; their patients stay as they are"
+            f"{drug}: {unnumbered} guidance rows ask for another dose without a number; their patients stay as they are"
         )
-        found.append({"drug": drug, "rule": "no_number_in_guideline", "message": message})
-    named = set(alternatives.loc[alternatives["drug"] == drug, "alternative_drug"])
-    absent = sorted(named - set(products["drug"]))
-    if absent and (rows["action"] == Action.ALTERNATIVE).any():
-        others = "what moves goes to the other alternatives" if len(absent) < len(named) else "what moves leaves"
-        message = f"{drug}: the alternative {', '.join(absent)} is not among the products; {others}"
-        found.append({"drug": drug, "rule": NOT_STOCKED, "message": message})
-    return found
+        remarks.append({"drug": drug, "rule": "no_number_in_guideline", "message": message})
+    alternative_drugs = set(alternatives.loc[alternatives["drug"] == drug, "alternative_drug"])
+    missing = sorted(alternative_drugs - set(products["drug"]))
+    if missing and (rows["action"] == Action.ALTERNATIVE).any():
+        consequence = (
+            "what moves goes to the other alternatives"
+            if len(missing) < len(alternative_drugs)
+            else "what moves leaves"
+        )
+        message = f"{drug}: the alternative {', '.join(missing)} is not among the products; {consequence}"
+        remarks.append({"drug": drug, "rule": NOT_STOCKED, "message": message})
+    return remarks
 
 
 def _fallback_remarks(drug: str, rows: pd.DataFrame, obstacle: pd.Series) -> list[dict[str, str]]:
-    """What a person should know of rows whose fallback took their alternative's place, by what stood in the way."""
+    """Problems of rows whose fallback took their alternative's place, by the reason."""
     replaced = (obstacle != "") & (rows["action"] != Action.ALTERNATIVE)
-    found = []
+    remarks = []
     for rule, of_rule in rows[replaced].groupby(obstacle[replaced]):
-        message = f"{drug}: {WHY_NOT[str(rule)]}; {len(of_rule)} guidance rows move as the guideline asks without one"
-        found.append({"drug": drug, "rule": "fallback_used", "message": message})
-    return found
+        reason = OBSTACLE_MESSAGES[str(rule)]
+        message = f"{drug}: {reason}; {len(of_rule)} guidance rows move as the guideline asks without one"
+        remarks.append({"drug": drug, "rule": "fallback_used", "message": message})
+    return remarks
 
 
-WHY_NOT = {
+OBSTACLE_MESSAGES = {
     NOT_APPROVED: "no alternative drug is approved or given as default",
     NOT_STOCKED: "none of its alternatives is among the products",
 }
@@ -153,7 +158,7 @@ class _Blocked(Exception):
 def _refuse(rows: pd.DataFrame, obstacle: pd.Series) -> None:
     """Block a drug that is to be replaced by nobody knows what; without a product to go to, patients leave."""
     if ((obstacle == NOT_APPROVED) & (rows["action"] == Action.ALTERNATIVE)).any():
-        raise _Blocked(NOT_APPROVED, WHY_NOT[NOT_APPROVED])
+        raise _Blocked(NOT_APPROVED, OBSTACLE_MESSAGES[NOT_APPROVED])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,10 +176,10 @@ class _DrugMoves:
     moves: list[_RowMove]
 
     @property
-    def touched(self) -> set[int]:
+    def touched_products(self) -> set[int]:
         if not self.moves:
             return set()
-        total = np.sum([abs(one.low) + abs(one.high) + abs(one.alternative) for one in self.moves], axis=0)
+        total = np.sum([abs(move.low) + abs(move.high) + abs(move.alternative) for move in self.moves], axis=0)
         return set(np.flatnonzero(total.sum(axis=0) + total.sum(axis=1)).tolist())
 
 
@@ -193,17 +198,17 @@ def _drug_moves(
 ) -> _DrugMoves:
     moving = rows[rows["action"].isin([action.value for action in MOVING]) & (rows["applies_to"] != "loading")]
     moving = moving.assign(population_share=_population_shares(drug, rows, moving, population_share))
-    known: dict[tuple[Any, ...], _RowMove] = {}
+    move_of_signature: dict[tuple[Any, ...], _RowMove] = {}
     moves = []
     for row in moving.to_dict("records"):
         # many rows of a guideline ask for the same thing
         signature = tuple(str(row[name]) for name in SIGNATURE)
-        if signature not in known:
+        if signature not in move_of_signature:
             alternative = row["action"] == Action.ALTERNATIVE
-            known[signature] = (
+            move_of_signature[signature] = (
                 _alternative_move(row, products, alternatives) if alternative else _dose_move(row, products)
             )
-        moves.append(known[signature])
+        moves.append(move_of_signature[signature])
     return _DrugMoves(moving, moves)
 
 
@@ -214,9 +219,9 @@ def _population_shares(
     if len(populations) == 1:
         return pd.Series(1.0, index=moving.index)
     shares = population_share[population_share["drug"] == drug].set_index("population")["share"].astype(float)
-    unknown = sorted(populations - set(shares.index))
-    if unknown:
-        raise _Blocked("population_share_unknown", f"no share of patients is known for {', '.join(unknown)}")
+    missing = sorted(populations - set(shares.index))
+    if missing:
+        raise _Blocked("population_share_unknown", f"no share of patients is known for {', '.join(missing)}")
     return moving["population"].map(shares).astype(float)
 
 
@@ -229,20 +234,20 @@ def _alternative_move(row: dict[Any, Any], products: pd.DataFrame, alternatives:
         # what would have gone to an alternative that is not stocked goes to those that are; with none, it leaves
         shares = stocked * moved / stocked.sum()
     alternative = np.zeros((len(products), len(products)))
-    gone = np.zeros_like(alternative)
+    leaving = np.zeros_like(alternative)
     for source in np.flatnonzero((products["drug"] == row["drug"]).to_numpy()):
-        gone[source, source] = -moved
+        leaving[source, source] = -moved
         for share, name, ratio in zip(shares, chosen["alternative_drug"], chosen["dose_ratio"], strict=True):
             if share > 0 and stocked.sum() > 0:
                 alternative[source] += share * _units_of_alternative(int(source), str(name), float(ratio), products)
-    return _RowMove(gone, gone, alternative)
+    return _RowMove(leaving, leaving, alternative)
 
 
 def _shares(chosen: pd.DataFrame) -> np.ndarray:
-    given = chosen["share"].to_numpy(dtype=float)
-    blank = np.isnan(given)
-    left = max(1.0 - float(np.nansum(given)), 0.0)
-    shares = np.where(blank, left / max(blank.sum(), 1), given)
+    stated = chosen["share"].to_numpy(dtype=float)
+    is_blank = np.isnan(stated)
+    remainder = max(1.0 - float(np.nansum(stated)), 0.0)
+    shares = np.where(is_blank, remainder / max(is_blank.sum(), 1), stated)
     return shares / max(1.0, float(shares.sum()))
 
 
@@ -301,24 +306,26 @@ def _components(drugs: list[_DrugMoves]) -> list[list[_DrugMoves]]:
     """Drugs grouped so that no move leaves its group."""
     if not drugs:
         return []
-    touched = [one.touched for one in drugs]
-    meets = np.array([[bool(a & b) for a in touched] for b in touched])
-    count, label = connected_components(meets, directed=False)
-    return [[one for one, mark in zip(drugs, label, strict=True) if mark == number] for number in range(count)]
+    touched = [drug.touched_products for drug in drugs]
+    overlaps = np.array([[bool(a & b) for a in touched] for b in touched])
+    count, label = connected_components(overlaps, directed=False)
+    return [
+        [drug for drug, component in zip(drugs, label, strict=True) if component == number] for number in range(count)
+    ]
 
 
 def _assemble(group: list[_DrugMoves], products: pd.DataFrame) -> TherapyMoves:
-    touched = sorted(set().union(*(one.touched for one in group)))
+    touched = sorted(set().union(*(drug.touched_products for drug in group)))
     block = np.ix_(touched, touched)
-    here = products.iloc[touched]
-    moves = [move for one in group for move in one.moves]
+    products_of_group = products.iloc[touched]
+    moves = [move for drug in group for move in drug.moves]
     return TherapyMoves(
-        therapy=", ".join(sorted(set(here["drug"]))),
-        product_ids=tuple(here["product_id"]),
-        drugs=tuple(here["drug"]),
-        days_per_unit=here["days_per_unit"].to_numpy(dtype=float),
-        routes=tuple(here["route"]),
-        rows=pd.concat([one.rows for one in group], ignore_index=True),
+        therapy=", ".join(sorted(set(products_of_group["drug"]))),
+        product_ids=tuple(products_of_group["product_id"]),
+        drugs=tuple(products_of_group["drug"]),
+        days_per_unit=products_of_group["days_per_unit"].to_numpy(dtype=float),
+        routes=tuple(products_of_group["route"]),
+        rows=pd.concat([drug.rows for drug in group], ignore_index=True),
         dose_low=np.stack([move.low[block] for move in moves]),
         dose_high=np.stack([move.high[block] for move in moves]),
         to_alternative=np.stack([move.alternative[block] for move in moves]),

@@ -22,16 +22,16 @@ def units_per_share(therapy: TherapyAtSite, baseline: np.ndarray) -> np.ndarray:
     return np.asarray(planned[:, None] * moved - (origin[:, None] * moved) @ np.linalg.solve(at, to))
 
 
-def quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def interval_ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the 90 % interval over the second last axis, NaN where a draw is unknown."""
     draws = values.shape[-2]
-    places = [level * (draws - 1) for level in INTERVAL]
-    below = [int(place) for place in places]
-    above = [min(one + 1, draws - 1) for one in below]
+    positions = [level * (draws - 1) for level in INTERVAL]
+    below = [int(position) for position in positions]
+    above = [min(index + 1, draws - 1) for index in below]
     ordered = np.partition(np.swapaxes(values, -1, -2), sorted({*below, *above}), axis=-1)
     unknown = np.isnan(values).any(axis=-2)
     ends = [
-        ordered[..., low] + (place - low) * (ordered[..., high] - ordered[..., low])
-        for place, low, high in zip(places, below, above, strict=True)
+        ordered[..., low] + (position - low) * (ordered[..., high] - ordered[..., low])
+        for position, low, high in zip(positions, below, above, strict=True)
     ]
     return np.where(unknown, np.nan, ends[0]), np.where(unknown, np.nan, ends[1])

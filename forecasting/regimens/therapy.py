@@ -37,17 +37,17 @@ class TherapyAtSite:
         return (self.delta_low + self.delta_high) / 2
 
     @property
-    def changes(self) -> bool:
+    def exposure_changes(self) -> bool:
         """Whether exposure ever differs from the origin's, in the past or in the plan."""
         past = self.exposure_history != self.exposure_at_origin
         return bool(past.any() or (self.exposure_planned != self.exposure_at_origin).any())
 
-    def moved(self, exposure: np.ndarray) -> np.ndarray:
+    def moved_products(self, exposure: np.ndarray) -> np.ndarray:
         """Which products [product] rows reach whose `exposure` [period, row] ever differs from the origin's."""
         rows = (exposure != self.exposure_at_origin).any(axis=0)
         return np.asarray(((self.delta_low[rows] != 0) | (self.delta_high[rows] != 0)).any(axis=(0, 1)))
 
-    def seen_from(self, cut: int, horizon: int) -> "TherapyAtSite":
+    def known_at(self, cut: int, horizon: int) -> "TherapyAtSite":
         """The therapy as it stood after `cut` periods; the coverage that then came stands for the plan."""
         path = np.concatenate([self.exposure_history, self.exposure_planned])
         return dataclasses.replace(
@@ -62,9 +62,9 @@ class TherapyAtSite:
 
         Products that no change of exposure reaches come back as they are.
         """
-        moved = self.moved(self.exposure_history)
-        if not moved.any():
+        is_moved = self.moved_products(self.exposure_history)
+        if not is_moved.any():
             return quantity
         at = mixing_matrices(self.exposure_history * self.mean_probability, self.mean_delta)
         to = mixing_matrices(self.exposure_at_origin * self.mean_probability, self.mean_delta)
-        return np.where(moved, move_exposure(quantity, at, np.broadcast_to(to, at.shape)), quantity)
+        return np.where(is_moved, move_exposure(quantity, at, np.broadcast_to(to, at.shape)), quantity)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from forecasting.terms import Contestant, Period, Reason, RecommendationStatus, ResultType
+from forecasting.terms import ComparedModel, Period, Reason, RecommendationStatus, ResultType
 from warehouse.schema.base import Base, column
 from warehouse.schema.columns import (
     amount,
@@ -313,7 +313,7 @@ class AggregateForecast(Base):
     drug: Mapped[str] = text("Ingredient.", NotBlank(), primary_key=True)
     product_id: Mapped[str] = text("Product; '*' is every strength.", NotBlank(), primary_key=True)
     model: Mapped[str] = text(
-        "engine, prophet, unobserved_components or sarimax.", OneOf.of(Contestant), primary_key=True
+        "engine, prophet, unobserved_components or sarimax.", OneOf.of(ComparedModel), primary_key=True
     )
     period_start: Mapped[dt.date] = day("Start of the period.", primary_key=True)
     mean: Mapped[float] = amount("Forecast of the total at today's testing.", "as `unit` says")

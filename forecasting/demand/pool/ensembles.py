@@ -80,7 +80,7 @@ def _with_pattern(forecast: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return np.maximum((1 + forecast) * factor - 1, 0.0)
 
 
-def rolling_rate(values: np.ndarray, horizon: int, ends: Sequence[int], period: Period) -> np.ndarray:
+def rolling_rate(values: np.ndarray, horizon: int, ends: Sequence[int], _period: Period) -> np.ndarray:
     """`models.rate` of an intermittent series, [end, series, horizon]."""
     smoothed = models.smoothed_levels(values, ends)[0]
     return np.stack([models.rate(values[:, :end], horizon, level) for end, level in zip(ends, smoothed, strict=True)])

@@ -88,7 +88,7 @@ def rolling_local_trend(values: np.ndarray, horizon: int, ends: Sequence[int]) -
     shape = (len(gains.log_prior), len(values))
     level, growth, squared = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     age = np.zeros(len(values), dtype=int)
-    found: dict[int, np.ndarray] = {}
+    forecast_at: dict[int, np.ndarray] = {}
     for column, observed in enumerate(np.ascontiguousarray(values[:, : max(ends)].T), start=1):
         level += growth
         surprise = observed - level
@@ -100,8 +100,8 @@ def rolling_local_trend(values: np.ndarray, horizon: int, ends: Sequence[int]) -
         squared += gains.precision[:, at] * np.square(surprise, out=surprise)
         age += np.isfinite(observed)
         if column in ends:
-            found[column] = _forecast(gains, level, growth, squared, age, horizon)
-    return np.stack([found[end] for end in ends])
+            forecast_at[column] = _forecast(gains, level, growth, squared, age, horizon)
+    return np.stack([forecast_at[end] for end in ends])
 
 
 def _forecast(

@@ -61,12 +61,12 @@ def fill_gaps(values: np.ndarray, cycle: int) -> np.ndarray:
         return values
     filled = values.copy()
     for column in range(1, values.shape[1]):
-        unknown = np.isnan(filled[:, column])
-        if unknown.any():
-            before = filled[:, column - 1]
-            source = filled[:, column - cycle] if column >= cycle else before
-            guess = np.where(np.isfinite(source), source, before)
-            filled[unknown, column] = guess[unknown]
+        is_unknown = np.isnan(filled[:, column])
+        if is_unknown.any():
+            previous = filled[:, column - 1]
+            source = filled[:, column - cycle] if column >= cycle else previous
+            fill = np.where(np.isfinite(source), source, previous)
+            filled[is_unknown, column] = fill[is_unknown]
     return filled
 
 
@@ -171,22 +171,22 @@ def smoothed_levels(filled: np.ndarray, ends: Sequence[int]) -> tuple[np.ndarray
     alpha = np.array(LEVEL_WEIGHTS)[:, None]
     level = np.full((len(LEVEL_WEIGHTS), len(filled)), np.nan)
     squared = np.zeros(level.shape)
-    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    at_end: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for column, observed in enumerate(np.ascontiguousarray(filled[:, : max(ends)].T), start=1):
         error = observed - level
-        known = np.isfinite(error[0])
-        if known.all():
+        is_known = np.isfinite(error[0])
+        if is_known.all():
             squared += error * error
             level += alpha * error
         else:
-            squared += np.where(known, error * error, 0.0)
+            squared += np.where(is_known, error * error, 0.0)
             level = np.where(
-                known, level + alpha * np.where(known, error, 0.0), np.where(np.isnan(level), observed, level)
+                is_known, level + alpha * np.where(is_known, error, 0.0), np.where(np.isnan(level), observed, level)
             )
         if column in ends:
             best = squared.argmin(axis=0)
-            found[column] = level[best, np.arange(len(filled))], alpha[best, 0]
-    levels, alphas = zip(*(found[end] for end in ends), strict=True)
+            at_end[column] = level[best, np.arange(len(filled))], alpha[best, 0]
+    levels, alphas = zip(*(at_end[end] for end in ends), strict=True)
     return np.stack(levels), np.stack(alphas)
 
 

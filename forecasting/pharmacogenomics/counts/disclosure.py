@@ -14,7 +14,7 @@ PANEL = ["facility_id", "gene", "result_type", "biogeographic_group", "as_of"]
 """What was counted together: its rows share the people tested."""
 
 
-def in_steps(counts: pd.DataFrame, threshold: int) -> pd.DataFrame:
+def round_to_threshold(counts: pd.DataFrame, threshold: int) -> pd.DataFrame:
     """The genotype counts with `count` and `tested` as multiples of the threshold.
 
     A count from 1 to threshold - 1 becomes unknown (NaN); others go to the nearest step, none but zero to zero. A panel
@@ -23,26 +23,28 @@ def in_steps(counts: pd.DataFrame, threshold: int) -> pd.DataFrame:
 
     >>> rows = pd.DataFrame({"facility_id": "H1", "gene": "CYP2C19", "result_type": "phenotype", "result": ["NM", "PM"],
     ...     "biogeographic_group": "*", "as_of": "2026-01-01", "count": [118.0, 9.0], "tested": 127.0})
-    >>> in_steps(rows, 11)[["count", "tested"]].values.tolist()
+    >>> round_to_threshold(rows, 11)[["count", "tested"]].values.tolist()
     [[121.0, 132.0], [nan, 132.0]]
     """
     if threshold < 1:
         raise InvalidInput(f"threshold {threshold}: must be 1 or more")
-    kept = counts[~((counts["tested"] > 0) & (counts["tested"] < threshold))]
-    count = _nearest(kept["count"].mask((kept["count"] > 0) & (kept["count"] < threshold)), threshold)
-    if kept.empty:
-        return kept
-    panel = [kept[name] for name in PANEL]
-    stated, cells, unknown = (
+    large_panels = counts[~((counts["tested"] > 0) & (counts["tested"] < threshold))]
+    count = _nearest(
+        large_panels["count"].mask((large_panels["count"] > 0) & (large_panels["count"] < threshold)), threshold
+    )
+    if large_panels.empty:
+        return large_panels
+    panel = [large_panels[name] for name in PANEL]
+    stated_count, cells, unknown = (
         values.groupby(panel).transform("sum") for values in (count.fillna(0.0), count > 0, count.isna())
     )
-    copies = np.where(kept["result_type"] == ResultType.ALLELE.value, 2.0, 1.0)
-    rest = copies * _nearest(kept["tested"], threshold) - stated
+    copies = np.where(large_panels["result_type"] == ResultType.ALLELE.value, 2.0, 1.0)
+    rest = copies * _nearest(large_panels["tested"], threshold) - stated_count
     # rounding may hide up to half a step in every cell and in the people tested
     may_be_unknown = (unknown > 0) & (rest <= threshold * (unknown + cells + 1))
     rest = rest.mask(may_be_unknown, threshold * unknown).clip(lower=0.0)
-    tested = np.ceil((stated + rest) / copies / threshold) * threshold
-    return kept.assign(count=count, tested=tested.where(kept["tested"] > 0, kept["tested"]))
+    tested = np.ceil((stated_count + rest) / copies / threshold) * threshold
+    return large_panels.assign(count=count, tested=tested.where(large_panels["tested"] > 0, large_panels["tested"]))
 
 
 def _nearest(values: pd.Series, step: int) -> pd.Series:

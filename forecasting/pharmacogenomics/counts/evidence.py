@@ -67,11 +67,11 @@ class Evidence:
 
     def keep(self, rows: NDArray[np.bool_]) -> "Evidence":
         """The evidence of some of the rows [R]."""
-        kept = {name: getattr(self, name)[rows] for name in ("kind", "first", "second", "count", "trials", "panel")}
-        return dataclasses.replace(self, **kept)
+        fields = {name: getattr(self, name)[rows] for name in ("kind", "first", "second", "count", "trials", "panel")}
+        return dataclasses.replace(self, **fields)
 
 
-def collect(
+def collect_evidence(
     model: GeneModel,
     facility_ids: Sequence[str],
     genotype_counts: pd.DataFrame | None,
@@ -133,48 +133,50 @@ def _of_best_type(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     best = rank.groupby(rows["facility_id"]).transform("min")
     for facility, kinds in rows[best.isna()].groupby("facility_id")["result_type"]:
         problems.append((str(facility), f"unknown result types: {', '.join(sorted(set(kinds)))}"))
-    for other, place in best[rank > best].groupby(rows["facility_id"]).first().items():
+    for site, place in best[rank > best].groupby(rows["facility_id"]).first().items():
         used = PREFERENCE[int(place)].value
-        problems.append((str(other), f"several result types: only {used} counts are used"))
+        problems.append((str(site), f"several result types: only {used} counts are used"))
     return rows[rank == best]
 
 
 def _of_groups(rows: pd.DataFrame, shares: Floats, problems: Problems) -> pd.DataFrame:
     """Rows with `group` as an index. Of a whole site and its groups, the groups are used."""
     rows = rows.reset_index(drop=True)
-    index = rows["group"].map({**{name: g for g, name in enumerate(GROUPS)}, ALL_GROUPS: WHOLE_SITE, "": WHOLE_SITE})
+    group_index = rows["group"].map(
+        {**{name: g for g, name in enumerate(GROUPS)}, ALL_GROUPS: WHOLE_SITE, "": WHOLE_SITE}
+    )
     site = rows["site"].to_numpy(dtype=np.intp)
-    group = index.fillna(WHOLE_SITE).to_numpy(dtype=np.intp)
-    mixed = shares[site].sum(axis=1) > 0
-    stranger = index.isna() | (mixed & (group != WHOLE_SITE) & (shares[site, group] <= 0))
-    for facility, names in rows[stranger].groupby("facility_id")["group"]:
-        told = ", ".join(sorted(set(names)))
-        problems.append((str(facility), f"counts left out: {told} is not among the groups that the site serves"))
-    rows = rows.assign(group=np.where(mixed, group, WHOLE_SITE))
-    by_group = ((rows["group"] != WHOLE_SITE) & ~stranger).groupby(rows["facility_id"]).transform("any").astype(bool)
-    doubled = by_group & (rows["group"] == WHOLE_SITE) & ~stranger
-    for facility in rows.loc[doubled, "facility_id"].unique():
+    group = group_index.fillna(WHOLE_SITE).to_numpy(dtype=np.intp)
+    has_ancestry = shares[site].sum(axis=1) > 0
+    is_unserved = group_index.isna() | (has_ancestry & (group != WHOLE_SITE) & (shares[site, group] <= 0))
+    for facility, groups in rows[is_unserved].groupby("facility_id")["group"]:
+        names = ", ".join(sorted(set(groups)))
+        problems.append((str(facility), f"counts left out: {names} is not among the groups that the site serves"))
+    rows = rows.assign(group=np.where(has_ancestry, group, WHOLE_SITE))
+    by_group = ((rows["group"] != WHOLE_SITE) & ~is_unserved).groupby(rows["facility_id"]).transform("any").astype(bool)
+    is_repeated = by_group & (rows["group"] == WHOLE_SITE) & ~is_unserved
+    for facility in rows.loc[is_repeated, "facility_id"].unique():
         problems.append((str(facility), "counts of the whole site left out: they are given by group too"))
-    rows = rows[~stranger & ~doubled]
+    rows = rows[~is_unserved & ~is_repeated]
     # groups of a site without ancestry are taken together: the people tested are those of all of them
-    together = ~mixed[rows.index]
-    tested = rows.assign(name=index[rows.index]).drop_duplicates(["facility_id", "name"])
+    pooled = ~has_ancestry[rows.index]
+    tested = rows.assign(name=group_index[rows.index]).drop_duplicates(["facility_id", "name"])
     total = rows["facility_id"].map(tested.groupby("facility_id")["tested"].sum())
-    return rows.assign(tested=rows["tested"].where(~together, total))
+    return rows.assign(tested=rows["tested"].where(~pooled, total))
 
 
 def _with_indices(model: GeneModel, rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Rows with the indices of their results and the people or copies looked at; unknown results are left out."""
-    number, distinct = pd.MultiIndex.from_frame(rows[["result_type", "result"]]).factorize()
-    told = [_indices(model, ResultType(kind), str(result)) for kind, result in distinct]
-    pairs = np.array(told, dtype=np.intp).reshape(-1, 2)
-    known = pairs[number, 0] >= 0
-    for facility, results in rows[~known].groupby("facility_id")["result"]:
+    code, distinct = pd.MultiIndex.from_frame(rows[["result_type", "result"]]).factorize()
+    indices = [_indices(model, ResultType(kind), str(result)) for kind, result in distinct]
+    pairs = np.array(indices, dtype=np.intp).reshape(-1, 2)
+    is_known = pairs[code, 0] >= 0
+    for facility, results in rows[~is_known].groupby("facility_id")["result"]:
         names = ", ".join(sorted({str(result) for result in results}))
         problems.append((str(facility), f"results left out, not in the reference content: {names}"))
-    found, rows = pairs[number[known]], rows[known]
+    pairs_of_rows, rows = pairs[code[is_known]], rows[is_known]
     copies = np.where(rows["result_type"] == ResultType.ALLELE.value, model.copies_per_person, 1.0)
-    return rows.assign(first=found[:, 0], second=found[:, 1], trials=rows["tested"] * copies)
+    return rows.assign(first=pairs_of_rows[:, 0], second=pairs_of_rows[:, 1], trials=rows["tested"] * copies)
 
 
 UNKNOWN = (-1, -1)
@@ -200,9 +202,9 @@ def _not_too_many(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Rows without the sites that count more results than people, or a negative number."""
     least = rows["count"].fillna(1.0).groupby([rows[name] for name in PANEL]).transform("sum")
     most = rows.groupby(PANEL)["trials"].transform("max")
-    wrong = rows.loc[(least > most) | (rows["count"] < 0), "facility_id"].unique()
-    problems.extend((str(facility), TOO_MANY) for facility in wrong)
-    return rows[~rows["facility_id"].isin(wrong)]
+    refused = rows.loc[(least > most) | (rows["count"] < 0), "facility_id"].unique()
+    problems.extend((str(facility), TOO_MANY) for facility in refused)
+    return rows[~rows["facility_id"].isin(refused)]
 
 
 def _with_reference(model: GeneModel, rows: pd.DataFrame, threshold: int) -> pd.DataFrame:
@@ -255,11 +257,11 @@ def _listed(
     for text, sites in of_gene.groupby("alleles_tested")["facility_id"]:
         names = {name.strip() for name in str(text).split(";")} - {""}
         unknown = sorted(names - set(model.alleles))
-        at = np.array([site_of[str(facility)] for facility in sites])
-        listed[at] = True
-        known = np.array([model.index_of(name) for name in sorted(names.difference(unknown))], dtype=np.intp)
-        tested[at[:, None], known] = True
+        rows = np.array([site_of[str(facility)] for facility in sites])
+        listed[rows] = True
+        columns = np.array([model.index_of(name) for name in sorted(names.difference(unknown))], dtype=np.intp)
+        tested[rows[:, None], columns] = True
         if unknown:
-            told = f"the assay lists unknown alleles: {', '.join(unknown)}"
-            problems.extend((str(facility), told) for facility in sites)
+            problem = f"the assay lists unknown alleles: {', '.join(unknown)}"
+            problems.extend((str(facility), problem) for facility in sites)
     return listed

@@ -16,7 +16,7 @@ Ints = NDArray[np.intp]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Links:
+class Incidence:
     """Every count row with every stratum that its people can belong to: `row`, `stratum`, `weight` [L].
 
     `weight` is the stratum's share of the row's people: its share of the people served, or 1 where the row is of that
@@ -32,37 +32,37 @@ class Links:
 
     def of_rows(self, values: Floats, rows: int) -> Floats:
         """Weighted sum over the groups of each row: [L] -> [rows]."""
-        return summed(self.row, self.weight * values, rows)
+        return sum_by_index(self.row, self.weight * values, rows)
 
 
-def summed(at: Ints, values: Floats, size: int) -> Floats:
-    """Sums of values [L, ...] by position `at` [L]: [size, ...]."""
+def sum_by_index(index: Ints, values: Floats, size: int) -> Floats:
+    """Sums of values [L, ...] by position `index` [L]: [size, ...]."""
     out = np.zeros((size, *values.shape[1:]))
-    np.add.at(out, at, values)
+    np.add.at(out, index, values)
     return out
 
 
-def links(prior: Prior, evidence: Evidence) -> Links:
+def group_incidence(prior: Prior, evidence: Evidence) -> Incidence:
     """Links of the rows and panels of `evidence` to the strata of `prior`; rows of a site without strata have none."""
     panel, stratum = _matches(evidence.panel_site, prior.site, len(evidence.facility_ids))
     group = evidence.panel_group[panel]
-    whole = group == WHOLE_SITE
-    fits = whole | (group == prior.group[stratum])
-    panel, stratum, whole = panel[fits], stratum[fits], whole[fits]
-    weight = np.where(whole, prior.share[stratum], 1.0)
-    row, link = _matches(evidence.panel, panel, len(evidence.panel_site))
-    return Links(row, stratum[link], weight[link], panel, stratum, weight)
+    is_whole_site = group == WHOLE_SITE
+    may_belong = is_whole_site | (group == prior.group[stratum])
+    panel, stratum, is_whole_site = panel[may_belong], stratum[may_belong], is_whole_site[may_belong]
+    weight = np.where(is_whole_site, prior.share[stratum], 1.0)
+    row, pair = _matches(evidence.panel, panel, len(evidence.panel_site))
+    return Incidence(row, stratum[pair], weight[pair], panel, stratum, weight)
 
 
 def _matches(left: Ints, right: Ints, size: int) -> tuple[Ints, Ints]:
     """All pairs of positions with equal values below `size`, in the order of `left`."""
     order = np.argsort(right, kind="stable")
-    number = np.bincount(right, minlength=size)
-    start = np.concatenate([[0], np.cumsum(number)])
-    times = number[left]
-    first = np.repeat(np.arange(len(left)), times)
-    offset = np.arange(len(first)) - np.repeat(np.cumsum(times) - times, times)
-    return first, order[start[left][first] + offset]
+    count = np.bincount(right, minlength=size)
+    start = np.concatenate([[0], np.cumsum(count)])
+    matches = count[left]
+    left_position = np.repeat(np.arange(len(left)), matches)
+    offset = np.arange(len(left_position)) - np.repeat(np.cumsum(matches) - matches, matches)
+    return left_position, order[start[left][left_position] + offset]
 
 
 def outcome_weights(model: GeneModel, kind: ResultType) -> Floats:

@@ -49,15 +49,15 @@ def split_alleles(texts: Sequence[str]) -> list[tuple[str, ...]]:
     [('Telti/Kobe',), ('A',), ('A', 'Telti/Kobe')]
     """
     names: set[str] = set()
-    found: dict[str, tuple[str, ...]] = {}
+    alleles_of: dict[str, tuple[str, ...]] = {}
     for text in sorted(texts, key=lambda text: text.count("/")):
         parts = text.split("/")
         cuts = (("/".join(parts[:i]).strip(), "/".join(parts[i:]).strip()) for i in range(1, len(parts)))
         pair = next((cut for cut in cuts if names.issuperset(cut)), None)
-        found[text] = pair or (text.strip(),)
+        alleles_of[text] = pair or (text.strip(),)
         if pair is None:
             names.add(text.strip())
-    return [found[text] for text in texts]
+    return [alleles_of[text] for text in texts]
 
 
 def reference_allele(gene: str, alleles: Iterable[str]) -> str:

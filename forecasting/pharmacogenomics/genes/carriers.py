@@ -20,12 +20,12 @@ def carriers_as_copies(model: GeneModel, rows: pd.DataFrame) -> pd.DataFrame:
     of_people = rows["result_type"].isin(OF_PEOPLE)
     if not of_people.any():
         return rows
-    found = _positives(model, rows[of_people])
-    least = found.groupby("facility_id")["tested"].transform("min")
-    share = (found["count"] / found["tested"].where(found["tested"] > 0)).clip(0.0, 1.0)
+    positives = _positives(model, rows[of_people])
+    least = positives.groupby("facility_id")["tested"].transform("min")
+    share = (positives["count"] / positives["tested"].where(positives["tested"] > 0)).clip(0.0, 1.0)
     copies = 2 * least * (1 - np.sqrt(1 - share))
-    found = found.assign(count=copies, tested=least, result_type=ResultType.ALLELE.value)
-    return pd.concat([rows[~of_people], found[list(rows.columns)]], ignore_index=True)
+    positives = positives.assign(count=copies, tested=least, result_type=ResultType.ALLELE.value)
+    return pd.concat([rows[~of_people], positives[list(rows.columns)]], ignore_index=True)
 
 
 def _positives(model: GeneModel, rows: pd.DataFrame) -> pd.DataFrame:
@@ -35,5 +35,5 @@ def _positives(model: GeneModel, rows: pd.DataFrame) -> pd.DataFrame:
     positive = key.fillna("").str.endswith(POSITIVE)
     carriers = rows["count"].where(positive, rows["tested"] - rows["count"])
     allele = key.map(model.test_of_key).fillna(rows["result"])
-    told = rows.assign(count=carriers, result=allele, positive=positive).sort_values("positive", kind="stable")
-    return told.drop_duplicates(["facility_id", "group", "result"], keep="last").drop(columns="positive")
+    counted = rows.assign(count=carriers, result=allele, positive=positive).sort_values("positive", kind="stable")
+    return counted.drop_duplicates(["facility_id", "group", "result"], keep="last").drop(columns="positive")

@@ -21,10 +21,10 @@ from forecasting.pharmacogenomics.genes.phenotypes import (
 from forecasting.pharmacogenomics.genes.traits import Counting, GeneTraits, gene_traits
 from forecasting.pharmacogenomics.genes.uncertain_function import (
     FunctionProbabilities,
-    acting,
-    drawn_classes,
+    acting_probabilities,
+    draw_classes,
+    expected_pair_keys,
     function_probabilities,
-    mixed_pairs,
 )
 
 SHARE_MALE = 0.5
@@ -99,7 +99,7 @@ class GeneModel:
     @functools.cached_property
     def acting_pair_keys(self) -> Floats:
         """`pair_keys` expected over the functions of uncertain alleles."""
-        return mixed_pairs(self.acts_as, self.pair_keys) if self.has_uncertain else self.pair_keys
+        return expected_pair_keys(self.acts_as, self.pair_keys) if self.has_uncertain else self.pair_keys
 
     @functools.cached_property
     def acting_one_keys(self) -> Floats:
@@ -114,7 +114,7 @@ class GeneModel:
     def draw_functions(self, draws: int, seed: int) -> Floats:
         """Which class each class acts as in each draw, one hot [draws, C, C]: the same at every site."""
         names = [self.alleles[int(np.argmax(self.class_of_allele == c))] for c in range(len(self.acts_as))]
-        return drawn_classes(self.acts_as, names, draws, [seed, *self.gene.encode()])
+        return draw_classes(self.acts_as, names, draws, [seed, *self.gene.encode()])
 
     @functools.cached_property
     def phenotype_weights(self) -> Floats:
@@ -201,8 +201,8 @@ def gene_model(content: ReferenceContent, gene: str, share_male: float = SHARE_M
     traits = gene_traits(content, gene)
     if traits.counting is Counting.CARRIERS:
         return _carrier_model(content, traits, share_male)
-    found = outcomes_of(content, traits)
-    return _collapsed(traits, found, function_probabilities(content, gene, found.alleles), share_male)
+    outcomes = outcomes_of(content, traits)
+    return _model_by_class(traits, outcomes, function_probabilities(content, gene, outcomes.alleles), share_male)
 
 
 def _carrier_model(content: ReferenceContent, traits: GeneTraits, share_male: float) -> GeneModel:
@@ -233,29 +233,34 @@ def _carrier_model(content: ReferenceContent, traits: GeneTraits, share_male: fl
     )
 
 
-def _collapsed(traits: GeneTraits, found: Outcomes, functions: FunctionProbabilities, share_male: float) -> GeneModel:
-    order = sorted(range(len(found.outcomes)), key=lambda i: _key_order(found.outcomes[i], i))
-    place = {allele: i for i, allele in enumerate(found.alleles)}
-    uncertain = {place[one]: {place[other]: p for other, p in known.items()} for one, known in functions.of.items()}
-    apart = np.array([i + 1 if i in uncertain else 0 for i in range(len(found.alleles))])
-    behaviour = np.concatenate([found.of_pair, found.of_one[:, None], apart[:, None]], axis=1)
-    _, first, class_of = np.unique(behaviour, axis=0, return_index=True, return_inverse=True)
+def _model_by_class(
+    traits: GeneTraits, outcomes: Outcomes, functions: FunctionProbabilities, share_male: float
+) -> GeneModel:
+    order = sorted(range(len(outcomes.outcomes)), key=lambda i: _key_order(outcomes.outcomes[i], i))
+    place = {allele: i for i, allele in enumerate(outcomes.alleles)}
+    uncertain = {
+        place[allele]: {place[similar]: p for similar, p in probabilities.items()}
+        for allele, probabilities in functions.of.items()
+    }
+    uncertain_class = np.array([i + 1 if i in uncertain else 0 for i in range(len(outcomes.alleles))])
+    signature = np.concatenate([outcomes.of_pair, outcomes.of_one[:, None], uncertain_class[:, None]], axis=1)
+    _, first, class_of = np.unique(signature, axis=0, return_index=True, return_inverse=True)
     class_of = class_of.reshape(-1)
-    keys = tuple(dict.fromkeys(found.outcomes[i][1] for i in order))
-    key_of = np.array([keys.index(key) for _, key in found.outcomes])
+    keys = tuple(dict.fromkeys(outcomes.outcomes[i][1] for i in order))
+    key_of = np.array([keys.index(key) for _, key in outcomes.outcomes])
     one_hot = np.concatenate([np.eye(len(keys))[key_of], np.zeros((1, len(keys)))])  # -1: cannot occur
     return GeneModel(
         gene=traits.gene,
         traits=traits,
-        alleles=found.alleles,
-        reference=traits.reference or reference_allele(traits.gene, found.alleles),
+        alleles=outcomes.alleles,
+        reference=traits.reference or reference_allele(traits.gene, outcomes.alleles),
         keys=keys,
-        phenotype_of_key={found.outcomes[i][1]: found.outcomes[i][0] for i in order},
+        phenotype_of_key={outcomes.outcomes[i][1]: outcomes.outcomes[i][0] for i in order},
         test_of_key=dict.fromkeys(keys, ""),
         class_of_allele=class_of,
-        pair_keys=one_hot[found.of_pair[np.ix_(first, first)]],
-        one_keys=one_hot[found.of_one[first]],
-        acts_as=acting(class_of.tolist(), uncertain, len(first)),
+        pair_keys=one_hot[outcomes.of_pair[np.ix_(first, first)]],
+        one_keys=one_hot[outcomes.of_one[first]],
+        acts_as=acting_probabilities(class_of.tolist(), uncertain, len(first)),
         function_problems=functions.problems,
         share_male=share_male,
     )

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.pharmacogenomics.counts.evidence import Evidence
-from forecasting.pharmacogenomics.counts.incidence import links, outcome_weights, summed
+from forecasting.pharmacogenomics.counts.incidence import group_incidence, outcome_weights, sum_by_index
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel
 from forecasting.pharmacogenomics.prevalence.prior import Prior
-from forecasting.pharmacogenomics.prevalence.update import Update
+from forecasting.pharmacogenomics.prevalence.update import StrataPosterior
 from forecasting.terms import ResultType
 
 Floats = NDArray[np.float64]
@@ -18,8 +18,8 @@ CRITICAL_Z = 3.29
 LEAST_PEOPLE, LEAST_HETEROZYGOTES = 50, 10
 
 
-def departures(
-    model: GeneModel, prior: Prior, state: Update, evidence: Evidence, threshold: int
+def hardy_weinberg_departures(
+    model: GeneModel, prior: Prior, state: StrataPosterior, evidence: Evidence, threshold: int
 ) -> list[tuple[str, str]]:
     """One problem (facility_id, text) for each panel with more or fewer homozygotes than its groups should have.
 
@@ -32,20 +32,20 @@ def departures(
         return []
     homozygous = _homozygous(model, evidence)
     usable = np.isfinite(homozygous)
-    hidden = np.isnan(evidence.count)
+    is_suppressed = np.isnan(evidence.count)
     size = len(evidence.panel_site)
-    stated = np.nan_to_num(evidence.count)
+    stated_count = np.nan_to_num(evidence.count)
     counted = evidence.keep(usable)
-    at, of_row = counted.panel, homozygous[usable]
-    low = summed(at, np.where(hidden, 1.0, stated)[usable] * of_row, size)
-    high = summed(at, np.where(hidden, threshold - 1.0, stated)[usable] * of_row, size)
+    panel, of_row = counted.panel, homozygous[usable]
+    low = sum_by_index(panel, np.where(is_suppressed, 1.0, stated_count)[usable] * of_row, size)
+    high = sum_by_index(panel, np.where(is_suppressed, threshold - 1.0, stated_count)[usable] * of_row, size)
     people = np.zeros(size)
-    np.maximum.at(people, at, counted.trials)
+    np.maximum.at(people, panel, counted.trials)
     expected, spread = _expected(prior, state, evidence, people)
-    near = np.clip(people * expected, low, high)
-    z = (near - people * expected) / np.maximum(spread, 1e-9)
-    told = (np.abs(z) > CRITICAL_Z) & (people >= LEAST_PEOPLE) & (people * (1 - expected) >= LEAST_HETEROZYGOTES)
-    return [(evidence.facility_ids[evidence.panel_site[b]], _text(bool(z[b] > 0))) for b in np.flatnonzero(told)]
+    closest = np.clip(people * expected, low, high)
+    z = (closest - people * expected) / np.maximum(spread, 1e-9)
+    departs = (np.abs(z) > CRITICAL_Z) & (people >= LEAST_PEOPLE) & (people * (1 - expected) >= LEAST_HETEROZYGOTES)
+    return [(evidence.facility_ids[evidence.panel_site[b]], _text(bool(z[b] > 0))) for b in np.flatnonzero(departs)]
 
 
 def _text(more: bool) -> str:
@@ -57,9 +57,9 @@ def _text(more: bool) -> str:
 
 def _homozygous(model: GeneModel, evidence: Evidence) -> Floats:
     """1 for rows of people with the same allele twice, 0 for others, NaN where the result does not tell, [R]."""
-    out = np.full(len(evidence.count), np.nan)
+    homozygous = np.full(len(evidence.count), np.nan)
     pairs = evidence.of(ResultType.DIPLOTYPE)
-    out[pairs] = (evidence.first == evidence.second)[pairs]
+    homozygous[pairs] = (evidence.first == evidence.second)[pairs]
     same = np.eye(len(model.key_weights), dtype=bool)
     for kind in (ResultType.LOOKUP_KEY, ResultType.PHENOTYPE):
         rows = evidence.of(kind)
@@ -68,28 +68,28 @@ def _homozygous(model: GeneModel, evidence: Evidence) -> Floats:
         once = np.asarray((weights[~same] > 0).any(axis=0))
         one_allele_a_class = len(np.unique(model.class_of_allele)) == len(model.alleles)
         if one_allele_a_class and not np.logical_and(twice, once).any():
-            out[rows] = twice[evidence.first[rows]]
-    return out
+            homozygous[rows] = twice[evidence.first[rows]]
+    return homozygous
 
 
-def _expected(prior: Prior, state: Update, evidence: Evidence, people: Floats) -> tuple[Floats, Floats]:
+def _expected(prior: Prior, state: StrataPosterior, evidence: Evidence, people: Floats) -> tuple[Floats, Floats]:
     """Expected share of homozygotes of each panel and the standard deviation of their number, [B]."""
-    linked = links(prior, evidence)
-    panel, stratum, weight = linked.panel, linked.panel_stratum, linked.panel_weight
+    incidence = group_incidence(prior, evidence)
+    panel, stratum, weight = incidence.panel, incidence.panel_stratum, incidence.panel_weight
     mean = np.zeros_like(state.mean)
     np.add.at(mean, (np.arange(len(mean))[:, None], evidence.called[state.site]), state.mean)
     twice, thrice = (mean**2).sum(axis=1), (mean**3).sum(axis=1)
     size = len(people)
-    expected = summed(panel, weight * twice[stratum], size)
-    within = summed(panel, weight * (1 - twice[stratum]) ** 2, size)
-    between = summed(panel, weight * (twice[stratum] - expected[panel]) ** 2, size)
+    expected = sum_by_index(panel, weight * twice[stratum], size)
+    within = sum_by_index(panel, weight * (1 - twice[stratum]) ** 2, size)
+    between = sum_by_index(panel, weight * (twice[stratum] - expected[panel]) ** 2, size)
     # fitted frequencies of one group err as its prior pulls them; how several groups differ is hardly fitted at all
-    several = summed(panel, np.ones(len(panel)), size)[panel] > 1
-    pulled = (prior.people / state.people)[stratum]
+    has_several_groups = sum_by_index(panel, np.ones(len(panel)), size)[panel] > 1
+    shrinkage = (prior.people / state.people)[stratum]
     slope = 4 * (thrice - twice**2)
-    unsure = np.where(several, 1.0, pulled) * (slope / (2 * state.people + 1))[stratum]
+    fit_variance = np.where(has_several_groups, 1.0, shrinkage) * (slope / (2 * state.people + 1))[stratum]
     # what the prior holds back of a panel's own frequencies is chance of who was sampled
-    sampled = np.where(several, 0.0, pulled**2) * slope[stratum] / 2
-    variance = people * (within + between + summed(panel, weight**2 * sampled, size))
-    variance += people**2 * summed(panel, weight**2 * unsure, size)
+    sampling_variance = np.where(has_several_groups, 0.0, shrinkage**2) * slope[stratum] / 2
+    variance = people * (within + between + sum_by_index(panel, weight**2 * sampling_variance, size))
+    variance += people**2 * sum_by_index(panel, weight**2 * fit_variance, size)
     return expected, np.sqrt(np.maximum(variance, 0.0))

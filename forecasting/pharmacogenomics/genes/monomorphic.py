@@ -15,7 +15,7 @@ CHANCE = 0.001
 """A panel is told of when its groups would give it with less chance than this."""
 
 
-def monomorphic(prior: Prior, evidence: Evidence) -> list[tuple[str, str]]:
+def monomorphic_panels(prior: Prior, evidence: Evidence) -> list[tuple[str, str]]:
     """One problem (facility_id, text) for each panel of diplotypes or alleles that holds one allele alone.
 
     Told where 50 people or more were looked at and the chance of it, under the published frequencies of the site's
@@ -25,21 +25,21 @@ def monomorphic(prior: Prior, evidence: Evidence) -> list[tuple[str, str]]:
     rows = evidence.of(ResultType.DIPLOTYPE, ResultType.ALLELE) & ~(evidence.count == 0)
     if not rows.any():
         return []
-    seen = evidence.keep(rows)
+    counted = evidence.keep(rows)
     size = len(evidence.panel_site)
     least, most = np.full(size, np.iinfo(np.int64).max), np.full(size, -1)
-    for alleles in (seen.first, np.where(seen.second < 0, seen.first, seen.second)):
-        np.minimum.at(least, seen.panel, alleles)
-        np.maximum.at(most, seen.panel, alleles)
+    for alleles in (counted.first, np.where(counted.second < 0, counted.first, counted.second)):
+        np.minimum.at(least, counted.panel, alleles)
+        np.maximum.at(most, counted.panel, alleles)
     copies = np.zeros(size)
-    ploidy = np.where(seen.of(ResultType.DIPLOTYPE) & (seen.second >= 0), 2.0, 1.0)
-    np.maximum.at(copies, seen.panel, seen.trials * ploidy)
-    found = []
+    ploidy = np.where(counted.of(ResultType.DIPLOTYPE) & (counted.second >= 0), 2.0, 1.0)
+    np.maximum.at(copies, counted.panel, counted.trials * ploidy)
+    problems = []
     for panel in np.flatnonzero((least == most) & (copies >= 2 * LEAST_PEOPLE)):
         site = int(evidence.panel_site[panel])
         if _chance(prior, evidence, site, int(most[panel]), float(copies[panel])) < CHANCE:
-            found.append((evidence.facility_ids[site], TEXT))
-    return found
+            problems.append((evidence.facility_ids[site], TEXT))
+    return problems
 
 
 TEXT = (
@@ -50,16 +50,16 @@ TEXT = (
 
 def _chance(prior: Prior, evidence: Evidence, site: int, allele: int, copies: float) -> float:
     """Chance that so many copies are all of the allele."""
-    here = prior.site == site
-    if not here.any():
+    of_site = prior.site == site
+    if not of_site.any():
         return 1.0
-    named = evidence.called[site] == allele
-    if named.all():
+    is_called = evidence.called[site] == allele
+    if is_called.all():
         # nobody said what the assay looks for, and its results name nothing else: taken at its word
-        named = np.arange(len(named)) == allele
-    share = float((prior.share[here] * prior.mean[here][:, named].sum(axis=1)).sum())
-    weight = 2 * float(prior.people[here].min())
-    own, other = weight * share, weight * (1 - share)
-    if own <= 0 or other <= 0:
+        is_called = np.arange(len(is_called)) == allele
+    share = float((prior.share[of_site] * prior.mean[of_site][:, is_called].sum(axis=1)).sum())
+    weight = 2 * float(prior.people[of_site].min())
+    alpha, beta = weight * share, weight * (1 - share)
+    if alpha <= 0 or beta <= 0:
         return 1.0
-    return float(np.exp(special.betaln(own + copies, other) - special.betaln(own, other)))
+    return float(np.exp(special.betaln(alpha + copies, beta) - special.betaln(alpha, beta)))

@@ -55,12 +55,12 @@ def _from_table(traits: GeneTraits, table: pd.DataFrame) -> Outcomes:
     one_copy = traits.inheritance is not Inheritance.AUTOSOMAL
     carried = split_alleles(texts) if one_copy else [parse_diplotype(text) for text in texts]
     alleles = tuple(dict.fromkeys(allele for names in carried for allele in names))
-    found = list(zip(table["phenotype"], table["lookup_key"], strict=True))
-    outcomes = tuple(dict.fromkeys(found))
+    rows = list(zip(table["phenotype"], table["lookup_key"], strict=True))
+    outcomes = tuple(dict.fromkeys(rows))
     position = {allele: i for i, allele in enumerate(alleles)}
     of_pair = np.full((len(alleles), len(alleles)), -1)
     of_one = np.full(len(alleles), -1)
-    for names, outcome in zip(carried, found, strict=True):
+    for names, outcome in zip(carried, rows, strict=True):
         number = outcomes.index(outcome)
         if len(names) == 1:
             of_one[position[names[0]]] = number
@@ -85,11 +85,11 @@ def _from_rules(traits: GeneTraits, functions: pd.DataFrame, rules: pd.DataFrame
     kinds = list(dict.fromkeys(states))
     kind = np.array([kinds.index(state) for state in states])
     by_score = bool((rules["lookup_key"] == BY_SCORE).any())
-    found: dict[tuple[Outcome, ...], Outcome] = {}
+    outcome_of: dict[tuple[Outcome, ...], Outcome] = {}
     for carried in _carried(traits, kinds):
-        found[carried] = _score_outcome(traits.gene, carried, rules) if by_score else _rule(traits, carried, rules)
-    outcomes = tuple(dict.fromkeys(found.values()))
-    number = {carried: outcomes.index(outcome) for carried, outcome in found.items()}
+        outcome_of[carried] = _score_outcome(traits.gene, carried, rules) if by_score else _rule(traits, carried, rules)
+    outcomes = tuple(dict.fromkeys(outcome_of.values()))
+    number = {carried: outcomes.index(outcome) for carried, outcome in outcome_of.items()}
     pairs = np.array([[number.get((a, b), -1) for b in kinds] for a in kinds])
     singles = np.array([number.get((a,), -1) for a in kinds])
     return Outcomes(tuple(functions["allele"]), outcomes, pairs[np.ix_(kind, kind)], singles[kind])
@@ -105,23 +105,23 @@ def _carried(traits: GeneTraits, kinds: Sequence[Outcome]) -> list[tuple[Outcome
 def _rule(traits: GeneTraits, carried: tuple[Outcome, ...], rules: pd.DataFrame) -> Outcome:
     names = sorted(function for function, _ in carried)
     second = names[1] if len(names) == 2 else ""
-    hit = rules[(rules["function_1"] == names[0]) & (rules["function_2"] == second)]
-    if len(hit) != 1:
-        raise MissingContent(f"{traits.gene} has {len(hit)} phenotype rules for {' with '.join(names)}, needs one")
-    return hit["phenotype"].iloc[0], hit["lookup_key"].iloc[0]
+    matching = rules[(rules["function_1"] == names[0]) & (rules["function_2"] == second)]
+    if len(matching) != 1:
+        raise MissingContent(f"{traits.gene} has {len(matching)} phenotype rules for {' with '.join(names)}, needs one")
+    return matching["phenotype"].iloc[0], matching["lookup_key"].iloc[0]
 
 
 def _score_outcome(gene: str, carried: tuple[Outcome, ...], rules: pd.DataFrame) -> Outcome:
     score = activity_score([value for _, value in carried])
     if score == NO_SCORE:
-        hit = rules[rules["lookup_key"] == NO_SCORE]
+        matching = rules[rules["lookup_key"] == NO_SCORE]
     else:
         value, _ = score_of(score)
-        above = rules["activity_score_low"] <= value
-        hit = rules[above & (rules["activity_score_high"].fillna(math.inf) >= value)]
-    if len(hit) != 1:
-        raise MissingContent(f"{gene} has {len(hit)} phenotype rules for an activity score of {score}, needs one")
-    return hit["phenotype"].iloc[0], score
+        is_above = rules["activity_score_low"] <= value
+        matching = rules[is_above & (rules["activity_score_high"].fillna(math.inf) >= value)]
+    if len(matching) != 1:
+        raise MissingContent(f"{gene} has {len(matching)} phenotype rules for an activity score of {score}, needs one")
+    return matching["phenotype"].iloc[0], score
 
 
 def carrier_keys(traits: GeneTraits, alleles: Iterable[str], reference: str) -> list[tuple[str, Outcome]]:

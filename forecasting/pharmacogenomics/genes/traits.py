@@ -75,13 +75,13 @@ def gene_traits(content: ReferenceContent, gene: str) -> GeneTraits:
     )
 
 
-def linked(content: ReferenceContent, genes: set[str]) -> tuple[str, ...]:
+def genes_of_shared_block(content: ReferenceContent, genes: set[str]) -> tuple[str, ...]:
     """Those of the genes that share a linkage block, in order; their frequencies must not be multiplied.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
-    >>> linked(builtin_content(), {"CYP2C9", "CYP2C19", "VKORC1"})
+    >>> genes_of_shared_block(builtin_content(), {"CYP2C9", "CYP2C19", "VKORC1"})
     ('CYP2C19', 'CYP2C9')
     """
     block = {gene: gene_traits(content, gene).linkage_block for gene in genes}
-    together = [b for b in block.values() if b]
-    return tuple(sorted(gene for gene in genes if block[gene] and together.count(block[gene]) > 1))
+    blocks = [b for b in block.values() if b]
+    return tuple(sorted(gene for gene in genes if block[gene] and blocks.count(block[gene]) > 1))

@@ -40,20 +40,20 @@ def function_probabilities(content: ReferenceContent, gene: str, alleles: Sequen
     functions = functions[functions["allele"].isin(list(alleles))]
     state = dict(zip(functions["allele"], _states(functions), strict=True))
     first = {kind: allele for allele, kind in reversed(list(state.items()))}
-    found: dict[str, dict[str, float]] = {}
+    probabilities: dict[str, dict[str, float]] = {}
     problems: list[str] = []
     for allele, kind, probability in zip(rows["allele"], _states(rows), rows["probability"], strict=True):
-        if why := _unusable(allele, kind, state, first):
-            problems.append(f"probability of a function of {allele} not used: {why}")
+        if reason := _unusable(allele, kind, state, first):
+            problems.append(f"probability of a function of {allele} not used: {reason}")
             continue
-        of_allele = found.setdefault(str(allele), {})
-        of_allele[first[kind]] = of_allele.get(first[kind], 0.0) + float(probability)
-    for allele, of_allele in found.items():
-        if sum(of_allele.values()) > WHOLE or min(of_allele.values()) < 0:
+        of_functions = probabilities.setdefault(str(allele), {})
+        of_functions[first[kind]] = of_functions.get(first[kind], 0.0) + float(probability)
+    for allele, of_functions in probabilities.items():
+        if sum(of_functions.values()) > WHOLE or min(of_functions.values()) < 0:
             raise InvalidInput(
                 f"{gene} {allele}: probabilities of functions must not sum to more than 1 nor be negative"
             )
-    return FunctionProbabilities(found, tuple(problems))
+    return FunctionProbabilities(probabilities, tuple(problems))
 
 
 def _states(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -73,40 +73,40 @@ def _unusable(
     return ""
 
 
-def acting(class_of: Sequence[int], of: Mapping[int, Mapping[int, float]], classes: int) -> Floats:
+def acting_probabilities(class_of: Sequence[int], of: Mapping[int, Mapping[int, float]], classes: int) -> Floats:
     """Probability that each class acts like each, [C, C]: `of` holds those of uncertain alleles, by position.
 
-    >>> acting([0, 1, 2], {2: {0: 0.25, 1: 0.5}}, 3)[2].tolist()
+    >>> acting_probabilities([0, 1, 2], {2: {0: 0.25, 1: 0.5}}, 3)[2].tolist()
     [0.25, 0.5, 0.25]
     """
-    out = np.eye(classes)
-    for allele, known in of.items():
-        own = class_of[allele]
-        for other, probability in known.items():
-            out[own, class_of[other]] += probability
-            out[own, own] -= probability
-    return np.clip(out, 0.0, 1.0)
+    probability_matrix = np.eye(classes)
+    for allele, probabilities in of.items():
+        allele_class = class_of[allele]
+        for similar, probability in probabilities.items():
+            probability_matrix[allele_class, class_of[similar]] += probability
+            probability_matrix[allele_class, allele_class] -= probability
+    return np.clip(probability_matrix, 0.0, 1.0)
 
 
-def mixed_pairs(acts_as: Floats, pair_keys: Floats) -> Floats:
+def expected_pair_keys(acts_as: Floats, pair_keys: Floats) -> Floats:
     """Expected keys of pairs of classes, [C, C, K]: two different alleles act independently, twice the same alike."""
-    mixed = np.einsum("if,jg,fgk->ijk", acts_as, acts_as, pair_keys, optimize=True)
-    own = np.arange(len(acts_as))
-    mixed[own, own] = acts_as @ pair_keys[own, own]
-    return np.asarray(mixed)
+    expected = np.einsum("if,jg,fgk->ijk", acts_as, acts_as, pair_keys, optimize=True)
+    diagonal = np.arange(len(acts_as))
+    expected[diagonal, diagonal] = acts_as @ pair_keys[diagonal, diagonal]
+    return np.asarray(expected)
 
 
-def drawn_classes(acts_as: Floats, names: Sequence[str], draws: int, entropy: Sequence[int]) -> Floats:
+def draw_classes(acts_as: Floats, names: Sequence[str], draws: int, entropy: Sequence[int]) -> Floats:
     """Which class each class acts as in each draw, one hot [D, C, C]: the function of an allele is drawn once a draw.
 
     Each allele's draws are spread evenly over its probabilities and keyed by `entropy` and its name, so that they are
     the same at every site.
     """
-    out = np.broadcast_to(np.eye(len(acts_as)), (draws, *acts_as.shape)).copy()
-    for own in np.flatnonzero(np.diag(acts_as) < 1).tolist():
-        key = [*entropy, *names[own].encode()]
+    drawn = np.broadcast_to(np.eye(len(acts_as)), (draws, *acts_as.shape)).copy()
+    for class_number in np.flatnonzero(np.diag(acts_as) < 1).tolist():
+        key = [*entropy, *names[class_number].encode()]
         random = np.random.default_rng(np.random.SeedSequence(key))
-        place = (random.permutation(draws) + random.random(draws)) / draws
-        chosen = np.searchsorted(np.cumsum(acts_as[own]), place, side="right").clip(max=len(acts_as) - 1)
-        out[:, own] = np.eye(len(acts_as))[chosen]
-    return out
+        position = (random.permutation(draws) + random.random(draws)) / draws
+        chosen = np.searchsorted(np.cumsum(acts_as[class_number]), position, side="right").clip(max=len(acts_as) - 1)
+        drawn[:, class_number] = np.eye(len(acts_as))[chosen]
+    return drawn

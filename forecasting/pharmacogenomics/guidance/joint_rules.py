@@ -44,25 +44,25 @@ def with_joint_rules(content: ReferenceContent) -> tuple[ReferenceContent, Probl
     ('1.0', '-1639 AA', 0.39)
     """
     guidance = content.guidance
-    second = guidance["gene_2"].fillna("")
-    rule = guidance["gene_1"].where(second == "", guidance["gene_1"] + JOINED_BY + second)
+    second_gene = guidance["gene_2"].fillna("")
+    rule = guidance["gene_1"].where(second_gene == "", guidance["gene_1"] + JOINED_BY + second_gene)
     moves = ~guidance["action"].isin(STAYING) & (guidance["applies_to"] != "loading")
     rules = rule[moves].groupby([guidance["drug"], guidance["population"]]).nunique()
-    apart: list[tuple[str, str]] = [(str(drug), str(population)) for drug, population in rules[rules > 1].index]
+    separate: list[tuple[str, str]] = [(str(drug), str(population)) for drug, population in rules[rules > 1].index]
     parts, problems = [], []
-    joined = pd.Series(False, index=guidance.index)
-    for drug, population in apart:
-        here = (guidance["drug"] == drug) & (guidance["population"] == population)
-        here &= rule.isin(set(rule[here & moves]))
+    is_joined = pd.Series(False, index=guidance.index)
+    for drug, population in separate:
+        is_of_drug = (guidance["drug"] == drug) & (guidance["population"] == population)
+        is_of_drug &= rule.isin(set(rule[is_of_drug & moves]))
         try:
-            parts.append(pd.DataFrame(list(_joint_rows(content, guidance[here])), columns=list(guidance.columns)))
-            joined |= here
+            parts.append(pd.DataFrame(list(_joint_rows(content, guidance[is_of_drug])), columns=list(guidance.columns)))
+            is_joined |= is_of_drug
         except _NotJoinable as error:
             message = f"{drug}: {error}; planned without genetics"
             problems.append((drug, "rules_not_joined", message))
     if not parts:
         return content, problems
-    rows = pd.concat([guidance[~joined], *(part.astype(guidance.dtypes) for part in parts)], ignore_index=True)
+    rows = pd.concat([guidance[~is_joined], *(part.astype(guidance.dtypes) for part in parts)], ignore_index=True)
     return dataclasses.replace(content, guidance=rows), problems
 
 
@@ -74,61 +74,65 @@ def _joint_rows(content: ReferenceContent, rows: pd.DataFrame) -> Iterator[Row]:
     if (rows["gene_2"].fillna("") != "").any() or rows["gene_1"].nunique() != 2:
         raise _NotJoinable("its rules on more than two genes would have to be joined")
     first, second = (of_gene.to_dict("records") for _, of_gene in rows.groupby("gene_1"))
-    yield from (_both(one, other) for one, other in itertools.product(first, second))
+    yield from (_pair_row(one, other) for one, other in itertools.product(first, second))
     for number, own, others in ((1, first, second), (2, second, first)):
         gene = str(own[0]["gene_1"])
-        unnamed = _unnamed(content, gene, {str(row["lookup_key_1"]) for row in own})
+        unnamed = _unnamed_keys(content, gene, {str(row["lookup_key_1"]) for row in own})
         for other, key in itertools.product(others, (NO_RESULT, *unnamed)):
-            beside = "" if key == NO_RESULT else f"{JOINED_BY}{gene} {key}"
-            yield _alone(other, number, gene, key) | {"recommendation_id": f"{other['recommendation_id']}{beside}"}
+            suffix = "" if key == NO_RESULT else f"{JOINED_BY}{gene} {key}"
+            yield _single_gene_row(other, number, gene, key) | {
+                "recommendation_id": f"{other['recommendation_id']}{suffix}"
+            }
 
 
-def _alone(row: Row, number: int, gene: str, key: str) -> Row:
+def _single_gene_row(row: Row, number: int, gene: str, key: str) -> Row:
     """A row for those of whom the other gene, which stands in place `number`, says nothing."""
-    other = 3 - number
-    own = {f"gene_{other}": row["gene_1"], f"lookup_key_{other}": row["lookup_key_1"]}
-    return row | own | {f"gene_{number}": gene, f"lookup_key_{number}": key}
+    other_number = 3 - number
+    row_gene = {f"gene_{other_number}": row["gene_1"], f"lookup_key_{other_number}": row["lookup_key_1"]}
+    return row | row_gene | {f"gene_{number}": gene, f"lookup_key_{number}": key}
 
 
-def _unnamed(content: ReferenceContent, gene: str, named: set[str]) -> list[str]:
+def _unnamed_keys(content: ReferenceContent, gene: str, named: set[str]) -> list[str]:
     """Keys of a gene that a rule does not name; of a gene of carriers, only those of the tests that it names."""
     model = gene_model(content, gene)
     tests = {model.test_of_key.get(key, "") for key in named}
-    spoken = named | {key for key, phenotype in model.phenotype_of_key.items() if phenotype in named}
-    return [key for key in model.keys if key not in spoken and model.test_of_key[key] in tests]
+    named_keys = named | {key for key, phenotype in model.phenotype_of_key.items() if phenotype in named}
+    return [key for key in model.keys if key not in named_keys and model.test_of_key[key] in tests]
 
 
-def _both(one: Row, other: Row) -> Row:
+def _pair_row(first: Row, second: Row) -> Row:
     """The row of who has both keys."""
-    moving = [row for row in (one, other) if row["action"] not in STAYING and row["applies_to"] != "loading"]
-    keys = {"gene_2": other["gene_1"], "lookup_key_2": other["lookup_key_1"]}
-    row_id = {"recommendation_id": JOINED_BY.join((str(one["recommendation_id"]), str(other["recommendation_id"])))}
-    origin = {name: _together(one[name], other[name]) for name in ORIGIN}
-    return one | _advice(moving or [one]) | origin | keys | row_id
+    moving = [row for row in (first, second) if row["action"] not in STAYING and row["applies_to"] != "loading"]
+    keys = {"gene_2": second["gene_1"], "lookup_key_2": second["lookup_key_1"]}
+    row_id = {"recommendation_id": JOINED_BY.join((str(first["recommendation_id"]), str(second["recommendation_id"])))}
+    origin = {name: _combined_origin(first[name], second[name]) for name in ORIGIN}
+    return first | _advice(moving or [first]) | origin | keys | row_id
 
 
 def _advice(moving: list[Row]) -> Row:
     """What several pieces of advice ask for together: an alternative before all, else the product of the factors."""
-    one, *others = sorted(moving, key=lambda row: row["action"] != Action.ALTERNATIVE)
-    own = {name: one[name] for name in ADVICE}
-    if not others:
-        return own
-    other = others[0]
-    if one["action"] == Action.ALTERNATIVE:
-        both = one["fallback_action"] == other["action"] == Action.DOSE_FACTOR
-        return own | (
-            {back: one[back] * other[name] for back, name in zip(FALLBACK, FACTORS, strict=True)} if both else {}
+    first, *rest = sorted(moving, key=lambda row: row["action"] != Action.ALTERNATIVE)
+    advice = {name: first[name] for name in ADVICE}
+    if not rest:
+        return advice
+    second = rest[0]
+    if first["action"] == Action.ALTERNATIVE:
+        both_factors = first["fallback_action"] == second["action"] == Action.DOSE_FACTOR
+        return advice | (
+            {fallback: first[fallback] * second[name] for fallback, name in zip(FALLBACK, FACTORS, strict=True)}
+            if both_factors
+            else {}
         )
     if any(row["action"] != Action.DOSE_FACTOR for row in moving):
         raise _NotJoinable("two of its rules ask for doses that cannot be multiplied")
-    if one["applies_to"] != other["applies_to"]:
+    if first["applies_to"] != second["applies_to"]:
         raise _NotJoinable("two of its rules change doses of different phases of treatment")
-    strength = max(one["strength"], other["strength"], key=[str(name) for name in WEAKEST_LAST].index)
-    return own | {name: one[name] * other[name] for name in FACTORS} | {"strength": strength}
+    strength = max(first["strength"], second["strength"], key=[str(name) for name in WEAKEST_LAST].index)
+    return advice | {name: first[name] * second[name] for name in FACTORS} | {"strength": strength}
 
 
-def _together(one: Any, other: Any) -> Any:
+def _combined_origin(first: Any, second: Any) -> Any:
     """What both rows say of where they are from: numbers by the newer, text side by side."""
-    if isinstance(one, str) and isinstance(other, str):
-        return " + ".join(dict.fromkeys(text for text in (one, other) if text))
-    return max(one, other)
+    if isinstance(first, str) and isinstance(second, str):
+        return " + ".join(dict.fromkeys(text for text in (first, second) if text))
+    return max(first, second)

@@ -11,7 +11,7 @@ from forecasting.errors import InvalidInput, MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel, gene_model
 from forecasting.pharmacogenomics.genes.phenotypes import POSITIVE
-from forecasting.pharmacogenomics.genes.traits import Counting, gene_traits, linked
+from forecasting.pharmacogenomics.genes.traits import Counting, gene_traits, genes_of_shared_block
 from forecasting.terms import NO_RESULT
 
 Floats = NDArray[np.float64]
@@ -55,9 +55,11 @@ def key_actions(content: ReferenceContent, drug: str, population: str | None = N
         rows = rows[rows["population"] == population]
     if not len(rows):
         raise MissingContent(f"no guidance for {drug}" + (f", population {population}" if population else ""))
-    second = rows["gene_2"].fillna("")
-    rule = rows["gene_1"].where(second == "", rows["gene_1"] + "+" + second)
-    return rows.assign(gene_2=second, lookup_key_2=rows["lookup_key_2"].fillna(""), rule=rule).reset_index(drop=True)
+    second_gene = rows["gene_2"].fillna("")
+    rule = rows["gene_1"].where(second_gene == "", rows["gene_1"] + "+" + second_gene)
+    return rows.assign(gene_2=second_gene, lookup_key_2=rows["lookup_key_2"].fillna(""), rule=rule).reset_index(
+        drop=True
+    )
 
 
 def linked_genes(content: ReferenceContent, rows: pd.DataFrame) -> tuple[str, ...]:
@@ -66,9 +68,9 @@ def linked_genes(content: ReferenceContent, rows: pd.DataFrame) -> tuple[str, ..
     Two tests for carriers of linked genes (HLA-A with HLA-B) need no product: four cells of known margins are bounded.
     """
     for first, second in dict.fromkeys(zip(rows["gene_1"], rows["gene_2"].fillna(""), strict=True)):
-        together = linked(content, {str(first), str(second)} - {""})
-        if together and not all(gene_traits(content, gene).counting is Counting.CARRIERS for gene in together):
-            return together
+        genes = genes_of_shared_block(content, {str(first), str(second)} - {""})
+        if genes and not all(gene_traits(content, gene).counting is Counting.CARRIERS for gene in genes):
+            return genes
     return ()
 
 
@@ -93,8 +95,8 @@ def joint_lookup_keys(
     """
     rows = key_actions(content, drug, population)
     genes = (set(rows["gene_1"]) | set(rows["gene_2"])) - {""}
-    if together := linked_genes(content, rows):
-        raise LinkedGenes(f"{drug}: {' and '.join(together)} are linked, their frequencies cannot be multiplied")
+    if linked_pair := linked_genes(content, rows):
+        raise LinkedGenes(f"{drug}: {' and '.join(linked_pair)} are linked, their frequencies cannot be multiplied")
     missing = sorted(genes - set(keys))
     if missing:
         raise MissingContent(f"{drug} needs the lookup key frequencies of {', '.join(missing)}")
@@ -102,34 +104,38 @@ def joint_lookup_keys(
     first = _probability_of(rows["gene_1"], rows["lookup_key_1"], keys, models)
     second = _probability_of(rows["gene_2"], rows["lookup_key_2"], keys, models)
     first, second = np.broadcast_arrays(first, second)
-    bound = _same_status(content, rows)
-    probability = np.where(bound == 0, first * second, _within_bounds(first, second, bound, linkage))
+    same_status = _same_status(content, rows)
+    probability = np.where(same_status == 0, first * second, _within_bounds(first, second, same_status, linkage))
     rules = tuple(dict.fromkeys(rows["rule"]))
-    covered = np.stack([probability[..., (rows["rule"] == rule).to_numpy()].sum(axis=-1) for rule in rules], axis=-1)
-    whole = np.stack([_whole(rows[rows["rule"] == rule], keys, models) for rule in rules], axis=-1)
-    return GuidanceProbabilities(rows, rules, probability, np.maximum(whole - covered, 0.0))
+    covered_share = np.stack(
+        [probability[..., (rows["rule"] == rule).to_numpy()].sum(axis=-1) for rule in rules], axis=-1
+    )
+    sorted_share = np.stack(
+        [_sorted_share_of_rule(rows[rows["rule"] == rule], keys, models) for rule in rules], axis=-1
+    )
+    return GuidanceProbabilities(rows, rules, probability, np.maximum(sorted_share - covered_share, 0.0))
 
 
 def _same_status(content: ReferenceContent, rows: pd.DataFrame) -> NDArray[np.int8]:
     """Of each row [R] that names a test of two linked genes of carriers: 1 where both are positive or both negative,
     -1 where one is; 0 for all other rows."""
-    found = np.zeros(len(rows), dtype=np.int8)
-    for (one, other), of_pair in rows.reset_index(drop=True).groupby(["gene_1", "gene_2"]):
-        if other == "" or not linked(content, {str(one), str(other)}):
+    status = np.zeros(len(rows), dtype=np.int8)
+    for (gene_1, gene_2), of_pair in rows.reset_index(drop=True).groupby(["gene_1", "gene_2"]):
+        if gene_2 == "" or not genes_of_shared_block(content, {str(gene_1), str(gene_2)}):
             continue
         tested = of_pair[(of_pair[["lookup_key_1", "lookup_key_2"]] != NO_RESULT).all(axis=1)]
         positive = [tested[f"lookup_key_{number}"].str.endswith(POSITIVE) for number in (1, 2)]
-        found[tested.index] = np.where(positive[0] == positive[1], 1, -1)
-    return found
+        status[tested.index] = np.where(positive[0] == positive[1], 1, -1)
+    return status
 
 
-def _within_bounds(first: Floats, second: Floats, bound: NDArray[np.int8], linkage: Floats | float) -> Floats:
+def _within_bounds(first: Floats, second: Floats, same_status: NDArray[np.int8], linkage: Floats | float) -> Floats:
     """Share of people with both keys, [S, D, R], at a place between its bounds; `linkage` counts from that of the
     positive pair, so that the four cells of two tests have the right margins."""
     low, high = np.maximum(first + second - 1, 0.0), np.minimum(first, second)
-    place = np.asarray(linkage, dtype=float)[..., None]
-    along = np.where(bound > 0, place, 1 - place)
-    return np.asarray(low + along * (high - low))
+    linkage_position = np.asarray(linkage, dtype=float)[..., None]
+    position = np.where(same_status > 0, linkage_position, 1 - linkage_position)
+    return np.asarray(low + position * (high - low))
 
 
 def _probability_of(genes: pd.Series, lookup_keys: pd.Series, keys: Keys, models: Mapping[str, GeneModel]) -> Floats:
@@ -142,18 +148,18 @@ def _column(gene: str, key: str, keys: Keys, models: Mapping[str, GeneModel]) ->
     if gene == "":
         return np.ones((1, 1))
     frequencies, names = keys[gene]
-    meant = _meant(models[gene], key, names)
-    return frequencies[..., meant].sum(axis=-1)
+    positions = _key_positions(models[gene], key, names)
+    return frequencies[..., positions].sum(axis=-1)
 
 
-def _meant(model: GeneModel, key: str, names: Sequence[str]) -> list[int]:
+def _key_positions(model: GeneModel, key: str, names: Sequence[str]) -> list[int]:
     """Positions of the keys that a row's key speaks of: itself, or all keys of a phenotype of that name."""
     if key in names:
         return [list(names).index(key)]
     return [i for i, name in enumerate(names) if model.phenotype_of_key.get(name) == key]
 
 
-def _whole(rows: pd.DataFrame, keys: Keys, models: Mapping[str, GeneModel]) -> Floats:
+def _sorted_share_of_rule(rows: pd.DataFrame, keys: Keys, models: Mapping[str, GeneModel]) -> Floats:
     """Share of the tested whom a rule's genes sort, [S, D]; of a gene of carriers, by the tests that it names."""
     sums = []
     for number in (1, 2):

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.pharmacogenomics.counts.incidence import summed
+from forecasting.pharmacogenomics.counts.incidence import sum_by_index
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel, sum_pairs
-from forecasting.pharmacogenomics.prevalence.update import Update
+from forecasting.pharmacogenomics.prevalence.update import StrataPosterior
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class GenePosterior:
 
     model: GeneModel
     facility_ids: tuple[str, ...]
-    state: Update
+    state: StrataPosterior
     share_male: Floats
 
     @functools.cached_property
@@ -79,8 +79,11 @@ class GenePosterior:
     def untested(self) -> NDArray[np.bool_]:
         """Carrier keys of alleles that nothing is known of at a site, [S, K]: neither published nor tested there."""
         model = self.model
-        known = self.sums(self.state.mean) > 0
-        tested = [known[:, model.index_of(allele)] if allele else known.any(axis=1) for allele in self._allele_of_key]
+        has_frequency = self.sums(self.state.mean) > 0
+        tested = [
+            has_frequency[:, model.index_of(allele)] if allele else has_frequency.any(axis=1)
+            for allele in self._allele_of_key
+        ]
         return ~np.stack(tested, axis=1)
 
     @property
@@ -116,12 +119,12 @@ class GenePosterior:
         split = _mean(inner)
         cross = top[:, :-1, -1:] * split[:, None, :]
         pairs = top[:, :-1, :-1] + cross + cross.transpose(0, 2, 1) + top[:, -1:, -1:] * within
-        keys, one = sum_pairs(pairs, self.model.acting_pair_keys), self.one_copy[self.state.site, None]
-        if not one.any():
+        keys, one_copy = sum_pairs(pairs, self.model.acting_pair_keys), self.one_copy[self.state.site, None]
+        if not one_copy.any():
             return keys
         mean = _mean(outer)
         classes = mean[:, :-1] + mean[:, -1:] * split
-        return keys + one * (classes @ self.model.acting_one_keys - keys)
+        return keys + one_copy * (classes @ self.model.acting_one_keys - keys)
 
     def mean_keys(self) -> Floats:
         """Posterior mean of the lookup key frequencies among the people served, [S, K]."""
@@ -138,7 +141,7 @@ class GenePosterior:
 
     def sums(self, values: Floats) -> Floats:
         """Plain sum over the strata of each site: [N, ...] -> [S, ...]."""
-        return summed(self.state.site, values, len(self.facility_ids))
+        return sum_by_index(self.state.site, values, len(self.facility_ids))
 
 
 def _acting(classes: Floats, acts_as: Floats | None) -> Floats:

@@ -1,4 +1,4 @@
-"""What counts are worth: how much a site's results say about who has which lookup key, in people.
+"""Information in counts: how much a site's results say about who has which lookup key, in people.
 
 Results that do not tell the group or the alleles of the people counted say less than full genotypes by group would.
 The posterior keeps one Dirichlet per group all the same; its weight is chosen so that the variance of the lookup key
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.pharmacogenomics.counts.evidence import SINGLE, Evidence
-from forecasting.pharmacogenomics.counts.incidence import Links, outcome_weights, summed
+from forecasting.pharmacogenomics.counts.incidence import Incidence, outcome_weights, sum_by_index
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel, sum_pairs
 from forecasting.pharmacogenomics.prevalence.prior import Prior
 from forecasting.terms import ResultType
@@ -26,23 +26,38 @@ LEAST_CHANCE = 1e-12
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Panels:
-    """Panels of one kind of result: `chosen` [M'] links, `panel` [M'] their panels numbered from 0 to B' - 1."""
+    """B' panels of one `kind` of result, and M' entries, one for each stratum that a panel's people can belong to.
 
-    chosen: Ints
-    panel: Ints
-    size: int
+    `number` [B'] are the panels' numbers in the evidence, `panel` [M'] their position in `number`. By entry: `weight`
+    the stratum's share of the panel's people, `classes` [M', C] and `spread` [M', C, C] its class frequencies and their
+    covariance per copy, `target` [M', C, K] how the lookup keys of the panel move with the classes, `prior_people` the
+    weight of its prior.
+    """
+
+    kind: ResultType
     number: Ints
+    panel: Ints
+    weight: Floats
+    classes: Floats
+    spread: Floats
+    target: Floats
+    prior_people: Floats
 
     def total(self, values: Floats) -> Floats:
-        """Sums over the links of each panel: [M', ...] -> [B', ...]."""
-        return summed(self.panel, values, self.size)
+        """Sums over the entries of each panel: [M', ...] -> [B', ...]."""
+        return sum_by_index(self.panel, values, len(self.number))
+
+    @property
+    def variance_per_person(self) -> Floats:
+        """Variance of the lookup keys per person of the stratum, summed over keys, [M']."""
+        return np.einsum("mck,mcd,mdk->m", self.target, self.spread, self.target)
 
 
-def share_that_counts(
+def information_fraction(
     model: GeneModel,
     prior: Prior,
     evidence: Evidence,
-    linked: Links,
+    incidence: Incidence,
     mean: Floats,
     count: Floats,
     people: Floats,
@@ -50,39 +65,31 @@ def share_that_counts(
     """Fraction of the `people` [N] counted in each stratum that they are worth, [N]; 1 for full genotypes of one group.
 
     `mean` [N, A] are the posterior frequencies of the alleles as called, `count` [R] the counts with suppressed ones
-    filled in. People in suppressed cells are seen only as one lump.
+    filled in. People in suppressed cells are seen only as one sum.
     """
-    share = np.zeros(len(mean))
+    fraction = np.zeros(len(mean))
     classes = model.class_frequencies(mean)
     spread = classes[:, :, None] * np.eye(classes.shape[1]) - classes[:, :, None] * classes[:, None, :]
     slope = _slopes(classes, model.acting_weights)
     for kind in ResultType:
-        rows = evidence.of(kind)
-        number = np.unique(evidence.panel[rows])
-        chosen = np.flatnonzero(np.isin(linked.panel, number))
-        if not len(chosen):
+        number = np.unique(evidence.panel[evidence.of(kind)])
+        entries = np.flatnonzero(np.isin(incidence.panel, number))
+        if not len(entries):
             continue
-        panels = _Panels(chosen, np.searchsorted(number, linked.panel[chosen]), len(number), number)
-        stratum, weight = linked.panel_stratum[chosen], linked.panel_weight[chosen]
-        target = weight[:, None, None] * slope[stratum]
-        # variance of the keys per person of the stratum, [M']
-        each = np.einsum("mck,mcd,mdk->m", target, spread[stratum], target)
-        known = _known_variance(
-            model,
-            kind,
-            panels,
-            evidence,
-            weight,
-            classes[stratum],
-            spread[stratum],
-            target,
-            prior.people[stratum],
-            count,
-            each,
+        stratum, weight = incidence.panel_stratum[entries], incidence.panel_weight[entries]
+        panels = _Panels(
+            kind=kind,
+            number=number,
+            panel=np.searchsorted(number, incidence.panel[entries]),
+            weight=weight,
+            classes=classes[stratum],
+            spread=spread[stratum],
+            target=weight[:, None, None] * slope[stratum],
+            prior_people=prior.people[stratum],
         )
-        fraction = _fraction(panels, each, prior.people[stratum], people[stratum], known)
-        share[stratum] = fraction[panels.panel]
-    return share
+        known_variance = _known_variance(model, panels, evidence, count)
+        fraction[stratum] = _fraction(panels, people[stratum], known_variance)[panels.panel]
+    return fraction
 
 
 def _slopes(classes: Floats, weights: Floats) -> Floats:
@@ -97,45 +104,40 @@ def _observed(model: GeneModel, kind: ResultType) -> Floats:
         return outcome_weights(model, kind)
     number = model.key_weights.shape[0]
     if kind is ResultType.ALLELE:
-        own = np.eye(number)
-        return (own[:, None, :] + own[None, :, :]) / 2
+        one_hot = np.eye(number)
+        return (one_hot[:, None, :] + one_hot[None, :, :]) / 2
     pair = np.zeros((number, number), dtype=int)
     pair[np.triu_indices(number)] = np.arange(number * (number + 1) // 2)
     return np.eye(number * (number + 1) // 2)[np.maximum(pair, pair.T)]
 
 
-def _known_variance(
-    model: GeneModel,
-    kind: ResultType,
-    panels: _Panels,
-    evidence: Evidence,
-    weight: Floats,
-    classes: Floats,
-    spread: Floats,
-    target: Floats,
-    prior_people: Floats,
-    count: Floats,
-    each: Floats,
-) -> Floats:
+def _known_variance(model: GeneModel, panels: _Panels, evidence: Evidence, count: Floats) -> Floats:
     """Posterior variance of the keys of each panel, summed over keys, [B']."""
-    weights = _observed(model, kind)
-    stated, counted = _stated(model, kind, evidence, panels, weights.shape[-1], count)
-    pairs = classes[:, :, None] * classes[:, None, :]
-    chance = panels.total(weight[:, None] * sum_pairs(pairs, weights))
-    slope = weight[:, None, None] * _slopes(classes, weights)
-    noise = _noise(kind, panels, weight, classes, chance, stated)
+    weights = _observed(model, panels.kind)
+    stated, counted = _stated(model, evidence, panels, weights.shape[-1], count)
+    pairs = panels.classes[:, :, None] * panels.classes[:, None, :]
+    chance = panels.total(panels.weight[:, None] * sum_pairs(pairs, weights))
+    slope = panels.weight[:, None, None] * _slopes(panels.classes, weights)
     slope = _lumped(slope, stated[panels.panel][:, None, :])
-    before = spread / (2 * prior_people + 1)[:, None, None]
-    cross = panels.total(np.einsum("mck,mcd,mdo->mko", target, before, slope))
-    total = panels.total(np.einsum("mco,mcd,mdp->mop", slope, before, slope))
-    total += noise / np.maximum(counted, LEAST_CHANCE)[:, None, None]
+    prior_spread = panels.spread / (2 * panels.prior_people + 1)[:, None, None]
+    cross = panels.total(np.einsum("mck,mcd,mdo->mko", panels.target, prior_spread, slope))
+    total = panels.total(np.einsum("mco,mcd,mdp->mop", slope, prior_spread, slope))
+    total += _noise(panels, chance, stated) / np.maximum(counted, LEAST_CHANCE)[:, None, None]
+    before = panels.total(panels.variance_per_person / (2 * panels.prior_people + 1))
+    return np.maximum(before - _explained(cross, total), 0.0)
+
+
+def _explained(cross: Floats, total: Floats) -> Floats:
+    """Variance of the keys that the results explain, summed over keys, [B'].
+
+    `cross` [B', K, O] are the covariances of keys and results, `total` [B', O, O] those of the results.
+    """
     # results that cannot occur say nothing; scaled to unit diagonal, and with the null direction of shares filled
     scale = np.sqrt(np.maximum(np.einsum("boo->bo", total), 0.0))
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > LEAST_CHANCE)
     matrix = total * inverse[:, :, None] * inverse[:, None, :] + np.eye(total.shape[-1]) * 1e-10
     scaled = cross * inverse[:, None, :]
-    gained = np.einsum("bko,bok->b", scaled, np.linalg.solve(matrix, scaled.transpose(0, 2, 1)))
-    return np.maximum(panels.total(each / (2 * prior_people + 1)) - gained, 0.0)
+    return np.einsum("bko,bok->b", scaled, np.linalg.solve(matrix, scaled.transpose(0, 2, 1)))
 
 
 def _lumped(values: Floats, stated: Floats) -> Floats:
@@ -143,49 +145,49 @@ def _lumped(values: Floats, stated: Floats) -> Floats:
     return np.concatenate([values * stated, (values * (1 - stated)).sum(axis=-1, keepdims=True)], axis=-1)
 
 
-def _noise(
-    kind: ResultType, panels: _Panels, weight: Floats, classes: Floats, chance: Floats, stated: Floats
-) -> Floats:
+def _noise(panels: _Panels, chance: Floats, stated: Floats) -> Floats:
     """Covariance of one person's observation, [B', O + 1, O + 1]."""
-    if kind is not ResultType.ALLELE:
-        seen = _lumped(chance, stated)
-        return seen[:, :, None] * np.eye(seen.shape[1]) - seen[:, :, None] * seen[:, None, :]
-    own = classes[:, :, None] * np.eye(classes.shape[1]) + classes[:, :, None] * classes[:, None, :]
-    two = panels.total(weight[:, None, None] * own / 2) - chance[:, :, None] * chance[:, None, :]
-    once = _lumped(two, stated[:, None, :])
-    return _lumped(once.transpose(0, 2, 1), stated[:, None, :])
+    if panels.kind is not ResultType.ALLELE:
+        observed = _lumped(chance, stated)
+        return observed[:, :, None] * np.eye(observed.shape[1]) - observed[:, :, None] * observed[:, None, :]
+    classes = panels.classes
+    two_copies = classes[:, :, None] * np.eye(classes.shape[1]) + classes[:, :, None] * classes[:, None, :]
+    covariance = panels.total(panels.weight[:, None, None] * two_copies / 2) - chance[:, :, None] * chance[:, None, :]
+    lumped = _lumped(covariance, stated[:, None, :])
+    return _lumped(lumped.transpose(0, 2, 1), stated[:, None, :])
 
 
 def _stated(
-    model: GeneModel, kind: ResultType, evidence: Evidence, panels: _Panels, results: int, count: Floats
+    model: GeneModel, evidence: Evidence, panels: _Panels, results: int, count: Floats
 ) -> tuple[Floats, Floats]:
     """Share of each result's people whose count is stated, [B', O] (1 where nobody has it), and people counted [B']."""
-    rows = np.flatnonzero(evidence.of(kind))
+    rows = np.flatnonzero(evidence.of(panels.kind))
     first = evidence.first[rows]
     second = np.where(evidence.second[rows] == SINGLE, first, evidence.second[rows])
     result = first
-    if kind in (ResultType.ALLELE, ResultType.DIPLOTYPE):
-        pair = _observed(model, kind)[model.class_of_allele[first], model.class_of_allele[second]]
+    if panels.kind in (ResultType.ALLELE, ResultType.DIPLOTYPE):
+        pair = _observed(model, panels.kind)[model.class_of_allele[first], model.class_of_allele[second]]
         result = pair.argmax(axis=1)
-    at = np.searchsorted(panels.number, evidence.panel[rows]) * results + result
-    size = panels.size * results
-    everybody = np.bincount(at, count[rows], size).reshape(-1, results)
-    seen = np.bincount(at, np.nan_to_num(evidence.count[rows]), size).reshape(-1, results)
-    share = np.divide(seen, everybody, out=np.ones_like(seen), where=everybody > 0)
-    copies = model.copies_per_person if kind is ResultType.ALLELE else 1.0
-    return share, everybody.sum(axis=1) / copies
+    cell = np.searchsorted(panels.number, evidence.panel[rows]) * results + result
+    size = len(panels.number) * results
+    all_people = np.bincount(cell, count[rows], size).reshape(-1, results)
+    stated_people = np.bincount(cell, np.nan_to_num(evidence.count[rows]), size).reshape(-1, results)
+    share = np.divide(stated_people, all_people, out=np.ones_like(stated_people), where=all_people > 0)
+    copies = model.copies_per_person if panels.kind is ResultType.ALLELE else 1.0
+    return share, all_people.sum(axis=1) / copies
 
 
-def _fraction(panels: _Panels, each: Floats, before: Floats, counted: Floats, known: Floats) -> Floats:
+def _fraction(panels: _Panels, counted: Floats, known_variance: Floats) -> Floats:
     """Fraction of the counted people, [B'], at which the groups' own weights give the known variance; at most 1."""
-    low, high = np.zeros(panels.size), np.ones(panels.size)
+    low, high = np.zeros(len(panels.number)), np.ones(len(panels.number))
+    per_person = panels.variance_per_person
 
     def variance(fraction: Floats) -> Floats:
-        return panels.total(each / (2 * (before + fraction[panels.panel] * counted) + 1))
+        return panels.total(per_person / (2 * (panels.prior_people + fraction[panels.panel] * counted) + 1))
 
-    full = variance(high) >= known * (1 - 1e-9)
+    is_full = variance(high) >= known_variance * (1 - 1e-9)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        too_wide = variance(middle) > known
+        too_wide = variance(middle) > known_variance
         low, high = np.where(too_wide, middle, low), np.where(too_wide, high, middle)
-    return np.where(full, 1.0, (low + high) / 2)
+    return np.where(is_full, 1.0, (low + high) / 2)

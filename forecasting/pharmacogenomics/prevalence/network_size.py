@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from forecasting.pharmacogenomics.counts.evidence import SINGLE, Evidence
-from forecasting.pharmacogenomics.counts.incidence import summed
+from forecasting.pharmacogenomics.counts.incidence import sum_by_index
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS, WHOLE_SITE
 from forecasting.terms import ResultType
 
@@ -48,48 +48,48 @@ def network_people(mean: Floats, people: Floats, evidence: Evidence, shares: Flo
     copies = _copies(evidence, mean.shape[1], threshold)
     usable = (group >= 0) & (copies.sum(axis=1) > 0)
     sites = np.array([len(np.unique(evidence.panel_site[usable & (group == g)])) for g in range(len(GROUPS))])
-    out = people.copy()
+    network = people.copy()
     for g in np.flatnonzero((sites >= LEAST_SITES) & (mean.sum(axis=1) > 0)):
-        here = np.flatnonzero(usable & (group == g))
-        expected = _expected(mean, evidence, shares, here, int(g))
-        score = _log_likelihood(copies[here], expected)
-        score -= (np.log(GRID / people[g]) / PRIOR_SD) ** 2 / 2
-        weight = np.exp(score - score.max())
-        out[g] = (1 / np.average(1 / (2 * GRID + 1), weights=weight) - 1) / 2
-    return out
+        panels = np.flatnonzero(usable & (group == g))
+        expected = _expected(mean, evidence, shares, panels, int(g))
+        log_posterior = _log_likelihood(copies[panels], expected)
+        log_posterior -= (np.log(GRID / people[g]) / PRIOR_SD) ** 2 / 2
+        weight = np.exp(log_posterior - log_posterior.max())
+        network[g] = (1 / np.average(1 / (2 * GRID + 1), weights=weight) - 1) / 2
+    return network
 
 
 def _group_of_panel(evidence: Evidence, shares: Floats) -> Ints:
     """Group that each panel speaks of, [B]; -1: several."""
     main = shares[evidence.panel_site].argmax(axis=1) if len(shares) else np.zeros(0, dtype=np.intp)
-    pure = shares[evidence.panel_site].max(axis=1, initial=0.0) >= LEAST_SHARE
-    whole = evidence.panel_group == WHOLE_SITE
-    return np.where(whole, np.where(pure, main, -1), evidence.panel_group)
+    has_main_group = shares[evidence.panel_site].max(axis=1, initial=0.0) >= LEAST_SHARE
+    is_whole_site = evidence.panel_group == WHOLE_SITE
+    return np.where(is_whole_site, np.where(has_main_group, main, -1), evidence.panel_group)
 
 
 def _copies(evidence: Evidence, alleles: int, threshold: int) -> Floats:
     """Copies of each allele as called, [B, A]; a suppressed count stands for half the threshold."""
     count = np.where(np.isnan(evidence.count), threshold / 2, evidence.count)
     pairs = evidence.of(ResultType.DIPLOTYPE)
-    out = np.zeros((len(evidence.panel_site), alleles))
+    copies = np.zeros((len(evidence.panel_site), alleles))
     for rows, allele in (
         (pairs | evidence.of(ResultType.ALLELE), evidence.first),
         (pairs & (evidence.second != SINGLE), evidence.second),
     ):
-        np.add.at(out, (evidence.panel[rows], allele[rows]), count[rows])
-    return out
+        np.add.at(copies, (evidence.panel[rows], allele[rows]), count[rows])
+    return copies
 
 
 def _expected(mean: Floats, evidence: Evidence, shares: Floats, panels: Ints, group: int) -> Floats:
     """Frequencies of the alleles as called in each panel, [P, A], before it was counted."""
     site = evidence.panel_site[panels]
-    whole = evidence.panel_group[panels] == WHOLE_SITE
-    known = shares[site] * (mean.sum(axis=1) > 0)
-    mixed = known / known.sum(axis=1, keepdims=True) @ mean
-    frequencies = np.where(whole[:, None], mixed, mean[group])
+    is_whole_site = evidence.panel_group[panels] == WHOLE_SITE
+    known_shares = shares[site] * (mean.sum(axis=1) > 0)
+    site_mean = known_shares / known_shares.sum(axis=1, keepdims=True) @ mean
+    frequencies = np.where(is_whole_site[:, None], site_mean, mean[group])
     called = evidence.called[site]
     row = np.repeat(np.arange(len(panels)), mean.shape[1]) * mean.shape[1]
-    flat = summed(row + called.ravel(), frequencies.ravel(), len(panels) * mean.shape[1])
+    flat = sum_by_index(row + called.ravel(), frequencies.ravel(), len(panels) * mean.shape[1])
     return np.asarray(flat.reshape(frequencies.shape))
 
 
@@ -100,7 +100,7 @@ def _log_likelihood(copies: Floats, expected: Floats) -> Floats:
     """
     copies = np.where(expected > 0, copies, 0.0)
     panel, allele = np.nonzero(copies)
-    seen, alpha = copies[panel, allele], 2 * GRID[:, None] * expected[panel, allele]
-    total, whole = copies.sum(axis=1), 2 * GRID[:, None] * expected.sum(axis=1)
-    each = gammaln(alpha + seen) - gammaln(alpha)
-    return np.asarray(each.sum(axis=1) + (gammaln(whole) - gammaln(whole + total)).sum(axis=1))
+    observed, alpha = copies[panel, allele], 2 * GRID[:, None] * expected[panel, allele]
+    total, total_alpha = copies.sum(axis=1), 2 * GRID[:, None] * expected.sum(axis=1)
+    per_allele = gammaln(alpha + observed) - gammaln(alpha)
+    return np.asarray(per_allele.sum(axis=1) + (gammaln(total_alpha) - gammaln(total_alpha + total)).sum(axis=1))

@@ -47,7 +47,7 @@ class Prior:
     problems: list[tuple[str, str]]
 
 
-def prior(
+def build_prior(
     content: ReferenceContent,
     model: GeneModel,
     facility_ids: Sequence[str],
@@ -72,23 +72,23 @@ def prior(
     table, sizes, reported, problems = group_table(content, model)
     sizes = sizes if people is None else people
     counted = _counted_groups(evidence, len(facility_ids))
-    known = shares > 0
-    own = known & (reported | counted[:, :-1])
-    covered = np.where(own, shares, 0.0).sum(axis=1)
-    alone = (covered <= 0) & counted.any(axis=1)
-    problems += _gaps(model, facility_ids, shares, own, reported, alone)
-    site, group = np.nonzero(np.column_stack([own, alone]))
-    anybody = table[reported].mean(axis=0) if reported.any() else _tested_in_equal_parts(evidence.called)[site]
-    whole = group == len(GROUPS)
-    named = np.where(whole, 0, group)
-    informed = ~whole & reported[named]
-    share = np.where(whole, 1.0, shares[site, named] / np.where(covered > 0, covered, 1.0)[site])
+    is_served = shares > 0
+    is_informed = is_served & (reported | counted[:, :-1])
+    covered = np.where(is_informed, shares, 0.0).sum(axis=1)
+    counts_alone = (covered <= 0) & counted.any(axis=1)
+    problems += _gaps(model, facility_ids, shares, is_informed, reported, counts_alone)
+    site, group = np.nonzero(np.column_stack([is_informed, counts_alone]))
+    fallback_mean = table[reported].mean(axis=0) if reported.any() else _tested_in_equal_parts(evidence.called)[site]
+    is_whole_site = group == len(GROUPS)
+    group_index = np.where(is_whole_site, 0, group)
+    informed = ~is_whole_site & reported[group_index]
+    share = np.where(is_whole_site, 1.0, shares[site, group_index] / np.where(covered > 0, covered, 1.0)[site])
     return Prior(
         site=site,
-        group=np.where(whole, WHOLE_SITE, group),
+        group=np.where(is_whole_site, WHOLE_SITE, group),
         share=share,
-        mean=np.where(informed[:, None], table[named], anybody),
-        people=np.where(informed, sizes[named] * covered[site], UNINFORMED_PEOPLE),
+        mean=np.where(informed[:, None], table[group_index], fallback_mean),
+        people=np.where(informed, sizes[group_index] * covered[site], UNINFORMED_PEOPLE),
         problems=problems,
     )
 
@@ -109,9 +109,9 @@ def _gaps(
     model: GeneModel,
     facility_ids: Sequence[str],
     shares: Floats,
-    own: NDArray[np.bool_],
+    is_informed: NDArray[np.bool_],
     reported: NDArray[np.bool_],
-    alone: NDArray[np.bool_],
+    counts_alone: NDArray[np.bool_],
 ) -> list[tuple[str, str]]:
     """What each site lacks in published frequencies, in words."""
     problems = []
@@ -119,17 +119,19 @@ def _gaps(
     for i in np.flatnonzero(missing.any(axis=1) | (shares.sum(axis=1) <= 0)):
         facility = facility_ids[int(i)]
         if not (shares[i] > 0).any():
-            problems.append((facility, COUNTS_DECIDE if alone[i] else LEFT_OUT))
+            problems.append((facility, COUNTS_DECIDE if counts_alone[i] else LEFT_OUT))
             continue
         if not reported.any():
-            why = model.traits.no_frequency or "no frequencies are published"
-            problems.append((facility, f"{why}: {ONLY_COUNTS if alone[i] or own[i].any() else 'gene left out'}"))
+            reason = model.traits.no_frequency or "no frequencies are published"
+            problems.append(
+                (facility, f"{reason}: {ONLY_COUNTS if counts_alone[i] or is_informed[i].any() else 'gene left out'}")
+            )
             continue
         absent = ", ".join(GROUPS[g] for g in np.flatnonzero(missing[i]))
         effect = "the other groups stand in at less weight"
-        if not own[i].any():
-            effect = "the site's own counts decide" if alone[i] else "gene left out"
-        elif own[i][missing[i]].all():
+        if not is_informed[i].any():
+            effect = "the site's own counts decide" if counts_alone[i] else "gene left out"
+        elif is_informed[i][missing[i]].all():
             effect = "the counts of these people decide"
         share = shares[i][missing[i]].sum()
         problems.append((facility, f"no published frequencies for {share:.0%} ({absent}): {effect}"))
@@ -141,12 +143,12 @@ def group_table(
 ) -> tuple[Floats, Floats, NDArray[np.bool_], list[tuple[str, str]]]:
     """Allele frequencies [9, A] with the remainder in the reference, people per group [9], which groups report."""
     rows = content.allele_frequency[content.allele_frequency["gene"] == model.gene]
-    known = rows["allele"].isin(model.alleles)
+    is_known = rows["allele"].isin(model.alleles)
     problems = []
-    if not known.all():
-        names = ", ".join(sorted(set(rows.loc[~known, "allele"])))
+    if not is_known.all():
+        names = ", ".join(sorted(set(rows.loc[~is_known, "allele"])))
         problems.append((ALL_FACILITIES, f"alleles of unknown function count as reference: {names}"))
-    rows = rows[known & rows["frequency"].notna()]
+    rows = rows[is_known & rows["frequency"].notna()]
     rows = rows[rows["allele"].map(model.counts_beside_reference).astype(bool)]
     group = np.array([GROUPS.index(name) for name in rows["biogeographic_group"]], dtype=np.intp)
     allele = np.array([model.index_of(name) for name in rows["allele"]], dtype=np.intp)

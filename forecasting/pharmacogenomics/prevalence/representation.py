@@ -41,9 +41,9 @@ def representation(gene: GenePosterior, ancestry: pd.DataFrame | None, assays: p
     `untested_share` their share of all copies; None and NaN where no assay list is known.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
-    >>> from forecasting.pharmacogenomics.prevalence import posterior
+    >>> from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, prevalence_posterior
     >>> ancestry = pd.DataFrame({"facility_id": "A", "biogeographic_group": ["European"], "share": [1.0]})
-    >>> state = posterior(builtin_content(), ["A"], ["CYP2C19"], ancestry=ancestry)
+    >>> state = prevalence_posterior(builtin_content(), ["A"], ["CYP2C19"], SiteRecords(ancestry))
     >>> representation(state.by_gene["CYP2C19"], ancestry, None)[["biogeographic_group", "basis"]].values.tolist()
     [['*', 'published'], ['European', 'published']]
     """
@@ -61,10 +61,10 @@ def representation(gene: GenePosterior, ancestry: pd.DataFrame | None, assays: p
 def _sites(gene: GenePosterior, shares: Floats) -> pd.DataFrame:
     state = gene.state
     counted = gene.sums(state.counted) > 0
-    known = np.zeros_like(shares)
+    has_group = np.zeros_like(shares)
     named = state.group != WHOLE_SITE
-    known[state.site[named], state.group[named]] = 1.0
-    stand_in = (shares * (1 - known)).sum(axis=1)
+    has_group[state.site[named], state.group[named]] = 1.0
+    stand_in = (shares * (1 - has_group)).sum(axis=1)
     unknown = shares.sum(axis=1) <= 0
     return pd.DataFrame(
         {
@@ -86,14 +86,14 @@ def _groups(gene: GenePosterior, shares: Floats) -> pd.DataFrame:
     people[state.site[named], state.group[named]] = state.people[named]
     counted[state.site[named], state.group[named]] = state.counted[named] > 0
     site, group = np.nonzero(shares > 0)
-    own = people[site, group] > 0
+    has_people = people[site, group] > 0
     return pd.DataFrame(
         {
             "facility_id": np.asarray(gene.facility_ids, dtype=object)[site],
             "biogeographic_group": np.asarray(GROUPS, dtype=object)[group],
             "share_served": shares[site, group],
             "effective_n": people[site, group],
-            "basis": np.where(own, _basis(counted[site, group]), Basis.STAND_IN.value),
+            "basis": np.where(has_people, _basis(counted[site, group]), Basis.STAND_IN.value),
             "stand_in": 0.0,
         }
     )
@@ -106,18 +106,18 @@ def _basis(counted: NDArray[np.bool_]) -> NDArray:
 def _untested(gene: GenePosterior, assays: pd.DataFrame | None) -> pd.DataFrame:
     """`alleles_not_tested` and `untested_share` by facility_id, of sites whose assay list is known."""
     model, mean = gene.model, gene.of_sites(gene.state.mean)
-    other = model.class_of_allele != model.class_of_allele[model.index_of(model.reference)]
+    changes_phenotype = model.class_of_allele != model.class_of_allele[model.index_of(model.reference)]
     lists = {} if assays is None else _lists(assays, model.gene)
-    found: dict[str, tuple[str | None, float]] = {}
+    untested: dict[str, tuple[str | None, float]] = {}
     for i, facility in enumerate(gene.facility_ids):
         if facility not in lists:
             continue
-        missing = other & ~np.isin(np.asarray(model.alleles), lists[facility])
+        missing = changes_phenotype & ~np.isin(np.asarray(model.alleles), lists[facility])
         listed = np.flatnonzero(missing & (mean[i] >= NOTICEABLE))
         names = [model.alleles[a] for a in listed[np.argsort(-mean[i][listed], kind="stable")]]
-        found[facility] = (";".join(names) or None, float(mean[i][missing].sum()))
+        untested[facility] = (";".join(names) or None, float(mean[i][missing].sum()))
     columns = ["alleles_not_tested", "untested_share"]
-    frame = pd.DataFrame.from_dict(found, orient="index", columns=columns)
+    frame = pd.DataFrame.from_dict(untested, orient="index", columns=columns)
     return frame.astype({"alleles_not_tested": object, "untested_share": float})
 
 
@@ -130,7 +130,7 @@ def _lists(assays: pd.DataFrame, gene: str) -> dict[str, list[str]]:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Varied:
+class VariedKeys:
     """Lookup key frequencies `keys` [N, draws, K] as one source of uncertainty at a time varies: at the site number
     `site` [N] the frequencies of the group `group` [N] alone, or those of all its groups (`*`)."""
 
@@ -139,21 +139,21 @@ class Varied:
     keys: Floats
 
 
-def varied_keys(gene: GenePosterior, draws: int, seed: int) -> Varied:
+def varied_keys(gene: GenePosterior, draws: int, seed: int) -> VariedKeys:
     """The frequencies of all sites: all groups drawn together, and each named group with the others at their means."""
     state = gene.state
-    moved = state.share[:, None, None] * (gene.draw_groups(draws, seed) - gene.group_mean_keys()[:, None, :])
-    middle = gene.mean_keys()
-    named = np.flatnonzero(state.group != WHOLE_SITE)
-    together = middle[:, None, :] + gene.sums(moved)
-    alone = middle[state.site[named]][:, None, :] + moved[named]
-    return Varied(
-        site=np.concatenate([np.arange(len(middle)), state.site[named]]),
+    deviation = state.share[:, None, None] * (gene.draw_groups(draws, seed) - gene.group_mean_keys()[:, None, :])
+    mean = gene.mean_keys()
+    named_strata = np.flatnonzero(state.group != WHOLE_SITE)
+    all_groups = mean[:, None, :] + gene.sums(deviation)
+    single_groups = mean[state.site[named_strata]][:, None, :] + deviation[named_strata]
+    return VariedKeys(
+        site=np.concatenate([np.arange(len(mean)), state.site[named_strata]]),
         group=np.concatenate(
             [
-                np.full(len(middle), ALL_GROUPS, dtype=object),
-                np.asarray(GROUPS, dtype=object)[state.group[named]],
+                np.full(len(mean), ALL_GROUPS, dtype=object),
+                np.asarray(GROUPS, dtype=object)[state.group[named_strata]],
             ]
         ),
-        keys=np.concatenate([together, alone]),
+        keys=np.concatenate([all_groups, single_groups]),
     )

@@ -8,7 +8,7 @@ from scipy import stats
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS, WHOLE_SITE
 from forecasting.pharmacogenomics.prevalence.gene_posterior import GenePosterior
-from forecasting.pharmacogenomics.prevalence.update import Update
+from forecasting.pharmacogenomics.prevalence.update import StrataPosterior
 from forecasting.terms import ALL_GROUPS, ResultType
 
 COLUMNS = (
@@ -49,8 +49,8 @@ def _result_rows(gene: GenePosterior) -> list[pd.DataFrame]:
 def _site_people(gene: GenePosterior) -> tuple[Floats, Floats]:
     """People that each site's estimate is worth, and the share of them that its own counts make, [S]."""
     people = gene.effective_people(gene.state.people)
-    before = gene.effective_people(np.maximum(gene.state.people - gene.state.counted, 1e-9))
-    return people, np.clip(1 - before / people, 0.0, 1.0)
+    prior_people = gene.effective_people(np.maximum(gene.state.people - gene.state.counted, 1e-9))
+    return people, np.clip(1 - prior_people / people, 0.0, 1.0)
 
 
 def _site_allele_rows(gene: GenePosterior) -> pd.DataFrame:
@@ -58,12 +58,12 @@ def _site_allele_rows(gene: GenePosterior) -> pd.DataFrame:
     mean = gene.of_sites(state.mean)
     variance = gene.sums(_variance(state) * state.share[:, None] ** 2)
     block_people = np.where(state.inner, state.inner_people[:, None], state.people[:, None])
-    worth = 1 / gene.sums(state.share[:, None] ** 2 / block_people)
-    untested = gene.sums(state.inner.astype(float)) > 0
+    effective_n = 1 / gene.sums(state.share[:, None] ** 2 / block_people)
+    has_untested = gene.sums(state.inner.astype(float)) > 0
     low, high = _beta_interval(mean, variance)
     site, allele = np.nonzero(mean > 0)
-    cells = {"mean": mean, "low": low, "high": high, "effective_n": worth}
-    cells |= {"share_counts": np.where(untested, 0.0, counts[:, None])}
+    cells = {"mean": mean, "low": low, "high": high, "effective_n": effective_n}
+    cells |= {"share_counts": np.where(has_untested, 0.0, counts[:, None])}
     names = np.asarray(gene.model.alleles, dtype=object)[allele]
     return _rows(gene, ResultType.ALLELE, site, names, {name: values[site, allele] for name, values in cells.items()})
 
@@ -80,8 +80,8 @@ def group_rows(gene: GenePosterior) -> pd.DataFrame:
     stratum, allele = np.nonzero((state.mean > 0) & (state.group != WHOLE_SITE)[:, None])
     cells = {"mean": state.mean, "low": low, "high": high, "effective_n": people, "share_counts": counts}
     names = np.asarray(gene.model.alleles, dtype=object)[allele]
-    found = {name: values[stratum, allele] for name, values in cells.items()}
-    rows = _rows(gene, ResultType.ALLELE, state.site[stratum], names, found)
+    columns = {name: values[stratum, allele] for name, values in cells.items()}
+    rows = _rows(gene, ResultType.ALLELE, state.site[stratum], names, columns)
     group = np.asarray(GROUPS, dtype=object)[state.group[stratum]]
     return rows.assign(biogeographic_group=group, ancestry_share=state.share[stratum])[list(COLUMNS)]
 
@@ -93,7 +93,7 @@ def _rows(gene: GenePosterior, kind: ResultType, site: Ints, names: NDArray, cel
     return pd.DataFrame({**labels, **cells, "share_published": 1 - cells["share_counts"]})
 
 
-def _variance(state: Update) -> Floats:
+def _variance(state: StrataPosterior) -> Floats:
     """Variance of each allele's frequency in each stratum, [N, A]."""
     block = np.where(state.inner, state.mean, 0.0).sum(axis=1, keepdims=True)
     base = np.where(state.inner, block, state.mean)
@@ -105,12 +105,12 @@ def _variance(state: Update) -> Floats:
 
 def _beta_interval(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
     """Interval from the beta distribution of this mean and variance."""
-    sound = (mean > 0) & (mean < 1) & (variance > 0)
-    middle, spread = np.where(sound, mean, 0.5), np.where(sound, variance, 0.01)
-    copies = middle * (1 - middle) / spread - 1
+    has_density = (mean > 0) & (mean < 1) & (variance > 0)
+    centre, spread = np.where(has_density, mean, 0.5), np.where(has_density, variance, 0.01)
+    copies = centre * (1 - centre) / spread - 1
     low, high = mean.copy(), mean.copy()
     for end, level in ((low, INTERVAL[0]), (high, INTERVAL[1])):
-        end[sound] = stats.beta.ppf(level, (middle * copies)[sound], ((1 - middle) * copies)[sound])
+        end[has_density] = stats.beta.ppf(level, (centre * copies)[has_density], ((1 - centre) * copies)[has_density])
     return low, high
 
 
@@ -118,7 +118,7 @@ def _second_moment(mean: Floats, copies: Floats) -> Floats:
     return mean * (mean * copies + 1) / (copies + 1)
 
 
-def state_of_rows(model: GeneModel, rows: pd.DataFrame) -> tuple[tuple[str, ...], Update]:
+def state_of_rows(model: GeneModel, rows: pd.DataFrame) -> tuple[tuple[str, ...], StrataPosterior]:
     """The facilities and the posterior that allele rows of one gene were made from."""
     facilities = tuple(dict.fromkeys(rows["facility_id"]))
     by_group = rows["biogeographic_group"] != ALL_GROUPS
@@ -135,7 +135,7 @@ def state_of_rows(model: GeneModel, rows: pd.DataFrame) -> tuple[tuple[str, ...]
     counts[stratum, allele], share[stratum] = rows["share_counts"], rows["ancestry_share"]
     outer, smallest = np.nanmax(people, axis=1), np.nanmin(people, axis=1)
     inner = people < outer[:, None] * (1 - 1e-9)
-    state = Update(
+    state = StrataPosterior(
         site=keys[:, 0],
         group=keys[:, 1],
         share=share,

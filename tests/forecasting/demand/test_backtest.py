@@ -11,13 +11,13 @@ from forecasting.demand.backtest import (
     accuracy,
     backtest,
     demand_class,
+    demand_segments,
     held_out,
     horizon_bands,
     naive_scales,
     origin_scores,
     scores,
     seasonal_naive_step,
-    segments_of,
 )
 from forecasting.demand.forecast import forecast_panel
 from forecasting.demand.intervals import LEVELS
@@ -103,7 +103,7 @@ def test_backtest__does_not_see_past_its_origin():
         past, actual = held_out(each, 54, 6)
         assert np.array_equal(past.values, panel.values[:, :54])
         made = forecast_panel(past, 6)
-        scores = origin_scores(past, actual, {"baseline": Step(made.mean, made.quantiles)}, segments_of(past))
+        scores = origin_scores(past, actual, {"baseline": Step(made.mean, made.quantiles)}, demand_segments(past))
         one = scores[(scores["segment"] == "all") & (scores["horizon"] == "all")]
         sums.append((one["error"] + one["total"]).iloc[0])
     assert sums[0] == pytest.approx(sums[1])

@@ -6,10 +6,10 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from forecasting.demand.forecast import OwnForecasts, calibrated, forecast_own, forecast_panel
+from forecasting.demand.forecast import PointForecasts, add_quantiles, forecast_panel, forecast_points
 from forecasting.demand.paths import sample_paths
-from forecasting.demand.season import forecast_sites, share_season
-from forecasting.demand.series import DemandPanel, sound
+from forecasting.demand.season import forecast_with_shared_season, remove_shared_season
+from forecasting.demand.series import DemandPanel, reliable_series
 from forecasting.terms import Period
 
 COLUMNS, HORIZON = 120, 13
@@ -49,8 +49,8 @@ def panel(values: np.ndarray) -> DemandPanel:
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_series_gets_a_forecast_and_leaves_its_neighbours_to_the_last_bit(name: str) -> None:
-    alone = forecast_sites(panel(neighbours()), HORIZON)
-    beside = forecast_sites(panel(np.vstack([neighbours(), BAD[name]])), HORIZON)
+    alone = forecast_with_shared_season(panel(neighbours()), HORIZON)
+    beside = forecast_with_shared_season(panel(np.vstack([neighbours(), BAD[name]])), HORIZON)
     for field in ("mean", "quantiles", "model", "autocorrelation", "common_correlation", "strength_correlation"):
         assert getattr(beside, field)[:-1].tobytes() == getattr(alone, field).tobytes(), field
     paths, before = (sample_paths(one, draws=20, seed=1) for one in (beside, alone))
@@ -65,18 +65,18 @@ def test_a_bad_series_gets_a_forecast_and_leaves_its_neighbours_to_the_last_bit(
     ("name", "wanted"), [("one point, the last", 5.0), ("all zeros", 0.0), ("a constant", 7.0), ("1e12 always", 1e12)]
 )
 def test_a_bad_series_gets_its_documented_forecast(name: str, wanted: float) -> None:
-    mean = forecast_sites(panel(np.vstack([neighbours(), BAD[name]])), HORIZON).mean[-1]
+    mean = forecast_with_shared_season(panel(np.vstack([neighbours(), BAD[name]])), HORIZON).mean[-1]
     assert mean == pytest.approx(np.full(HORIZON, wanted), rel=0.15)
 
 
 def test_the_season_that_sites_share_is_there_for_bad_series_to_spoil() -> None:
-    assert (share_season(panel(neighbours()), HORIZON)[1][0] != 1).all()
+    assert (remove_shared_season(panel(neighbours()), HORIZON)[1][0] != 1).all()
 
 
 def test_a_silent_site_does_not_make_its_series_doubtful() -> None:
     values = neighbours()
     values[2:, 50] = np.nan
-    assert sound(panel(values)).all()
+    assert reliable_series(panel(values)).all()
 
 
 def test_parts_of_a_panel_worked_on_apart_give_the_same_bytes() -> None:
@@ -84,7 +84,7 @@ def test_parts_of_a_panel_worked_on_apart_give_the_same_bytes() -> None:
         panel(np.vstack([neighbours(), ORDINARY])), drugs=("x",) * 5, amount_per_unit=np.array([1.0, 5, 1, 5, 1])
     )
     parts = [whole.select(np.array(part, dtype=bool)) for part in ([1, 1, 0, 0, 0], [0, 0, 1, 1, 1])]
-    together = calibrated(whole, OwnForecasts.joined([forecast_own(part, HORIZON) for part in parts]))
+    together = add_quantiles(whole, PointForecasts.joined([forecast_points(part, HORIZON) for part in parts]))
     for field in dataclasses.fields(together):
         made, wanted = (getattr(one, field.name) for one in (together, forecast_panel(whole, HORIZON)))
         np.testing.assert_array_equal(made, wanted, err_msg=field.name)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.demand.cleaning import clean, net_returns, outliers
-from forecasting.demand.data_quality import history_start, isolated
+from forecasting.demand.data_quality import history_start, isolated_rows
 from forecasting.demand.series import panel_from_frame
 from forecasting.errors import InvalidInput
 from forecasting.terms import Period
@@ -187,7 +187,7 @@ def test_isolated__agrees_with_row_by_row_reading(lines: list[set[int]], last: i
     series = np.concatenate([np.full(len(line), number) for number, line in enumerate(lines)])
     offsets = np.concatenate([np.array(sorted(line)) for line in lines])
     expected = [one for line in lines for one in isolated_oracle(sorted(line), last)]
-    assert isolated(series, offsets, Period.WEEK, last=last).tolist() == expected
+    assert isolated_rows(series, offsets, Period.WEEK, last=last).tolist() == expected
 
 
 def site(last_quantities: list[float]) -> pd.DataFrame:

@@ -233,12 +233,12 @@ def test_common_correlations__find_the_shared_part_of_each_product():
 @pytest.mark.parametrize("scale", list(Scale))
 @given(quantity=arrays(float, (3, 4), elements=st.floats(0, 1e6)), size=arrays(float, 3, elements=st.floats(0, 1e6)))
 def test_scale__measures_and_gives_back(scale, quantity, size):
-    np.testing.assert_allclose(scale.back(scale.of(quantity, size), size), quantity, rtol=1e-9, atol=1e-9)
-    assert (scale.back(scale.of(quantity, size) - 1e9, size) == 0).all()
+    np.testing.assert_allclose(scale.inverse(scale.transform(quantity, size), size), quantity, rtol=1e-9, atol=1e-9)
+    assert (scale.inverse(scale.transform(quantity, size) - 1e9, size) == 0).all()
 
 
 def test_scale__a_tenth_more_measures_a_tenth_on_both():
     size = np.array([1e6])
     for scale in Scale:
-        step = scale.of(np.array([[1.1e6]]), size) - scale.of(np.array([[1e6]]), size)
+        step = scale.transform(np.array([[1.1e6]]), size) - scale.transform(np.array([[1e6]]), size)
         assert step[0, 0] == pytest.approx(0.1, rel=0.05)

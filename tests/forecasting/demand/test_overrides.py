@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.demand.overrides import ACTING_COLUMNS, apply_overrides, value_of_overrides
+from forecasting.demand.overrides import ACTING_COLUMNS, SiteForecast, apply_overrides, value_of_overrides
 from forecasting.terms import QUANTILE_LEVELS
 
 PRODUCTS = ("a", "b", "new")
@@ -34,7 +34,8 @@ def demand(seed=3, draws=400):
 
 def apply(rows, given=None, **changed):
     about = {"facility_id": "north", "seed": 7} | changed
-    return apply_overrides(PRODUCTS, STARTS, rows, **(given or demand()), **about)
+    forecast = SiteForecast(about["facility_id"], PRODUCTS, STARTS, **(given or demand()))
+    return apply_overrides(forecast, rows, seed=about["seed"])
 
 
 def test_without_an_override_every_byte_stays():

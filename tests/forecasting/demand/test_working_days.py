@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from forecasting.demand.forecast import forecast_panel
-from forecasting.demand.season import forecast_sites, share_season
+from forecasting.demand.season import forecast_with_shared_season, remove_shared_season
 from forecasting.demand.series import DemandPanel
-from forecasting.demand.working_days import MEAN_WEEKDAYS, weekdays_of, without_working_days
+from forecasting.demand.working_days import MEAN_WEEKDAYS, remove_working_days, weekdays_of
 from forecasting.terms import Period
 
 START, MONTHS, HORIZON = dt.date(2022, 1, 1), 48, 6
@@ -34,7 +34,7 @@ def followed(strength: float, seed: int, *, sites: int = 8, products: int = 3, n
 
 def learned(values: np.ndarray, products: int = 3) -> np.ndarray:
     """Strength [series] that the factor of the months ahead speaks of."""
-    _, factor = without_working_days(panel(values[:, :MONTHS], products), HORIZON)
+    _, factor = remove_working_days(panel(values[:, :MONTHS], products), HORIZON)
     length = np.log(weekdays_of(START, MONTHS + HORIZON)[MONTHS:] / MEAN_WEEKDAYS)
     return np.log(factor) @ length / (length @ length)
 
@@ -58,7 +58,7 @@ def test_months_ahead_are_forecast_with_their_own_working_days() -> None:
     for seed in range(4):
         values = followed(0.8, seed)
         past, future = panel(values[:, :MONTHS]), values[:, MONTHS:]
-        error["with"] += abs(forecast_sites(past, HORIZON).mean - future).sum()
+        error["with"] += abs(forecast_with_shared_season(past, HORIZON).mean - future).sum()
         error["without"] += abs(forecast_panel(past, HORIZON, origins=12).mean - future).sum()
     assert error["with"] < 0.9 * error["without"]
 
@@ -68,7 +68,7 @@ def test_demand_that_does_not_care_is_forecast_no_worse() -> None:
     for seed in range(6):
         values = followed(0.0, seed)
         past, future = panel(values[:, :MONTHS]), values[:, MONTHS:]
-        error["with"] += abs(forecast_sites(past, HORIZON).mean - future).sum()
+        error["with"] += abs(forecast_with_shared_season(past, HORIZON).mean - future).sum()
         error["without"] += abs(forecast_panel(past, HORIZON, origins=12).mean - future).sum()
     assert error["with"] < 1.02 * error["without"]
 
@@ -80,8 +80,8 @@ def test_demand_that_does_not_care_is_forecast_no_worse() -> None:
 )
 def test_a_bad_series_leaves_its_neighbours_to_the_last_bit_and_has_no_working_days(line: np.ndarray) -> None:
     values = followed(0.7, 3)[:, :MONTHS]
-    alone, factor = share_season(panel(values), HORIZON)
-    beside, other = share_season(panel(np.vstack([values, line])), HORIZON)
+    alone, factor = remove_shared_season(panel(values), HORIZON)
+    beside, other = remove_shared_season(panel(np.vstack([values, line])), HORIZON)
     assert beside.values[:-1].tobytes() == alone.values.tobytes()
     assert other[:-1].tobytes() == factor.tobytes()
     np.testing.assert_array_equal(beside.values[-1], line)
@@ -91,7 +91,7 @@ def test_a_bad_series_leaves_its_neighbours_to_the_last_bit_and_has_no_working_d
 @pytest.mark.parametrize("period", [Period.QUARTER, Period.WEEK])
 def test_other_periods_stay_as_they_are(period: Period) -> None:
     one = dataclasses.replace(panel(followed(0.7, 4)[:1, :MONTHS]), period=period)
-    flat, factor = without_working_days(one, HORIZON)
+    flat, factor = remove_working_days(one, HORIZON)
     assert flat is one
     assert (factor == 1).all()
 

@@ -7,7 +7,7 @@ import pytest
 from forecasting.pharmacogenomics.counts.censoring import censored_mean
 from forecasting.pharmacogenomics.genes.gene_model import gene_model
 from forecasting.pharmacogenomics.guidance.probabilities import joint_lookup_keys, key_actions
-from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, draw_lookup_keys, prevalence_posterior
 from forecasting.terms import Action
 from warehouse.importers.content import cpic
 
@@ -17,7 +17,7 @@ def site(group, share=1.0):
 
 
 def mean_keys(content, gene, group, **inputs):
-    rows = posterior(content, ["A"], [gene], ancestry=site(group), **inputs).frame
+    rows = prevalence_posterior(content, ["A"], [gene], SiteRecords(ancestry=site(group), **inputs)).frame
     return rows[rows["result_type"] == "lookup_key"].set_index("result")["mean"]
 
 
@@ -137,7 +137,7 @@ def test_trap_09_g6pd_is_x_linked__males_have_one_copy_and_the_a_minus_allele_is
 def test_trap_10_hla__positive_is_at_least_one_copy_and_a_group_says_nothing(content):
     """1 - (1 - p)^2 per allele, no reference allele, and no frequency of a whole group in place of a people's."""
     assert not content.allele_frequency["gene"].isin(["HLA-A", "HLA-B"]).any()
-    nothing = posterior(content, ["A"], ["HLA-B"], ancestry=site("East Asian"))
+    nothing = prevalence_posterior(content, ["A"], ["HLA-B"], SiteRecords(ancestry=site("East Asian")))
     assert nothing.by_gene["HLA-B"].facility_ids == ()
     counted = pd.DataFrame(
         [("A", "HLA-B", "allele", "*15:02", 110, 500)],
@@ -150,7 +150,7 @@ def test_trap_10_hla__positive_is_at_least_one_copy_and_a_group_says_nothing(con
 
 
 def test_trap_11_no_result_means_untested__nobody_fully_tested_gets_such_a_row(content):
-    state = posterior(content, ["A"], ["TPMT", "NUDT15"], ancestry=site("European"))
+    state = prevalence_posterior(content, ["A"], ["TPMT", "NUDT15"], SiteRecords(ancestry=site("European")))
     keys = {gene: draw_lookup_keys(state, gene, 20, seed=1) for gene in ("TPMT", "NUDT15")}
     joint = joint_lookup_keys(content, "azathioprine", "general", keys)
     untested = (joint.rows[["lookup_key_1", "lookup_key_2"]] == "No Result").any(axis=1).to_numpy()
@@ -202,8 +202,10 @@ def test_trap_16_an_untyped_allele_is_not_an_absent_allele(content):
         }
     )
     assay = pd.DataFrame({"facility_id": ["A"], "gene": ["CYP2C19"], "alleles_tested": ["*2;*3"]})
-    state = posterior(content, ["A"], ["CYP2C19"], ancestry=site("European"), genotype_counts=seen, assays=assay)
-    before = posterior(content, ["A"], ["CYP2C19"], ancestry=site("European"))
+    state = prevalence_posterior(
+        content, ["A"], ["CYP2C19"], SiteRecords(ancestry=site("European"), genotype_counts=seen, assays=assay)
+    )
+    before = prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=site("European")))
     rows, prior = (frame.frame[frame.frame["result_type"] == "allele"].set_index("result") for frame in (state, before))
     assert rows.loc["*2", "mean"] == pytest.approx(0.1525, abs=1e-3)
     ratio = rows.loc["*17", "mean"] / rows.loc["*1", "mean"]
@@ -211,7 +213,9 @@ def test_trap_16_an_untyped_allele_is_not_an_absent_allele(content):
     width = (rows["high"] - rows["low"])["*17"] / (prior["high"] - prior["low"])["*17"]
     assert width > 0.85
     assert rows.loc["*3", "mean"] < prior.loc["*3", "mean"] / 10
-    unlisted = posterior(content, ["A"], ["CYP2C19"], ancestry=site("European"), genotype_counts=seen)
+    unlisted = prevalence_posterior(
+        content, ["A"], ["CYP2C19"], SiteRecords(ancestry=site("European"), genotype_counts=seen)
+    )
     assert unlisted.problems["problem"].str.contains("no assay list").any()
 
 
@@ -224,7 +228,9 @@ def test_trap_16_a_monomorphic_gene_is_flagged(content):
         assay = (
             None if alleles is None else pd.DataFrame({"facility_id": ["A"], "gene": [gene], "alleles_tested": alleles})
         )
-        state = posterior(content, ["A"], [gene], ancestry=site(group), genotype_counts=counts, assays=assay)
+        state = prevalence_posterior(
+            content, ["A"], [gene], SiteRecords(ancestry=site(group), genotype_counts=counts, assays=assay)
+        )
         return state.problems["problem"].str.contains("everybody who was counted has the same allele").any()
 
     assert told("CYP2C19", {"*1/*1": 736}, 736, "Latino")

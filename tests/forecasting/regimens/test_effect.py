@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from forecasting.regimens.effect import SiteHistory, by_target, delayed, learn_effects, with_effect
+from forecasting.regimens.effect import SiteHistory, apply_effect, delayed_exposure, learn_effects, split_by_target
 from forecasting.regimens.therapy import TherapyAtSite
 
 WEEKS, AHEAD = 156, 8
@@ -19,7 +19,7 @@ def therapy(exposure: np.ndarray) -> TherapyAtSite:
         "t", ("a", "b", "c", "d"), ("row",), delta, delta, np.full((9, 1), 0.5), np.array([0.5]),
         exposure[:WEEKS, None], exposure[WEEKS - 1, None], exposure[WEEKS:, None],
     )  # fmt: skip
-    return by_target(whole, DRUGS, DAYS, [("old", "alternative", "Strong")])
+    return split_by_target(whole, DRUGS, DAYS, [("old", "alternative", "Strong")])
 
 
 def growing(start: float) -> np.ndarray:
@@ -88,10 +88,10 @@ def test_without_evidence_the_strength_is_the_guidelines_with_the_priors_doubt()
 
 def test_an_exposure_that_never_changes_keeps_not_changing_to_the_last_bit() -> None:
     still = therapy(np.full(WEEKS + AHEAD, 0.37))
-    acts = with_effect(still, np.array([0.61, 1.3]), np.array([0.4, -0.3]), 7.0)
-    assert not acts.changes
+    acts = apply_effect(still, np.array([0.61, 1.3]), np.array([0.4, -0.3]), 7.0)
+    assert not acts.exposure_changes
     np.testing.assert_allclose(acts.exposure_at_origin, [0.37 * 0.61, 0.37 * 1.3])
-    grows = with_effect(therapy(growing(80)), np.array([1.0, 0.5]), np.array([1.0, 0.0]), 7.0)
+    grows = apply_effect(therapy(growing(80)), np.array([1.0, 0.5]), np.array([1.0, 0.0]), 7.0)
     np.testing.assert_allclose(grows.exposure_history[8:, 0], growing(80)[: WEEKS - 8])
     np.testing.assert_allclose(grows.exposure_planned[:, 1], 0.5 * growing(80)[WEEKS:])
-    assert (delayed(growing(80)[:, None], 7.0)[:8] == growing(80)[0]).all()
+    assert (delayed_exposure(growing(80)[:, None], 7.0)[:8] == growing(80)[0]).all()

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
-from forecasting.pharmacogenomics.counts.disclosure import in_steps
-from forecasting.pharmacogenomics.prevalence.posterior import posterior
+from forecasting.pharmacogenomics.counts.disclosure import round_to_threshold
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, prevalence_posterior
 
 thresholds = st.sampled_from([11, 20])
 stated_counts = st.lists(st.integers(0, 400), max_size=4)
@@ -25,7 +25,7 @@ def panel(counts, tested, kind="phenotype"):
 
 
 def released(counts, tested, threshold, kind="phenotype"):
-    rows = in_steps(panel(counts, float(tested), kind), threshold)
+    rows = round_to_threshold(panel(counts, float(tested), kind), threshold)
     return rows["count"].fillna(-1.0).tolist(), rows["tested"].tolist()
 
 
@@ -59,7 +59,7 @@ def test_small_cells_of_any_size_release_the_same_also_to_who_knows_all_others(t
 )
 def test_whatever_is_added_or_subtracted_is_a_multiple_of_the_threshold(threshold, counts, unlisted):
     total = sum(count or 5 for count in counts) + unlisted
-    rows = in_steps(panel([np.nan if count is None else count for count in counts], float(total)), threshold)
+    rows = round_to_threshold(panel([np.nan if count is None else count for count in counts], float(total)), threshold)
     if total < threshold:
         assert rows.empty
         return
@@ -77,9 +77,9 @@ def test_whatever_is_added_or_subtracted_is_a_multiple_of_the_threshold(threshol
 
 def test_a_panel_of_few_people_is_left_out_and_one_of_nobody_stays():
     rows = pd.concat([panel([3.0], 7.0), panel([0.0], 0.0).assign(facility_id="H2")])
-    assert in_steps(rows, 11)["facility_id"].tolist() == ["H2"]
+    assert round_to_threshold(rows, 11)["facility_id"].tolist() == ["H2"]
     with pytest.raises(InvalidInput, match="must be 1 or more"):
-        in_steps(rows, 0)
+        round_to_threshold(rows, 0)
 
 
 def test_before_and_after_differ_by_nothing_or_by_a_step():
@@ -99,8 +99,12 @@ def test_the_posterior_that_is_published_is_the_same_for_every_small_count():
     tables = []
     for secret in range(1, 11):
         counts = panel([212.0, 118.0, 150.0, float(secret)], 480.0 + secret).assign(result=names)
-        found = posterior(
-            content, ["H1"], ["CYP2C19"], ancestry=ancestry, genotype_counts=in_steps(counts, 11), threshold=11
+        found = prevalence_posterior(
+            content,
+            ["H1"],
+            ["CYP2C19"],
+            SiteRecords(ancestry=ancestry, genotype_counts=round_to_threshold(counts, 11)),
+            threshold=11,
         )
         tables.append(found.table)
         assert not found.problems["problem"].str.contains("left out").any()

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.prevalence.posterior import posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, prevalence_posterior
 
 MORE, FEWER = "more homozygotes", "fewer homozygotes"
 
@@ -12,7 +12,9 @@ def problems(content, gene, result_type, tested, results, shares, facility="A"):
     seen = pd.DataFrame({"result": list(results), "count": list(results.values())}).assign(
         facility_id=facility, gene=gene, result_type=result_type, tested=tested
     )
-    told = posterior(content, [facility], [gene], ancestry=ancestry, genotype_counts=seen).problems["problem"]
+    told = prevalence_posterior(
+        content, [facility], [gene], SiteRecords(ancestry=ancestry, genotype_counts=seen)
+    ).problems["problem"]
     return [text for text in told if "Hardy-Weinberg" in text]
 
 
@@ -68,7 +70,9 @@ def test_few_false_alarms_and_most_drop_outs_found(content, rng):
         seen = seen.assign(gene="CYP2C19", result_type="diplotype", tested=400)
         sites = seen["facility_id"].unique().tolist()
         ancestry = pd.DataFrame({"facility_id": sites, "biogeographic_group": "European", "share": 1.0})
-        told = posterior(content, sites, ["CYP2C19"], ancestry=ancestry, genotype_counts=seen).problems
+        told = prevalence_posterior(
+            content, sites, ["CYP2C19"], SiteRecords(ancestry=ancestry, genotype_counts=seen)
+        ).problems
         flagged.append(told["problem"].str.contains("Hardy-Weinberg").sum())
     assert flagged[0] <= 4
     assert flagged[1] >= 500

@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import builtin_content
 from forecasting.pharmacogenomics.genes.gene_model import gene_model
-from forecasting.pharmacogenomics.genes.traits import linked
-from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior, draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.genes.traits import genes_of_shared_block
+from forecasting.pharmacogenomics.prevalence.posterior import (
+    PrevalencePosterior,
+    SiteRecords,
+    draw_lookup_keys,
+    prevalence_posterior,
+)
 
 EUROPEAN = pd.DataFrame({"facility_id": ["A"], "biogeographic_group": ["European"], "share": [1.0]})
 PRESCRIBED = [
@@ -66,20 +71,20 @@ def test_ryr1_any_causative_variant_is_enough(content):
 
 
 def test_linked_genes_are_declared(content):
-    assert linked(content, {"CYP2C9", "CYP2C19", "VKORC1"}) == ("CYP2C19", "CYP2C9")
-    assert linked(content, {"HLA-A", "HLA-B"}) == ("HLA-A", "HLA-B")
-    assert linked(content, {"TPMT", "NUDT15"}) == ()
+    assert genes_of_shared_block(content, {"CYP2C9", "CYP2C19", "VKORC1"}) == ("CYP2C19", "CYP2C9")
+    assert genes_of_shared_block(content, {"HLA-A", "HLA-B"}) == ("HLA-A", "HLA-B")
+    assert genes_of_shared_block(content, {"TPMT", "NUDT15"}) == ()
 
 
 def test_hla_stands_aside_with_a_reason_unless_the_site_counted_and_knows_only_what_it_tested(content):
-    nothing = posterior(content, ["A"], ["HLA-B"], ancestry=EUROPEAN)
+    nothing = prevalence_posterior(content, ["A"], ["HLA-B"], SiteRecords(ancestry=EUROPEAN))
     assert nothing.by_gene["HLA-B"].facility_ids == ()
     assert nothing.problems["problem"].str.contains("no two-field frequencies").any()
     seen = pd.DataFrame(
         [("A", "HLA-B", "lookup_key", "*57:01 positive", 70, 1000)],
         columns=["facility_id", "gene", "result_type", "result", "count", "tested"],
     )
-    state = posterior(content, ["A"], ["HLA-B"], ancestry=EUROPEAN, genotype_counts=seen)
+    state = prevalence_posterior(content, ["A"], ["HLA-B"], SiteRecords(ancestry=EUROPEAN, genotype_counts=seen))
     draws, names = draw_lookup_keys(state, "HLA-B", 500, seed=1)
     keys = dict(zip(names, np.moveaxis(draws[0], -1, 0), strict=True))
     assert keys["*57:01 positive"].mean() == pytest.approx(0.07, abs=0.004)
@@ -96,7 +101,9 @@ GROUPS = ("European", "East Asian", "African American/Afro-Caribbean")
 def test_g6pd_follows_the_share_of_males_that_each_site_states(group, content):
     """Closed form: q of males, and of females q^2 deficient and 2 q (1 - q) variable, q being Dirichlet."""
     ancestry = pd.DataFrame({"facility_id": list(MALES), "biogeographic_group": group, "share": 1.0})
-    state = posterior(content, list(MALES), ["G6PD"], ancestry=ancestry, share_male=pd.Series(MALES, dtype=float))
+    state = prevalence_posterior(
+        content, list(MALES), ["G6PD"], SiteRecords(ancestry=ancestry, share_male=pd.Series(MALES, dtype=float))
+    )
     rows = state.frame.set_index(["facility_id", "result_type", "result"])["mean"].sort_index()
     function = content.allele_function.query("gene == 'G6PD'").set_index("allele")["clinical_function"]
     alleles = rows["A", "allele"]
@@ -132,7 +139,9 @@ def test_counts_of_x_linked_results_are_read_with_the_sites_own_share_of_males(c
     counts = counts.assign(gene="G6PD", result_type="phenotype", tested=1000)
     ancestry = pd.DataFrame({"facility_id": ["A", "B"], "biogeographic_group": "European", "share": 1.0})
     males = pd.Series({"A": 1.0, "B": 0.0})
-    state = posterior(content, ["A", "B"], ["G6PD"], ancestry=ancestry, genotype_counts=counts, share_male=males)
+    state = prevalence_posterior(
+        content, ["A", "B"], ["G6PD"], SiteRecords(ancestry=ancestry, genotype_counts=counts, share_male=males)
+    )
     assert not state.problems["problem"].str.contains("left out|depart").any()
     rows = state.frame[state.frame["result"] == "B (reference)"].set_index("facility_id")["mean"]
     assert rows.to_numpy() == pytest.approx(1 - 0.316, abs=0.03), "a share of one half would say 0.56 and 0.76"
@@ -140,4 +149,4 @@ def test_counts_of_x_linked_results_are_read_with_the_sites_own_share_of_males(c
 
 def test_a_share_of_males_beyond_one_is_refused(content):
     with pytest.raises(InvalidInput, match="between 0 and 1"):
-        posterior(content, ["A"], ["G6PD"], ancestry=EUROPEAN, share_male=pd.Series({"A": 1.2}))
+        prevalence_posterior(content, ["A"], ["G6PD"], SiteRecords(ancestry=EUROPEAN, share_male=pd.Series({"A": 1.2})))

@@ -17,7 +17,7 @@ from forecasting.pharmacogenomics.guidance.probabilities import (
     key_actions,
     linked_genes,
 )
-from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, draw_lookup_keys, prevalence_posterior
 from forecasting.terms import NO_RESULT
 
 HLA_A = ("*31:01 positive", "*31:01 negative", NO_RESULT)
@@ -84,7 +84,9 @@ def test_what_is_not_known_of_the_overlap_is_in_the_interval(content):
         [("HLA-A", "*31:01 positive", 50), ("HLA-B", "*15:02 positive", 160)], columns=["gene", "result", "count"]
     ).assign(facility_id="A", result_type="lookup_key", tested=2000)
     european = pd.DataFrame({"facility_id": ["A"], "biogeographic_group": ["European"], "share": [1.0]})
-    state = posterior(content, ["A"], ["HLA-A", "HLA-B"], ancestry=european, genotype_counts=counts)
+    state = prevalence_posterior(
+        content, ["A"], ["HLA-A", "HLA-B"], SiteRecords(ancestry=european, genotype_counts=counts)
+    )
     drawn = {gene: draw_lookup_keys(state, gene, 2000, seed=5) for gene in ("HLA-A", "HLA-B")}
     rows = with_rows(("HLA-A", "HLA-B"), BOTH)
     place = np.random.default_rng(5).random(2000)
@@ -119,7 +121,7 @@ def test_anaesthetics_multiply_ryr1_with_cacna1s(content):
     assert set(gene_model(content, "RYR1").keys) == set(gene_model(content, "CACNA1S").keys) == {risk, unsure}
     pairs = [(one, other) for one in (risk, unsure, NO_RESULT) for other in (risk, unsure, NO_RESULT)][:-1]
     european = pd.DataFrame({"facility_id": ["A"], "biogeographic_group": ["European"], "share": [1.0]})
-    state = posterior(content, ["A"], ["RYR1", "CACNA1S"], ancestry=european)
+    state = prevalence_posterior(content, ["A"], ["RYR1", "CACNA1S"], SiteRecords(ancestry=european))
     drawn = {gene: draw_lookup_keys(state, gene, 50, seed=2) for gene in state.by_gene}
     joint = joint_lookup_keys(with_rows(("CACNA1S", "RYR1"), pairs), "invented", "general", drawn)
     tested = [NO_RESULT not in pair for pair in pairs]

@@ -10,7 +10,12 @@ import pytest
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import COLUMNS
 from forecasting.pharmacogenomics.genes.gene_model import gene_model
-from forecasting.pharmacogenomics.prevalence.posterior import PrevalencePosterior, draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.prevalence.posterior import (
+    PrevalencePosterior,
+    SiteRecords,
+    draw_lookup_keys,
+    prevalence_posterior,
+)
 from forecasting.pharmacogenomics.prevalence.representation import varied_keys
 from tests.forecasting.pharmacogenomics.simulated_sites import Gene
 
@@ -30,7 +35,7 @@ def with_probabilities(content, said, gene="CYP2B6", value="n/a"):
 
 
 def state_of(content, gene="CYP2B6", **inputs):
-    return posterior(content, ["A", "B"], [gene], ancestry=AFRICAN, **inputs)
+    return prevalence_posterior(content, ["A", "B"], [gene], SiteRecords(ancestry=AFRICAN, **inputs))
 
 
 def indeterminate(state, gene="CYP2B6"):

@@ -8,7 +8,7 @@ import pytest
 
 from forecasting.pharmacogenomics.guidance.joint_rules import with_joint_rules
 from forecasting.pharmacogenomics.guidance.probabilities import joint_lookup_keys, key_actions, linked_genes
-from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, draw_lookup_keys, prevalence_posterior
 from forecasting.population import planned_mean, simulate_site
 from forecasting.regimens.exposure import row_exposure
 from forecasting.regimens.moves import build_moves
@@ -33,7 +33,7 @@ def keys(content):
     ancestry = pd.DataFrame(
         {"facility_id": "A", "biogeographic_group": ["European", "East Asian"], "share": [0.7, 0.3]}
     )
-    state = posterior(content, ["A"], GENES, ancestry=ancestry)
+    state = prevalence_posterior(content, ["A"], GENES, SiteRecords(ancestry=ancestry))
     found = {}
     for gene in GENES:
         draws, names = draw_lookup_keys(state, gene, DRAWS, seed=3)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.prevalence.posterior import posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, prevalence_posterior
 from tests.forecasting.pharmacogenomics.simulated_sites import world
 
 COMMON = 0.02
@@ -14,8 +14,11 @@ COMMON = 0.02
 def intervals(content, gene, sites, rng):
     """One row per site and common key: whether the interval holds the truth, and how the site was made."""
     made = world(content, gene, sites, rng)
-    rows = posterior(
-        content, sorted(made.made_by), [gene], ancestry=made.ancestry, genotype_counts=made.counts, assays=made.assays
+    rows = prevalence_posterior(
+        content,
+        sorted(made.made_by),
+        [gene],
+        SiteRecords(ancestry=made.ancestry, genotype_counts=made.counts, assays=made.assays),
     ).frame
     rows = rows[(rows["result_type"] == "lookup_key") & (rows["mean"] >= COMMON)]
     truth = np.array([made.truth.get(key, 0.0) for key in zip(rows["facility_id"], rows["result"], strict=True)])

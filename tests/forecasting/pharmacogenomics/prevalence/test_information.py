@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.prevalence.posterior import posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, prevalence_posterior
 
 
 def state_of(content, gene, shares, counts):
     ancestry = pd.DataFrame({"facility_id": "A", "biogeographic_group": list(shares), "share": shares.values()})
     seen = counts.assign(facility_id="A", gene=gene)
-    return posterior(content, ["A"], [gene], ancestry=ancestry, genotype_counts=seen).by_gene[gene]
+    return prevalence_posterior(content, ["A"], [gene], SiteRecords(ancestry=ancestry, genotype_counts=seen)).by_gene[
+        gene
+    ]
 
 
 def diplotypes(people, pairs, **more):
@@ -42,7 +44,7 @@ def test_a_mixed_sites_posterior_has_the_spread_of_importance_sampling(content):
     seen = pd.DataFrame({"result_type": "phenotype", "result": list(counts), "count": list(counts.values())})
     gene = state_of(content, "VKORC1", shares, seen.assign(tested=120))
     ancestry = pd.DataFrame({"facility_id": "A", "biogeographic_group": list(shares), "share": shares.values()})
-    before = posterior(content, ["A"], ["VKORC1"], ancestry=ancestry).by_gene["VKORC1"]
+    before = prevalence_posterior(content, ["A"], ["VKORC1"], SiteRecords(ancestry=ancestry)).by_gene["VKORC1"]
     rng = np.random.default_rng(7)
     keys = np.zeros((400_000, 3))
     for share, mean, people in zip(before.state.share, before.state.mean, before.state.people, strict=True):

@@ -10,7 +10,12 @@ from forecasting.pharmacogenomics.genes.gene_model import gene_model
 from forecasting.pharmacogenomics.prevalence import posterior as posterior_module
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS
 from forecasting.pharmacogenomics.prevalence.network_size import GRID, LEAST_SITES, _log_likelihood
-from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, people_at_sites, posterior
+from forecasting.pharmacogenomics.prevalence.posterior import (
+    SiteRecords,
+    draw_lookup_keys,
+    people_at_sites,
+    prevalence_posterior,
+)
 from forecasting.pharmacogenomics.prevalence.prior import group_table
 from tests.forecasting.pharmacogenomics.simulated_sites import world
 
@@ -65,7 +70,7 @@ def test_known_overdispersion_is_found_again(times, content, rng):
     model, frequencies, people, group = published(content)
     true = people[group] * times
     counts, ancestry = counted(rng, frequencies, true, sites=60)
-    found = people_at_sites(content, model, counts, ancestry, None, 11)
+    found = people_at_sites(content, model, SiteRecords(ancestry, counts), 11)
     assert 0.6 < found[group] / true < 1.5
     others = np.arange(len(people)) != group
     assert (found[others] == people[others]).all()
@@ -74,13 +79,13 @@ def test_known_overdispersion_is_found_again(times, content, rng):
 def test_few_sites_change_nothing(content, rng):
     model, frequencies, people, _ = published(content)
     counts, ancestry = counted(rng, frequencies, 5.0, sites=LEAST_SITES - 1)
-    assert (people_at_sites(content, model, counts, ancestry, None, 11) == people).all()
+    assert (people_at_sites(content, model, SiteRecords(ancestry, counts), 11) == people).all()
 
 
 def test_eight_sites_move_the_published_size_only_part_of_the_way(content, rng):
     model, frequencies, people, group = published(content)
     counts, ancestry = counted(rng, frequencies, people[group] / 8, sites=LEAST_SITES)
-    found = people_at_sites(content, model, counts, ancestry, None, 11)
+    found = people_at_sites(content, model, SiteRecords(ancestry, counts), 11)
     assert people[group] / 8 < found[group] < people[group]
 
 
@@ -88,15 +93,18 @@ def test_a_sites_numbers_do_not_depend_on_which_sites_are_asked_for(content, rng
     _, frequencies, people, group = published(content)
     counts, ancestry = counted(rng, frequencies, people[group] / 4, sites=20)
     asked = {"ancestry": ancestry, "genotype_counts": counts}
-    all_sites = posterior(content, sorted(ancestry["facility_id"]), ["TPMT"], **asked)
-    alone = posterior(content, ["S3"], ["TPMT"], **asked)
+    all_sites = prevalence_posterior(content, sorted(ancestry["facility_id"]), ["TPMT"], SiteRecords(**asked))
+    alone = prevalence_posterior(content, ["S3"], ["TPMT"], SiteRecords(**asked))
     many = draw_lookup_keys(all_sites, "TPMT", 20, seed=1)[0][all_sites.facility_ids.index("S3")]
     assert draw_lookup_keys(alone, "TPMT", 20, seed=1)[0][0] == pytest.approx(many, rel=1e-9)
 
 
 def coverage(content, made, gene):
-    rows = posterior(
-        content, sorted(made.made_by), [gene], ancestry=made.ancestry, genotype_counts=made.counts, assays=made.assays
+    rows = prevalence_posterior(
+        content,
+        sorted(made.made_by),
+        [gene],
+        SiteRecords(ancestry=made.ancestry, genotype_counts=made.counts, assays=made.assays),
     ).frame
     rows = rows[(rows["result_type"] == "lookup_key") & (rows["mean"] >= 0.02)]
     truth = np.array([made.truth.get(key, 0.0) for key in zip(rows["facility_id"], rows["result"], strict=True)])

@@ -9,8 +9,9 @@ from forecasting.pharmacogenomics.genes.gene_model import gene_model
 from forecasting.pharmacogenomics.prevalence.posterior import (
     PROBLEM_COLUMNS,
     PrevalencePosterior,
+    SiteRecords,
     draw_lookup_keys,
-    posterior,
+    prevalence_posterior,
 )
 from forecasting.pharmacogenomics.prevalence.table import COLUMNS
 
@@ -46,7 +47,7 @@ def keys_of(state, facility="A"):
 
 
 def test_without_counts_the_mean_is_the_published_frequency(content):
-    state = posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN)
+    state = prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN))
     published = content.allele_frequency
     published = published[(published["gene"] == "CYP2C19") & (published["biogeographic_group"] == "European")]
     published = published[published["frequency"] > 0].set_index("allele")["frequency"]
@@ -58,14 +59,14 @@ def test_without_counts_the_mean_is_the_published_frequency(content):
 
 def test_a_mixed_site_weighs_groups_by_its_shares(content):
     ancestry = of_groups(A={"european": 0.25, "east_asian": 0.75}, E={"european": 1.0}, X={"east_asian": 1.0})
-    state = posterior(content, ["A", "E", "X"], ["CYP2C19"], ancestry=ancestry)
+    state = prevalence_posterior(content, ["A", "E", "X"], ["CYP2C19"], SiteRecords(ancestry=ancestry))
     mixed = 0.25 * alleles_of(state, "E")["*2"] + 0.75 * alleles_of(state, "X")["*2"]
     assert alleles_of(state)["*2"] == pytest.approx(mixed)
 
 
 def test_every_result_type_sums_to_one_at_every_site(content):
     genes = sorted(content.allele_function["gene"].unique())
-    state = posterior(content, ["A"], genes, ancestry=EUROPEAN)
+    state = prevalence_posterior(content, ["A"], genes, SiteRecords(ancestry=EUROPEAN))
     sums = state.frame.groupby(["facility_id", "gene", "result_type"])["mean"].sum()
     assert sums.to_numpy() == pytest.approx(1, abs=1e-9)
     # of what hardly anybody, or nearly everybody, has, an equal-tailed interval need not hold the mean
@@ -76,10 +77,13 @@ def test_every_result_type_sums_to_one_at_every_site(content):
 
 
 def test_diplotype_counts_are_the_conjugate_update_done_by_hand(content):
-    before = posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN)
+    before = prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN))
     seen = counts("CYP2C19", "diplotype", 100, {"*1/*1": 60, "*2/*1": 30, "*2/*2": 10})
-    state = posterior(
-        content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen, assays=assay("CYP2C19", ALL_CYP2C19)
+    state = prevalence_posterior(
+        content,
+        ["A"],
+        ["CYP2C19"],
+        SiteRecords(ancestry=EUROPEAN, genotype_counts=seen, assays=assay("CYP2C19", ALL_CYP2C19)),
     )
     prior_people = alleles_of(before, column="effective_n")["*2"]
     expected = (2 * prior_people * alleles_of(before)["*2"] + 50) / (2 * prior_people + 200)
@@ -97,7 +101,9 @@ def test_allele_counts_say_the_same_as_the_diplotypes_they_come_from(content):
     full = counts("CYP2C19", "allele", 100, {"*1": 150, "*2": 50})
     short = counts("CYP2C19", "allele", 100, {"*2": 50})
     frames = [
-        posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen, assays=tested).frame
+        prevalence_posterior(
+            content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN, genotype_counts=seen, assays=tested)
+        ).frame
         for seen in (by_pair, full, short)
     ]
     pd.testing.assert_frame_equal(frames[0], frames[1])
@@ -107,8 +113,11 @@ def test_allele_counts_say_the_same_as_the_diplotypes_they_come_from(content):
 def test_many_phenotype_counts_pull_the_site_to_what_was_counted(content):
     truth = {"Normal Metabolizer": 6400, "Intermediate Metabolizer": 3200, "Poor Metabolizer": 400}
     seen = counts("CYP2C19", "phenotype", 10_000, truth)
-    state = posterior(
-        content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen, assays=assay("CYP2C19", ALL_CYP2C19)
+    state = prevalence_posterior(
+        content,
+        ["A"],
+        ["CYP2C19"],
+        SiteRecords(ancestry=EUROPEAN, genotype_counts=seen, assays=assay("CYP2C19", ALL_CYP2C19)),
     )
     means = keys_of(state)["mean"]
     assert means["Normal Metabolizer"] == pytest.approx(0.64, abs=0.005)
@@ -119,15 +128,13 @@ def test_many_phenotype_counts_pull_the_site_to_what_was_counted(content):
 def test_phenotype_counts_reach_the_mode_that_a_grid_search_finds(content):
     """VKORC1 has two alleles, so the posterior mode condition can be solved on a fine grid."""
     seen = counts("VKORC1", "phenotype", 60, {"-1639 GG": 20, "-1639 AG": 30, "-1639 AA": 10})
-    state = posterior(
+    state = prevalence_posterior(
         content,
         ["A"],
         ["VKORC1"],
-        ancestry=EUROPEAN,
-        genotype_counts=seen,
-        assays=assay("VKORC1", "rs9923231 variant (T)"),
+        SiteRecords(ancestry=EUROPEAN, genotype_counts=seen, assays=assay("VKORC1", "rs9923231 variant (T)")),
     )
-    prior = posterior(content, ["A"], ["VKORC1"], ancestry=EUROPEAN)
+    prior = prevalence_posterior(content, ["A"], ["VKORC1"], SiteRecords(ancestry=EUROPEAN))
     copies = 2 * alleles_of(prior, column="effective_n")["rs9923231 variant (T)"]
     p = np.linspace(1e-4, 1 - 1e-4, 200_001)
     q = alleles_of(prior)["rs9923231 variant (T)"]
@@ -142,7 +149,9 @@ def test_a_blank_count_is_between_one_and_ten_and_never_zero(content):
 
     def poor(value):
         seen = counts("CYP2C19", "diplotype", 500, {"*1/*1": 480, "*2/*2": value})
-        state = posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen, assays=tested)
+        state = prevalence_posterior(
+            content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN, genotype_counts=seen, assays=tested)
+        )
         return alleles_of(state)["*2"]
 
     assert poor(1) < poor(np.nan) < poor(10)
@@ -161,7 +170,9 @@ def test_only_the_latest_as_of_counts(content):
     new = counts("CYP2C19", "diplotype", 100, {"*1/*1": 70, "*1/*2": 30}, as_of="2026-06-30")
     old = counts("CYP2C19", "diplotype", 90, {"*1/*1": 20, "*2/*2": 70}, as_of="2025-06-30")
     frames = [
-        posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen, assays=tested).frame
+        prevalence_posterior(
+            content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN, genotype_counts=seen, assays=tested)
+        ).frame
         for seen in (new, pd.concat([new, old]))
     ]
     pd.testing.assert_frame_equal(frames[0], frames[1])
@@ -178,7 +189,11 @@ def test_counts_given_by_group_inform_that_group_alone(content):
     tested = assay("CYP2C19", ALL_CYP2C19)
     seen = counts("CYP2C19", "diplotype", 60, {"*1/*1": 40, "*1/*2": 20}, biogeographic_group="European")
     one, before = (
-        by_group(posterior(content, ["A"], ["CYP2C19"], ancestry=half, genotype_counts=given, assays=tested))
+        by_group(
+            prevalence_posterior(
+                content, ["A"], ["CYP2C19"], SiteRecords(ancestry=half, genotype_counts=given, assays=tested)
+            )
+        )
         for given in (seen, None)
     )
     pd.testing.assert_frame_equal(one.loc["Latino"], before.loc["Latino"])
@@ -197,7 +212,7 @@ def test_counts_of_a_whole_site_and_of_its_groups_are_not_added_up(content):
     whole = counts("CYP2C19", "diplotype", 100, {"*1/*1": 70, "*1/*2": 30}, biogeographic_group="*")
     stranger = counts("CYP2C19", "diplotype", 40, {"*2/*2": 40}, biogeographic_group="East Asian")
     states = [
-        posterior(content, ["A"], ["CYP2C19"], ancestry=half, genotype_counts=pd.concat(seen))
+        prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=half, genotype_counts=pd.concat(seen)))
         for seen in (parts, [*parts, whole, stranger])
     ]
     pd.testing.assert_frame_equal(states[0].table, states[1].table)
@@ -213,7 +228,7 @@ def test_groups_of_a_site_without_ancestry_are_taken_together(content):
     ]
     whole = counts("CYP2C19", "diplotype", 100, {"*1/*1": 70, "*1/*2": 30})
     frames = [
-        posterior(content, ["A"], ["CYP2C19"], ancestry=None, genotype_counts=seen).frame
+        prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=None, genotype_counts=seen)).frame
         for seen in (pd.concat(parts), whole)
     ]
     pd.testing.assert_frame_equal(frames[0], frames[1])
@@ -224,7 +239,7 @@ def test_a_mixed_site_has_the_homozygotes_of_its_groups_not_of_the_pooled_freque
     mix = pd.DataFrame(
         {"facility_id": "A", "biogeographic_group": ["European", "Sub-Saharan African"], "share": [0.5, 0.5]}
     )
-    state = posterior(content, ["A"], ["CYP3A5"], ancestry=mix)
+    state = prevalence_posterior(content, ["A"], ["CYP3A5"], SiteRecords(ancestry=mix))
     rows = by_group(state)
     pooled = rows.loc[("*", "*3"), "mean"] ** 2
     by_hand = sum(
@@ -239,7 +254,7 @@ def test_a_mixed_site_has_the_homozygotes_of_its_groups_not_of_the_pooled_freque
 def test_a_site_with_counts_and_no_ancestry_rests_on_its_counts(content):
     seen = {"Poor Metabolizer": 90, "Intermediate Metabolizer": 420, "Normal Metabolizer": 490}
     own = counts("CYP2C19", "phenotype", 1000, seen, facility="B")
-    state = posterior(content, ["B"], ["CYP2C19"], ancestry=None, genotype_counts=own)
+    state = prevalence_posterior(content, ["B"], ["CYP2C19"], SiteRecords(ancestry=None, genotype_counts=own))
     rows = state.frame[state.frame["result_type"] == "phenotype"].set_index("result")
     assert rows.loc["Poor Metabolizer", "share_counts"] > 0.99
     assert rows.loc[list(seen), "mean"].tolist() == pytest.approx([0.09, 0.42, 0.49], abs=0.005)
@@ -247,7 +262,7 @@ def test_a_site_with_counts_and_no_ancestry_rests_on_its_counts(content):
 
 
 def test_a_site_without_ancestry_is_left_out_and_named(content):
-    state = posterior(content, ["A", "B"], ["CYP2C19"], ancestry=EUROPEAN)
+    state = prevalence_posterior(content, ["A", "B"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN))
     assert set(state.frame["facility_id"]) == {"A"}
     problem = state.problems[state.problems["facility_id"] == "B"]
     assert list(state.problems.columns) == list(PROBLEM_COLUMNS)
@@ -260,7 +275,7 @@ def test_a_site_without_ancestry_is_left_out_and_named(content):
 
 def test_groups_without_published_frequencies_cost_weight_and_are_named(content):
     ancestry = of_groups(A={"european": 1.0}, B={"european": 0.5, "latino": 0.5}, C={"latino": 1.0})
-    state = posterior(content, ["A", "B", "C"], ["SLCO1B1"], ancestry=ancestry)
+    state = prevalence_posterior(content, ["A", "B", "C"], ["SLCO1B1"], SiteRecords(ancestry=ancestry))
     weight = keys_of(state, "B")["effective_n"].iloc[0] / keys_of(state, "A")["effective_n"].iloc[0]
     assert weight == pytest.approx(0.5)
     assert "C" not in set(state.frame["facility_id"])
@@ -282,10 +297,10 @@ def test_groups_without_published_frequencies_cost_weight_and_are_named(content)
 )
 def test_counts_that_cannot_be_used_are_named_and_change_nothing(seen, problem, content):
     gene = seen["gene"].iloc[0]
-    state = posterior(content, ["A"], [gene], ancestry=EUROPEAN, genotype_counts=seen)
+    state = prevalence_posterior(content, ["A"], [gene], SiteRecords(ancestry=EUROPEAN, genotype_counts=seen))
     assert state.problems["problem"].str.contains(problem).any()
     assert (state.problems["facility_id"] == "A").all()
-    prior = posterior(content, ["A"], [gene], ancestry=EUROPEAN)
+    prior = prevalence_posterior(content, ["A"], [gene], SiteRecords(ancestry=EUROPEAN))
     assert alleles_of(state).to_dict() == pytest.approx(alleles_of(prior).to_dict())
 
 
@@ -294,7 +309,9 @@ def test_of_two_result_types_the_one_that_says_more_is_used(content):
     pairs = counts("CYP2C19", "diplotype", 100, {"*1/*1": 70, "*1/*2": 30})
     both = pd.concat([pairs, counts("CYP2C19", "phenotype", 100, {"Poor Metabolizer": 100})])
     one, two = (
-        posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen, assays=tested)
+        prevalence_posterior(
+            content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN, genotype_counts=seen, assays=tested)
+        )
         for seen in (pairs, both)
     )
     pd.testing.assert_frame_equal(one.frame, two.frame)
@@ -303,20 +320,24 @@ def test_of_two_result_types_the_one_that_says_more_is_used(content):
 
 def test_wrong_input_is_refused_with_the_value(content):
     with pytest.raises(InvalidInput, match="Martian"):
-        posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN.assign(biogeographic_group="Martian"))
+        prevalence_posterior(
+            content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN.assign(biogeographic_group="Martian"))
+        )
     seen = counts("CYP2C19", "diplotype", np.nan, {"*1/*1": 5})
     with pytest.raises(InvalidInput, match="people tested"):
-        posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN, genotype_counts=seen)
+        prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN, genotype_counts=seen))
     with pytest.raises(MissingContent, match="NOGENE"):
-        posterior(content, ["A"], ["NOGENE"], ancestry=EUROPEAN)
+        prevalence_posterior(content, ["A"], ["NOGENE"], SiteRecords(ancestry=EUROPEAN))
     with pytest.raises(MissingContent, match="holds no TPMT"):
-        draw_lookup_keys(posterior(content, ["A"], ["CYP2C19"], ancestry=EUROPEAN), "TPMT", 5, seed=1)
+        draw_lookup_keys(
+            prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=EUROPEAN)), "TPMT", 5, seed=1
+        )
 
 
 def test_a_sites_draws_do_not_depend_on_the_other_sites(content):
     mixes = {name: {"european": 0.5, "east_asian": 0.5} for name in "ABC"}
-    together = posterior(content, ["C", "A", "B"], ["CYP2C19"], ancestry=of_groups(**mixes))
-    alone = posterior(content, ["B"], ["CYP2C19"], ancestry=of_groups(B=mixes["B"]))
+    together = prevalence_posterior(content, ["C", "A", "B"], ["CYP2C19"], SiteRecords(ancestry=of_groups(**mixes)))
+    alone = prevalence_posterior(content, ["B"], ["CYP2C19"], SiteRecords(ancestry=of_groups(B=mixes["B"])))
     many, keys = draw_lookup_keys(together, "CYP2C19", 50, seed=3)
     single, same_keys = draw_lookup_keys(alone, "CYP2C19", 50, seed=3)
     assert keys == same_keys
@@ -337,7 +358,9 @@ def rich(content):
         ]
     )
     tested = pd.concat([assay("CYP2C19", ALL_CYP2C19), assay("CYP2C19", "*2;*17", facility="B")])
-    return posterior(content, ["A", "B"], ["CYP2C19"], ancestry=ancestry, genotype_counts=seen, assays=tested)
+    return prevalence_posterior(
+        content, ["A", "B"], ["CYP2C19"], SiteRecords(ancestry=ancestry, genotype_counts=seen, assays=tested)
+    )
 
 
 def test_the_posterior_is_rebuilt_from_its_stored_rows_alone(content, rich):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from forecasting.pharmacogenomics.genes.gene_model import gene_model
-from forecasting.pharmacogenomics.prevalence.posterior import draw_lookup_keys, posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, draw_lookup_keys, prevalence_posterior
 
 GENES = ["CYP2C19", "CYP2D6", "CYP3A5", "SLCO1B1", "TPMT"]
 
@@ -102,7 +102,7 @@ HELD, LEVEL = 0.9, (0.025, 0.975)
 def predicted_cells(content, gene, served, observed):
     """One row per phenotype that is observed or can be predicted: the count, and the 95 % interval of such a sample."""
     ancestry = pd.DataFrame({"facility_id": "A", "biogeographic_group": list(served), "share": list(served.values())})
-    state = posterior(content, ["A"], [gene], ancestry=ancestry)
+    state = prevalence_posterior(content, ["A"], [gene], SiteRecords(ancestry=ancestry))
     if not state.by_gene[gene].facility_ids:
         return []  # no frequencies of these groups are published: nothing is predicted
     draws, keys = draw_lookup_keys(state, gene, 2000, seed=7)

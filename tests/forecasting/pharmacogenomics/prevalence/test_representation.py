@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.pharmacogenomics.prevalence.posterior import posterior
+from forecasting.pharmacogenomics.prevalence.posterior import SiteRecords, prevalence_posterior
 from forecasting.pharmacogenomics.prevalence.representation import representation, varied_keys
 from forecasting.regimens.mixing import mixing_matrices, move_exposure
-from forecasting.regimens.sensitivity import quantiles, units_per_share
+from forecasting.regimens.sensitivity import interval_ends, units_per_share
 from forecasting.regimens.therapy import TherapyAtSite
 
 
@@ -21,7 +21,9 @@ MIXED = served(A={"European": 0.7, "East Asian": 0.3})
 
 def audit(content, gene="CYP2C19", ancestry=MIXED, counts=None, assays=None):
     sites = ancestry["facility_id"].unique().tolist() if ancestry is not None else ["A"]
-    state = posterior(content, sites, [gene], ancestry=ancestry, genotype_counts=counts, assays=assays)
+    state = prevalence_posterior(
+        content, sites, [gene], SiteRecords(ancestry=ancestry, genotype_counts=counts, assays=assays)
+    )
     return representation(state.by_gene[gene], ancestry, assays).set_index("biogeographic_group")
 
 
@@ -35,7 +37,7 @@ def test_every_group_served_has_a_row_with_its_share_and_sample_size(content):
     assert rows["share_served"].to_dict() == {"*": 1.0, "European": 0.7, "East Asian": 0.3}
     assert (rows["basis"] == "published").all()
     assert (rows["effective_n"] % 10 == 0).all()
-    one = posterior(content, ["A"], ["CYP2C19"], ancestry=MIXED).by_gene["CYP2C19"]
+    one = prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=MIXED)).by_gene["CYP2C19"]
     by_hand = 1 / (0.7**2 / one.state.people[1] + 0.3**2 / one.state.people[0])
     assert rows.loc["*", "effective_n"] == pytest.approx(by_hand, abs=5)
 
@@ -71,7 +73,7 @@ def test_a_site_without_ancestry_has_one_row_and_no_share(content):
 
 
 def test_groups_vary_one_at_a_time_and_together_for_the_whole_site(content):
-    one = posterior(content, ["A"], ["CYP2C19"], ancestry=MIXED).by_gene["CYP2C19"]
+    one = prevalence_posterior(content, ["A"], ["CYP2C19"], SiteRecords(ancestry=MIXED)).by_gene["CYP2C19"]
     varied = varied_keys(one, 4000, seed=1)
     assert varied.site.tolist() == [0, 0, 0]
     assert varied.group.tolist() == ["*", "East Asian", "European"]
@@ -100,7 +102,7 @@ def therapy(planned):
 
 def packs_at_stake(therapy, probability, baseline, pack_size):
     """The widths of the products' 90 % intervals in packs, added up."""
-    low, high = quantiles(probability @ (units_per_share(therapy, baseline) / pack_size))
+    low, high = interval_ends(probability @ (units_per_share(therapy, baseline) / pack_size))
     return (high - low).sum(axis=-1)
 
 
@@ -147,9 +149,9 @@ def test_packs_at_stake_are_those_of_moving_every_draw(seed):
 
 def test_quantiles_are_numpys_and_unknown_draws_stay_unknown():
     values = np.random.default_rng(1).normal(size=(3, 200, 4))
-    low, high = quantiles(values)
+    low, high = interval_ends(values)
     assert low == pytest.approx(np.quantile(values, 0.05, axis=1), rel=1e-12)
     assert high == pytest.approx(np.quantile(values, 0.95, axis=1), rel=1e-12)
     values[1, 7, 2] = np.nan
-    low, _ = quantiles(values)
+    low, _ = interval_ends(values)
     assert np.argwhere(np.isnan(low)).tolist() == [[1, 2]]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.demand.season import forecast_sites
+from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
 from forecasting.procurement.replay.rules import lots_on_shelf, par_rule, peak_rule, plan_rule
@@ -37,7 +37,7 @@ def lead_times_of(panel, mean=5.0, sd=2.0):
 
 def forecasts_of(panel, setup, horizon=4):
     cuts = sorted({setup.periods_ended(week) for week in range(setup.weeks)})
-    return {cut: forecast_sites(panel.until(cut), horizon, origins=4) for cut in cuts}
+    return {cut: forecast_with_shared_season(panel.until(cut), horizon, origins=4) for cut in cuts}
 
 
 @pytest.fixture(scope="module")
