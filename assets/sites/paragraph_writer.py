@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import httpx
+import httpx2
 
 from forecasting.procurement.explanation.calculation import Document
 from forecasting.procurement.explanation.model_paragraph import INSTRUCTIONS, objections, prompt_facts
@@ -51,7 +51,7 @@ def model_paragraphs(documents: Sequence[Document], settings: WriterSettings | N
     failures = 0
     headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
     # neither proxies nor credentials of the environment, and no redirects: the named host alone is spoken to
-    with httpx.Client(headers=headers, timeout=settings.timeout_seconds, trust_env=False) as client:
+    with httpx2.Client(headers=headers, timeout=settings.timeout_seconds, trust_env=False) as client:
         for document in documents[: settings.lines]:
             if failures >= MOST_FAILURES:
                 paragraphs.append(ModelParagraph(None, settings.model, NOT_ASKED))
@@ -73,14 +73,14 @@ def _checked(text: str, document: Document, model: str) -> ModelParagraph:
     return ModelParagraph(None, model, f"refused: {'; '.join(refusals[:MOST_OBJECTIONS])}{more}")
 
 
-def _ask(client: httpx.Client, settings: WriterSettings, document: Document) -> str:
+def _ask(client: httpx2.Client, settings: WriterSettings, document: Document) -> str:
     """The model's text; `_NoAnswer` for no answer in time, another status than 200, and what is no completion."""
     try:
         answer = json.loads(_answer(client, settings, _question(settings, document)))
         text = answer["choices"][0]["message"]["content"]
-    except httpx.TimeoutException as error:
+    except httpx2.TimeoutException as error:
         raise _NoAnswer(f"no answer within {settings.timeout_seconds:g} seconds") from error
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise _NoAnswer(f"no answer: {type(error).__name__}") from error
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise _NoAnswer("the answer is not a completion in JSON") from error
@@ -100,12 +100,12 @@ def _question(settings: WriterSettings, document: Document) -> dict[str, Any]:
     }
 
 
-def _answer(client: httpx.Client, settings: WriterSettings, question: dict[str, Any]) -> bytes:
+def _answer(client: httpx2.Client, settings: WriterSettings, question: dict[str, Any]) -> bytes:
     """The body of the answer, of bounded size, within the whole time: a server that drips is cut off."""
     ends = time.monotonic() + settings.timeout_seconds
     body = b""
     with client.stream("POST", f"{settings.url}/chat/completions", json=question) as response:
-        if response.status_code != httpx.codes.OK:
+        if response.status_code != httpx2.codes.OK:
             raise _NoAnswer(f"the answer has status {response.status_code}")
         for part in response.iter_raw():
             body += part
