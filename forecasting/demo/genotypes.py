@@ -25,10 +25,10 @@ SITE_CONCENTRATION = 800.0
 
 
 @cache
-def tested_genes() -> dict[str, GeneModel]:
+def assayed_genes() -> dict[str, GeneModel]:
     """The tested genes by name, as the reference content has them.
 
-    >>> tested_genes()["CYP2C19"].key_of("*2/*17")
+    >>> assayed_genes()["CYP2C19"].key_of("*2/*17")
     'Intermediate Metabolizer'
     """
     return {str(name): gene_model(builtin_content(), str(name)) for name in table("assay_alleles")["gene"].unique()}
@@ -45,7 +45,7 @@ class SiteGenotypes:
 
     def key_shares(self, gene: str) -> np.ndarray:
         """Share of the people of each site and group by lookup key, shape (sites, groups, keys), Hardy-Weinberg."""
-        return tested_genes()[gene].lookup_key_frequencies(self.frequencies[gene])
+        return assayed_genes()[gene].lookup_key_frequencies(self.frequencies[gene])
 
 
 def site_genotypes(facility_ids: list[str], seed: int) -> SiteGenotypes:
@@ -55,7 +55,7 @@ def site_genotypes(facility_ids: list[str], seed: int) -> SiteGenotypes:
     shares = ancestry.reindex(index=facility_ids, columns=list(groups)).fillna(0.0).to_numpy()
     rng = stream(seed, 1)
     frequencies = {}
-    for name, gene in tested_genes().items():
+    for name, gene in assayed_genes().items():
         shape = (len(facility_ids), len(groups), len(gene.alleles))
         draws = rng.gamma(SITE_CONCENTRATION * _published(gene, groups), size=shape)
         frequencies[name] = draws / draws.sum(axis=-1, keepdims=True)
@@ -78,7 +78,7 @@ def _published(gene: GeneModel, groups: tuple[str, ...]) -> np.ndarray:
 def prevalence(sites: SiteGenotypes) -> pd.DataFrame:
     """True share of the people served by lookup key: `facility_id, gene, lookup_key, share`."""
     frames = []
-    for name, gene in tested_genes().items():
+    for name, gene in assayed_genes().items():
         share = np.einsum("sg,sgk->sk", sites.shares, sites.key_shares(name))
         wide = pd.DataFrame(share, index=list(sites.facility_ids), columns=list(gene.keys))
         frames.append(wide.rename_axis("facility_id").reset_index().melt("facility_id", None, "lookup_key", "share"))
@@ -98,7 +98,7 @@ def counts(sites: SiteGenotypes, as_of: dt.date, seed: int) -> pd.DataFrame:
     for site, facility_id in enumerate(sites.facility_ids):
         if facility_id not in tested:
             continue
-        for name in tested_genes():
+        for name in assayed_genes():
             people = int(tested[facility_id] * rng.uniform(0.55, 1.0))
             frames.append(_site_counts(sites, site, name, people, rng))
     if not frames:
@@ -110,7 +110,7 @@ def counts(sites: SiteGenotypes, as_of: dt.date, seed: int) -> pd.DataFrame:
 
 def _site_counts(sites: SiteGenotypes, site: int, name: str, people: int, rng: np.random.Generator) -> pd.DataFrame:
     """Counts of one site and gene, over all groups or per group."""
-    facility_id, gene = sites.facility_ids[site], tested_genes()[name]
+    facility_id, gene = sites.facility_ids[site], assayed_genes()[name]
     per_group = rng.multinomial(people, sites.shares[site])
     read_as = _read_as(facility_id, gene)
     people_of = zip(per_group, sites.frequencies[name][site], strict=True)
@@ -180,6 +180,6 @@ def assays(facility_ids: list[str]) -> pd.DataFrame:
     testing = table("facilities").set_index("facility_id")["tested_per_1000_people"].dropna().index
     rows = []
     for facility_id in [site for site in facility_ids if site in testing]:
-        for name, gene in tested_genes().items():
+        for name, gene in assayed_genes().items():
             rows.append((facility_id, name, ";".join(_alleles_tested(facility_id, gene))))
     return pd.DataFrame(rows, columns=["facility_id", "gene", "alleles_tested"])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasting.demo.genotypes import SiteGenotypes, tested_genes
+from forecasting.demo.genotypes import SiteGenotypes, assayed_genes
 from forecasting.demo.tables import table
 
 
@@ -102,7 +102,7 @@ def rule_shares(sites: SiteGenotypes) -> pd.DataFrame:
 
 def _matches(gene: str, pattern: str) -> np.ndarray:
     """Which lookup keys of the gene a pattern names, by key or by phenotype; likely and possible count as certain."""
-    named = [(key, tested_genes()[gene].phenotype_of_key[key]) for key in tested_genes()[gene].keys]
+    named = [(key, assayed_genes()[gene].phenotype_of_key[key]) for key in assayed_genes()[gene].keys]
     certain = [{word.removeprefix("Likely ").removeprefix("Possible ") for word in words} for words in named]
     return np.array([pattern == "*" or not words.isdisjoint(pattern.split(";")) for words in certain])
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from forecasting.demo import coverage, demo_network
-from forecasting.demo.genotypes import prevalence, site_genotypes, tested_genes
+from forecasting.demo.genotypes import assayed_genes, prevalence, site_genotypes
 from forecasting.demo.moves import alternative_move, dose_move, gene_sets, rule_shares
 from forecasting.demo.tables import table
 from forecasting.pharmacogenomics.content import builtin_content
@@ -40,11 +40,11 @@ def test_prevalence_at_a_european_site_is_on_average_what_cpic_publishes():
 
 def test_every_allele_of_an_assay_is_known_and_every_rule_names_keys_that_exist():
     for row in table("assay_alleles").itertuples():
-        assert row.allele in tested_genes()[row.gene].alleles
+        assert row.allele in assayed_genes()[row.gene].alleles
     moves = table("moves")
     for gene, patterns in [("gene_1", "keys_1"), ("gene_2", "keys_2")]:
         for row in moves.dropna(subset=[gene]).to_dict("records"):
-            model = tested_genes()[row[gene]]
+            model = assayed_genes()[row[gene]]
             assert set(row[patterns].split(";")) <= {"*", *model.keys, *model.phenotypes}
 
 
