@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from forecasting.terms import RecommendationStatus
 from warehouse import audit, store
 from warehouse.audit import Actor, Event
-from warehouse.receiving import due_packs, packs_received, sent_orders, settle
+from warehouse.receiving import due_packs, packs_received, receive_lines, sent_orders
 from warehouse.schema.explanations import Explanation
 from warehouse.schema.inputs import OpenOrder
 from warehouse.schema.results import Recommendation, Run
@@ -63,7 +63,7 @@ def publish(
     superseded one is proposed anew. Only lines of the run's sites, up to its origin, are superseded.
     """
     actor = Actor(f"run:{run.run_id}", "planning run")
-    settle(connection, actor, now)
+    receive_lines(connection, actor, now)
     ids = set(lines["recommendation_id"])
     scope = [LINES.c.as_of <= run.as_of]
     scope += [LINES.c.facility_id.in_(run.facilities)] if run.facilities else []

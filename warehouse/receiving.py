@@ -16,7 +16,7 @@ from warehouse.schema.results import Recommendation
 SENT = (RecommendationStatus.EXPORTED.value, RecommendationStatus.ACKNOWLEDGED.value)
 
 
-def settle(connection: sa.Connection, actor: Actor, now: dt.datetime) -> int:
+def receive_lines(connection: sa.Connection, actor: Actor, now: dt.datetime) -> int:
     """Lines that became received: as many packs came as the supplier confirmed, or as were ordered."""
     received_packs = packs_received(connection, now.date())
     events = []

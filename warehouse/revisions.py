@@ -6,12 +6,12 @@ import pandas as pd
 import sqlalchemy as sa
 
 from warehouse.schema import Base
-from warehouse.store import Written, insert
+from warehouse.store import UpsertResult, insert
 
 REVISIONS = Base.metadata.tables["dispensing_revisions"]
 
 
-def keep_revisions(connection: sa.Connection, outcome: Written, source: str, now: dt.datetime) -> int:
+def keep_revisions(connection: sa.Connection, outcome: UpsertResult, source: str, now: dt.datetime) -> int:
     """Record each quantity that a write of `dispensing` replaced by another; how many they were."""
     rows = [
         {name: after[name] for name in ("facility_id", "product_id", "period_start")}

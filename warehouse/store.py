@@ -8,18 +8,24 @@ import pandas as pd
 import sqlalchemy as sa
 
 from warehouse.frames import from_rows, records, validate
+from warehouse.schema import Base
 
 CHUNK_ROWS = 50_000
 MOST_BOUND_VALUES = 500
 
 
 @dataclasses.dataclass(frozen=True)
-class Written:
+class UpsertResult:
     """What became of the rows of a write; `replaced` are the changed ones as (before, after)."""
 
     accepted: int
     unchanged: int
     replaced: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = ()
+
+
+def column_names(model: type[Base]) -> list[str]:
+    """Names of a table's columns, in their order."""
+    return [column.name for column in model.__table__.columns]
 
 
 def read(
@@ -50,7 +56,7 @@ def replace(
     insert(connection, table, frame)
 
 
-def upsert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> Written:
+def upsert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> UpsertResult:
     """Add new rows and put changed ones in place of their predecessors; rows that are already there stay untouched."""
     checked = validate(frame, table)
     keys = [column.name for column in table.primary_key.columns]
@@ -63,7 +69,7 @@ def upsert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> W
     if replaced:
         stale = [{_bound(name): value for name, value in row.items()} for _, row in replaced]
         connection.execute(_update_by_key(table, keys), stale)
-    return Written(len(changed), len(checked) - len(changed), replaced)
+    return UpsertResult(len(changed), len(checked) - len(changed), replaced)
 
 
 def _predecessors(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from api.display.phenotype_chart import phenotype_chart
 from api.display.stock_chart import shade, stock_chart
 from api.display.stock_projection import Lot, Projection
 from api.display.waterfall import waterfall, waterfall_chart
-from forecasting.terms import ALL_GROUPS, JOINED_BY
+from forecasting.terms import ALL_GROUPS, JOINED_BY, ResultType
 from warehouse.queries import line_page, lines
 
 PERIODS_SHOWN = 52
@@ -130,7 +130,7 @@ def genetics(db: sa.Connection, line: sa.RowMapping) -> dict[str, Any]:
     drugs = {row["drug"] for row in shifts}
     by_gene: dict[str, dict[str, list[Any]]] = {name: defaultdict(list) for name in names}
     for kind, rows in (
-        ("phenotypes", line_page.phenotypes(db, *place, names)),
+        ("phenotypes", lines.prevalence_intervals(db, *place, names, ResultType.PHENOTYPE)),
         ("exposures", line_page.exposures(db, *place, names)),
         ("whose", line_page.representation(db, *place, drugs, names)),
     ):

@@ -125,9 +125,9 @@ def _judged(
     return good, [RefusedRow(row=place, field=field, reason=rule) for (place, field), rule in refused.items()]
 
 
-def _written(db: sa.Connection, kind: Kind, good: pd.DataFrame) -> store.Written:
+def _written(db: sa.Connection, kind: Kind, good: pd.DataFrame) -> store.UpsertResult:
     if good.empty:
-        return store.Written(accepted=0, unchanged=0)
+        return store.UpsertResult(accepted=0, unchanged=0)
     if db.dialect.name == "postgresql":
         # two systems may push the same rows at once: the second waits, then finds them unchanged
         db.execute(sa.text(f"LOCK TABLE {kind.table.name} IN SHARE ROW EXCLUSIVE MODE"))

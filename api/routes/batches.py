@@ -10,7 +10,7 @@ from api.http.context import Db, Now, refuse_parameters
 from api.http.openapi import refusals
 from api.inventory import batches
 from api.inventory.models import BatchReport, DispensingIn, OpenOrdersIn, ReceiptsIn, StockIn
-from warehouse.receiving import settle
+from warehouse.receiving import receive_lines
 
 router = APIRouter(prefix="/v1", tags=["batches"], dependencies=[Depends(refuse_parameters)])
 
@@ -55,5 +55,5 @@ def push_receipts(
 ) -> BatchReport:
     """Keep what arrived, in packs. Lines of that order that came in full become received."""
     report = batches.keep(db, batches.RECEIPTS, body.rows, caller, now)
-    settle(db, caller.actor, now)
+    receive_lines(db, caller.actor, now)
     return report

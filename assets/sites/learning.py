@@ -22,8 +22,8 @@ from forecasting.regimens.effect import (
     retained_share,
 )
 from forecasting.regimens.therapy import TherapyAtSite
-from warehouse.schema import Base
 from warehouse.schema.results import GeneticEffect, GeneticValue
+from warehouse.store import column_names
 
 ORIGINS = 2
 """Earlier days from which the value of the step is measured."""
@@ -41,12 +41,8 @@ def learned_tables(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> 
     value = _value_added(panel, genetics, run)
     errors = value.groupby("therapy")[["error_without", "error_with"]].sum()
     share = pd.Series(retained_share(errors["error_without"].to_numpy(), errors["error_with"].to_numpy()), errors.index)
-    frame = _effect_rows(effects, genetics, share) if effects else pd.DataFrame(columns=_columns(GeneticEffect)[1:])
+    frame = _effect_rows(effects, genetics, share) if effects else pd.DataFrame(columns=column_names(GeneticEffect)[1:])
     return frame, value
-
-
-def _columns(model: type[Base]) -> list[str]:
-    return [column.name for column in model.__table__.columns]
 
 
 def _learn(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> LearnedEffects | None:
@@ -105,12 +101,12 @@ def _effect_rows(effects: LearnedEffects, genetics: Genetics, share: pd.Series) 
                     earned_share * mean,
                 )
             )
-    return pd.DataFrame(rows, columns=_columns(GeneticEffect)[1:])
+    return pd.DataFrame(rows, columns=column_names(GeneticEffect)[1:])
 
 
 def _value_added(panel: DemandPanel, genetics: Genetics, run: PlanningRun) -> pd.DataFrame:
     """Errors without and with the step from earlier origins, strengths learned from what was known then."""
-    columns = _columns(GeneticValue)[1:]
+    columns = column_names(GeneticValue)[1:]
     therapy_of = {
         product_id: of_site.therapy
         for site in genetics.by_site

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from forecasting.regimens.sensitivity import interval_ends, units_per_share
 from forecasting.regimens.therapy import TherapyAtSite
 from forecasting.terms import NO_RESULT
 from warehouse.schema.representation import Representation
+from warehouse.store import column_names
 
 AUDIT_DRAWS = 200
 """As many as a plan has sample paths: 5 % quantiles of fewer draws would rest on too few."""
@@ -28,7 +30,7 @@ DAYS_A_WEEK = 7
 SITES_AT_ONCE = 200
 """Bounds the memory of the draws."""
 
-COLUMNS = [column.name for column in Representation.__table__.columns]
+COLUMNS = column_names(Representation)
 
 NUMBERS = ("share_moved", "share_moved_low", "share_moved_high", "packs_per_week")
 
@@ -40,7 +42,7 @@ AUDIT_INPUTS = ("ancestry", "assays", "baseline_forecasts")
 def audit_rows(content: Knowledge, genetics: Genetics, tables: RunTables) -> pd.DataFrame:
     """Rows of `representation`, by site, drug, gene and ancestry group."""
     weekly = _weekly_demand(tables["baseline_forecasts"], tables.run)
-    pack_size = tables["products"].set_index("product_id")["pack_size"].astype(float)
+    pack_size = tables["products"].set_index("product_id")["pack_size"].astype(float).to_dict()
     parts = []
     for group in content.groups:
         for first in range(0, len(group.facility_ids), SITES_AT_ONCE):
@@ -52,9 +54,10 @@ def audit_rows(content: Knowledge, genetics: Genetics, tables: RunTables) -> pd.
     return frame.assign(as_of=tables.run.as_of)[COLUMNS].sort_values(order, ignore_index=True)
 
 
-def _weekly_demand(baseline: pd.DataFrame, run: PlanningRun) -> pd.Series:
+def _weekly_demand(baseline: pd.DataFrame, run: PlanningRun) -> Mapping[Any, float]:
     """Mean demand a week over the horizon by site and product, in dose units."""
-    return baseline.groupby(["facility_id", "product_id"])["mean"].mean() * DAYS_A_WEEK / run.period.mean_days
+    weekly = baseline.groupby(["facility_id", "product_id"])["mean"].mean() * DAYS_A_WEEK / run.period.mean_days
+    return weekly.to_dict()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +67,8 @@ class _Audit:
     group: SiteGroup
     facility_ids: tuple[str, ...]
     tables: RunTables
-    weekly: pd.Series
-    pack_size: pd.Series
+    weekly: Mapping[Any, float]
+    pack_size: Mapping[Any, float]
 
     def rows(self, therapies: dict[str, list[TherapyAtSite]]) -> pd.DataFrame:
         """Rows of every site, drug, gene and ancestry group."""
@@ -109,8 +112,8 @@ class _Audit:
 
     def _therapy(self, site: str, therapy: TherapyAtSite, drugs: np.ndarray) -> "_Therapy":
         places = [(site, product) for product in therapy.product_ids]
-        baseline = np.array([self._weekly.get(place, 0.0) for place in places])
-        size = np.array([self._pack_size[product] for product in therapy.product_ids])
+        baseline = np.array([self.weekly.get(place, 0.0) for place in places])
+        size = np.array([self.pack_size[product] for product in therapy.product_ids])
         packs = units_per_share(therapy, baseline) / size
         share = np.array([self._population_share.get((site, row), 0.0) for row in therapy.row_ids])
         # parts of one row are of the same patients
@@ -191,16 +194,6 @@ class _Audit:
         rows = moves[moves["facility_id"].isin(self.facility_ids)].drop_duplicates(["facility_id", "recommendation_id"])
         keys = zip(rows["facility_id"], rows["recommendation_id"], strict=True)
         return dict(zip(keys, rows["population_share"], strict=True))
-
-    @functools.cached_property
-    def _weekly(self) -> dict[tuple[str, str], float]:
-        by_item: dict[tuple[str, str], float] = self.weekly.to_dict()  # type: ignore[assignment]
-        return by_item
-
-    @functools.cached_property
-    def _pack_size(self) -> dict[str, float]:
-        by_product: dict[str, float] = self.pack_size.to_dict()  # type: ignore[assignment]
-        return by_product
 
 
 @dataclasses.dataclass(frozen=True)

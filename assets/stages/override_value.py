@@ -14,8 +14,8 @@ from forecasting.demand.overrides import direction_of, value_of_overrides
 from forecasting.demand.series import DemandPanel
 from forecasting.procurement.explanation.what_if import needed_in_hindsight
 from warehouse.queries.override_value import as_forecast_edits, edit_sums, edited_lines, overridden_forecasts
-from warehouse.schema import Base
 from warehouse.schema.overrides import EditValue, OverrideValue
+from warehouse.store import column_names
 
 
 @table_asset(OverrideValue, group=DEMAND, inputs=("runs", "clean_demand"))
@@ -27,7 +27,7 @@ def override_value(tables: RunTables) -> AssetResult:
     dispensed = tables["clean_demand"][[*keys, "quantity"]].rename(columns={"quantity": "actual"})
     rows = planned.merge(dispensed, on=keys).dropna(subset="actual")
     if rows.empty:
-        return AssetResult(pd.DataFrame(columns=_columns(OverrideValue)))
+        return AssetResult(pd.DataFrame(columns=column_names(OverrideValue)))
     override = ["override_id", "product_id"]
     about = planned.drop_duplicates(override)[[*override, "drug", "decided_by", "reason_code"]]
     frame = value_of_overrides(rows).merge(about, on=override).assign(as_of=tables.run.as_of)
@@ -43,7 +43,7 @@ def edit_value(tables: RunTables) -> AssetResult:
     panel = known_panel(clean, run) if len(clean) and lines else None
     rows = [row for line in lines if panel is not None and (row := _edit(line, panel))]
     if not rows:
-        return AssetResult(pd.DataFrame(columns=_columns(EditValue)))
+        return AssetResult(pd.DataFrame(columns=column_names(EditValue)))
     frame = pd.DataFrame(rows).assign(as_of=run.as_of)
     return AssetResult(frame, pictures=_sums(as_forecast_edits(frame)))
 
@@ -71,10 +71,6 @@ def _edit(line: dict[str, Any], panel: DemandPanel) -> dict[str, Any] | None:
         "demand": needed.demand,
         "value_added": abs(proposed - needed.packs) - abs(ordered - needed.packs),
     }
-
-
-def _columns(model: type[Base]) -> list[str]:
-    return [column.name for column in model.__table__.columns]
 
 
 def _sums(rows: pd.DataFrame) -> dict[str, str]:

@@ -145,14 +145,17 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 def missing_inputs(connection: sa.Connection) -> list[str]:
     """What the latest run could not do for want of input, in sentences."""
-    conditions = [PROBLEMS.c.as_of == latest_origin(connection), PROBLEMS.c.rule == "input_missing"]
-    return store.read(connection, PROBLEMS, *conditions)["message"].tolist()
+    return _problem_messages(connection, PROBLEMS.c.rule == "input_missing")
 
 
 def problem_messages(connection: sa.Connection, asset: str) -> list[str]:
     """What one asset of the latest run could not do or had to assume, in sentences."""
-    conditions = [PROBLEMS.c.as_of == latest_origin(connection), PROBLEMS.c.asset == asset]
-    return store.read(connection, PROBLEMS, *conditions)["message"].tolist()
+    return _problem_messages(connection, PROBLEMS.c.asset == asset)
+
+
+def _problem_messages(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[str]:
+    of_run = PROBLEMS.c.as_of == latest_origin(connection)
+    return store.read(connection, PROBLEMS, of_run, condition)["message"].tolist()
 
 
 def top_recommendations(connection: sa.Connection, count: int) -> tuple[int, list[dict[str, Any]]]:

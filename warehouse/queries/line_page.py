@@ -1,4 +1,4 @@
-"""Read queries of one line's page: its lots and orders, its genes' phenotypes, and what happened to it.
+"""Read queries of one line's page: its lots and orders, its genes' exposure and evidence, and what happened to it.
 
 Each takes the place (origin, site, product) of a line that the caller was already found to see.
 """
@@ -8,12 +8,11 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from forecasting.terms import ALL_GROUPS, ResultType
 from warehouse.queries.lines import Rows
 from warehouse.schema.inputs import OpenOrder, Stock
 from warehouse.schema.ledger import AuditEvent
 from warehouse.schema.representation import Representation
-from warehouse.schema.results import Exposure, Prevalence
+from warehouse.schema.results import Exposure
 
 
 def newest_lots(connection: sa.Connection, as_of: dt.date, facility_id: str, product_id: str) -> Rows:
@@ -34,18 +33,6 @@ def open_orders(connection: sa.Connection, as_of: dt.date, facility_id: str, pro
         OpenOrder.packs > 0,
     )
     return connection.execute(query.order_by(OpenOrder.expected_at, OpenOrder.order_id)).mappings().all()
-
-
-def phenotypes(connection: sa.Connection, as_of: dt.date, facility_id: str, genes: Collection[str]) -> Rows:
-    """Shares of phenotypes with their 90 % intervals, by gene, the most common first."""
-    query = sa.select(Prevalence.gene, Prevalence.result, Prevalence.mean, Prevalence.low, Prevalence.high).where(
-        Prevalence.as_of == as_of,
-        Prevalence.facility_id == facility_id,
-        Prevalence.biogeographic_group == ALL_GROUPS,
-        Prevalence.result_type == ResultType.PHENOTYPE.value,
-        Prevalence.gene.in_(sorted(genes)),
-    )
-    return connection.execute(query.order_by(Prevalence.gene, Prevalence.mean.desc())).mappings().all()
 
 
 def exposures(connection: sa.Connection, as_of: dt.date, facility_id: str, genes: Collection[str]) -> Rows:

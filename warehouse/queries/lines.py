@@ -5,7 +5,7 @@ What belongs here: what the API and its pages read. What does not: writes (`stor
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -185,7 +185,9 @@ def genetic_shifts(
     )
     rows = connection.execute(query).mappings().all()
     keys = {pair for row in rows for pair in _genes_and_keys(row)}
-    intervals = _intervals(connection, as_of, facility_id, {gene for gene, _ in keys})
+    genes = {gene for gene, _ in keys}
+    rows_of_keys = prevalence_intervals(connection, as_of, facility_id, genes, ResultType.LOOKUP_KEY)
+    intervals = {(row["gene"], row["result"]): row for row in rows_of_keys}
     guidance = _guidance(connection, as_of, facility_id, {name for row in rows for name in _guidance_rows(row)})
     return [
         {
@@ -259,17 +261,18 @@ def _genes_and_keys(row: sa.RowMapping) -> list[tuple[str, str]]:
     return list(zip(row["gene"].split(JOINED_BY), row["lookup_key"].split(JOINED_BY), strict=False))
 
 
-def _intervals(
-    connection: sa.Connection, as_of: dt.date, facility_id: str, genes: set[str]
-) -> dict[tuple[str, str], sa.RowMapping]:
+def prevalence_intervals(
+    connection: sa.Connection, as_of: dt.date, facility_id: str, genes: Collection[str], result_type: ResultType
+) -> Rows:
+    """Shares of a gene's results in all people served, with their 90 % intervals, by gene, the most common first."""
     query = sa.select(Prevalence.gene, Prevalence.result, Prevalence.mean, Prevalence.low, Prevalence.high).where(
         Prevalence.as_of == as_of,
         Prevalence.facility_id == facility_id,
         Prevalence.biogeographic_group == ALL_GROUPS,
-        Prevalence.result_type == ResultType.LOOKUP_KEY.value,
+        Prevalence.result_type == result_type.value,
         Prevalence.gene.in_(sorted(genes)),
     )
-    return {(row["gene"], row["result"]): row for row in connection.execute(query).mappings()}
+    return connection.execute(query.order_by(Prevalence.gene, Prevalence.mean.desc())).mappings().all()
 
 
 def newest_problems(connection: sa.Connection, scope: Scope) -> Rows:

@@ -15,7 +15,6 @@ from warehouse.schema.ledger import ForecastOverride, OverrideWithdrawal, User
 from warehouse.schema.results import Forecast, Recommendation
 
 OVERRIDES: Any = ForecastOverride.__table__
-WITHDRAWALS: Any = OverrideWithdrawal.__table__
 ACTING_COLUMNS = [
     *("facility_id", "override_id", "product_id", "kind", "value", "starts_on", "ends_on"),
     *("reason_code", "decided_by"),

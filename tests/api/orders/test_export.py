@@ -18,7 +18,7 @@ from warehouse.audit import COMMAND
 from warehouse.engine import writing
 from warehouse.publication import ordered_lines
 from warehouse.queries.lines import table
-from warehouse.receiving import settle
+from warehouse.receiving import receive_lines
 
 AS_OF = dt.date(2026, 11, 23)
 NOW = dt.datetime.fromisoformat("2026-11-23T09:00")
@@ -191,7 +191,7 @@ def receive(engine, order_id, facility_id, product_id, packs, day=23):
     with writing(engine) as connection:
         days = {"ordered_at": AS_OF.replace(day=1), "received_at": AS_OF.replace(day=day)}
         connection.execute(table("receipts").insert(), row | days)
-        settle(connection, COMMAND, NOW)
+        receive_lines(connection, COMMAND, NOW)
 
 
 def test_an_order_that_comes_back_as_an_open_order_is_not_counted_twice(shop):
