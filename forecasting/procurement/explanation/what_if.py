@@ -87,7 +87,7 @@ def order_after_change(document: Document, change: DemandChange, *, standing: bo
     expected = stored["expected_demand"]
     return ReplannedOrder(
         packs_now=int(stored[name]),
-        packs_then=_redone(document, values, name, waiting, band),
+        packs_then=_recalculated(document, values, name, waiting, band),
         expected_now=Decimal(as_text(expected)),
         expected_then=Decimal(float(expected + moved)).quantize(Decimal("0.001")),
         before_limits=name != "packs",
@@ -113,7 +113,7 @@ def _changed_samples(samples: dict[str, list[int]], totals: dict[str, _Total]) -
     return changed
 
 
-def _redone(document: Document, values: dict[str, Any], result: str, standing: int, band: int) -> int:
+def _recalculated(document: Document, values: dict[str, Any], result: str, standing: int, band: int) -> int:
     """The value of the step `result`, each step computed anew from what stands before it."""
     for step in document["steps"]:
         if step["name"] == "packs_needed":

@@ -38,7 +38,7 @@ def test_the_id_is_that_of_the_calculation_and_changes_with_its_releases(documen
     assert recommendation_id(body | {"context": {}}) != document["recommendation_id"]
 
 
-def test_the_story_is_told_in_order(document):
+def test_the_steps_stand_in_order(document):
     told = [step["name"] for step in document["steps"]]
     order = ["history_demand", "genetic_shift", "expected_demand", "order_up_to_level", "safety_stock", "usable_stock"]
     order += ["open_order_quantity", "net_need", "packs_needed", "packs", "quantity", "cost"]
@@ -149,7 +149,7 @@ def test_display_rounding_is_as_documented(value, text):
     assert number_text(Decimal(value)) == text
 
 
-def test_what_cleaning_did_to_the_history_is_told_and_changes_no_number(network, document):
+def test_what_cleaning_did_to_the_history_is_shown_and_changes_no_number(network, document):
     case = network(daily=10.0)
     demand = dataclasses.replace(case["demand"], history_rules=[{"stock_out": 3, "outlier": 1}])
     told = recommend(

@@ -65,7 +65,7 @@ def test_note_30_unchanged_demand_shows_the_very_number_of_the_line(network):
         assert found.expected_then == found.expected_now
 
 
-def test_note_27_a_small_edit_that_does_not_change_the_order_is_told_as_such(network):
+def test_note_27_a_small_edit_that_does_not_change_the_order_is_shown_as_such(network):
     case = network(daily=30.0)
     document = recommend(OrderInputs(**case)).explanations[0]
     mean = case["demand"].final_mean[0]

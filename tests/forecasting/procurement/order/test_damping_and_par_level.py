@@ -41,7 +41,7 @@ def test_field_note_37__noise_in_the_forecast_does_not_change_what_was_proposed_
     assert (kept > 0).any()
 
 
-def test_packs_that_stand_proposed_are_told_and_recompute(network):
+def test_packs_that_stand_proposed_are_shown_and_recompute(network):
     case = network(pack_size=7)
     fresh = int(recommend(OrderInputs(**case)).lines["packs"].iloc[0])
     keys = pd.MultiIndex.from_tuples([("north", "product-0000")])

@@ -201,7 +201,7 @@ def test_an_order_that_nobody_needs_soon_is_held_until_the_next_order_day(networ
     assert len(critical.lines) == len(plain.lines)
 
 
-def test_an_order_that_cannot_reach_the_minimum_value_is_kept_and_the_buyer_is_told(network):
+def test_an_order_that_cannot_reach_the_minimum_value_is_kept_and_the_buyer_sees_it(network):
     found = recommend(OrderInputs(**minimum(network, Decimal(100_000))))
     plain = recommend(OrderInputs(**minimum(network, None)))
     assert found.lines["packs"].tolist() == plain.lines["packs"].tolist()

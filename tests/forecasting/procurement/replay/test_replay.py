@@ -119,7 +119,7 @@ def test_days_add_up_to_their_periods_whatever_the_period(period):
         assert (of_period.max(axis=1) - of_period.min(axis=1) <= 1).all()
 
 
-def test_a_month_is_over_when_the_next_has_begun_and_the_walk_ends_with_the_history():
+def test_a_month_is_over_when_the_next_has_begun_and_the_replay_ends_with_the_history():
     panel = dataclasses.replace(panel_of(np.full((2, 30), 31.0), Period.MONTH), first_start=dt.date(2024, 1, 1))
     setup = replay_setup(items_of(panel), panel, lead_times_of(panel), draws_seed=1)
     assert replay_start(panel) + dt.timedelta(weeks=replay_weeks(panel)) == dt.date(2026, 7, 1)

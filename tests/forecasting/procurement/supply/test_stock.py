@@ -81,7 +81,7 @@ def test_an_item_without_a_row_is_not_counted_and_a_blank_status_is_available():
     assert np.isnan(lots.count_age_days[1])
 
 
-def test_field_note_34__the_age_of_the_oldest_count_is_told():
+def test_field_note_34__the_age_of_the_oldest_count_is_shown():
     lots = read_lots(KEYS, rows({"counted_at": dt.date(2026, 11, 20)}, {"counted_at": dt.date(2026, 11, 3)}), AS_OF)
     assert lots.count_age_days[0] == 20
 
