@@ -58,18 +58,20 @@ class DemandDraws:
 
     def __post_init__(self) -> None:
         items, periods, draws = self.final.shape
-        for name in ("baseline_mean", "final_mean"):
-            if getattr(self, name).shape != (items, periods):
-                raise InvalidInput(f"{name} has shape {getattr(self, name).shape}, not {(items, periods)}")
-        if self.history_mean_per_day.shape != (items,):
-            raise InvalidInput(f"history_mean_per_day has shape {self.history_mean_per_day.shape}, not {(items,)}")
+        shapes = {
+            "baseline_mean": (items, periods),
+            "final_mean": (items, periods),
+            "history_mean_per_day": (items,),
+            "genetic_quantity": (len(self.genetic_steps), periods),
+            "override_quantity": (0 if self.override_steps is None else len(self.override_steps), periods),
+        }
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            given = (0, periods) if array is None else array.shape
+            if given != shape:
+                raise InvalidInput(f"{name} has shape {given}, not {shape}")
         if len(self.history_rules) not in (0, items):
             raise InvalidInput(f"history_rules are of {len(self.history_rules)} items, not {items}")
-        if self.genetic_quantity.shape != (len(self.genetic_steps), periods):
-            raise InvalidInput(f"genetic_quantity has shape {self.genetic_quantity.shape}, not one row a genetic step")
-        of_people = (0, periods) if self.override_quantity is None else self.override_quantity.shape
-        if of_people != (0 if self.override_steps is None else len(self.override_steps), periods):
-            raise InvalidInput(f"override_quantity has shape {of_people}, not one row an override step")
         if not draws or not np.all(self.final >= 0):
             raise InvalidInput("demand draws must be there and be 0 or more dose units")
 

@@ -6,7 +6,7 @@ nothing is known: the default is named, long, and marked "assumed".
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -162,10 +162,22 @@ def draw_lead_times(mean: Floats, sd: Floats, draws: int, seed_keys: Sequence[st
         raise InvalidInput("lead time means and standard deviations must be 0 or more days")
     if np.any((mean == 0) & (sd > 0)):
         raise InvalidInput("a lead time with mean 0 days cannot vary")
-    distinct, which = np.unique(np.column_stack([mean, sd]), axis=0, return_inverse=True)
+    return _drawn(_lead_time_quantiles, (mean, sd), draws, key_seeds(seed_keys))
+
+
+def _drawn(quantiles_of: Callable[..., Floats], parameters: tuple[Floats, ...], draws: int, seeds: Seeds) -> Floats:
+    """One draw from each of equal strata, shuffled by seed [row, draw]; equal parameters [row] are worked out once."""
+    distinct, which = np.unique(np.column_stack(parameters), axis=0, return_inverse=True)
     levels = (np.arange(draws) + 0.5) / draws
-    quantiles = _gamma_quantiles(distinct[:, 0], distinct[:, 1], levels)[which.reshape(-1)]
-    return np.take_along_axis(quantiles, shuffled(key_seeds(seed_keys), draws), axis=1)
+    return np.take_along_axis(quantiles_of(*distinct.T, levels)[which.reshape(-1)], shuffled(seeds, draws), axis=1)
+
+
+def _lead_time_quantiles(mean: Floats, sd: Floats, levels: Floats) -> Floats:
+    quantiles = np.repeat(mean[:, None], len(levels), axis=1)
+    varies = sd > 0
+    shape = (mean[varies] / sd[varies]) ** 2
+    quantiles[varies] = stats.gamma.ppf(levels, shape[:, None]) * (sd[varies] ** 2 / mean[varies])[:, None]
+    return quantiles
 
 
 def draw_arrivals(mean: Floats, sd: Floats, elapsed: Floats, draws: int, seeds: Seeds) -> Floats:
@@ -177,31 +189,24 @@ def draw_arrivals(mean: Floats, sd: Floats, elapsed: Floats, draws: int, seeds: 
     >>> draw_arrivals(np.array([8.0]), np.array([0.0]), np.array([3.0]), 2, np.array([1], dtype=np.uint64))
     array([[5., 5.]])
     """
-    rows = np.column_stack([mean, sd, elapsed])
-    distinct, which = np.unique(rows, axis=0, return_inverse=True)
-    levels = (np.arange(draws) + 0.5) / draws
-    remaining = np.repeat((distinct[:, 0] - distinct[:, 2])[:, None], draws, axis=1)
-    remaining[(distinct[:, 1] == 0) & (remaining[:, 0] < 0)] = np.nan
-    varies = np.flatnonzero((distinct[:, 1] > 0) & (distinct[:, 0] > 0))
-    m, s, age = (distinct[varies, column] for column in range(3))
-    shape, scale = (m / s) ** 2, s**2 / m
+    return _drawn(_arrival_quantiles, (mean, sd, elapsed), draws, seeds)
+
+
+def _arrival_quantiles(mean: Floats, sd: Floats, elapsed: Floats, levels: Floats) -> Floats:
+    remaining = np.repeat((mean - elapsed)[:, None], len(levels), axis=1)
+    remaining[(sd == 0) & (remaining[:, 0] < 0)] = np.nan
+    varies = np.flatnonzero((sd > 0) & (mean > 0))
+    mean, sd, age = mean[varies], sd[varies], elapsed[varies]
+    shape, scale = (mean / sd) ** 2, sd**2 / mean
     tail = stats.gamma.sf(np.maximum(age, 0.0) / scale, shape)
     with np.errstate(invalid="ignore"):
         later = stats.gamma.isf((1 - levels) * tail[:, None], shape[:, None]) * scale[:, None] - age[:, None]
     remaining[varies] = np.where(tail[:, None] < LEAST_TAIL, np.nan, np.maximum(later, 0.0))
-    return np.take_along_axis(remaining[which.reshape(-1)], shuffled(seeds, draws), axis=1)
+    return remaining
 
 
 LEAST_TAIL = 1e-6
 """A lead time longer than the order's age is given up as impossible below this probability."""
-
-
-def _gamma_quantiles(mean: Floats, sd: Floats, levels: Floats) -> Floats:
-    quantiles = np.repeat(mean[:, None], len(levels), axis=1)
-    varies = sd > 0
-    shape = (mean[varies] / sd[varies]) ** 2
-    quantiles[varies] = stats.gamma.ppf(levels, shape[:, None]) * (sd[varies] ** 2 / mean[varies])[:, None]
-    return quantiles
 
 
 def key_seeds(keys: Sequence[str]) -> Seeds:
