@@ -6,11 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from forecasting.procurement.arrays import Floats
 from forecasting.procurement.explanation.calculation import HISTORY_RULE, Calculation, json_record
-from forecasting.procurement.order.inputs import NO_PLACES, PreparedInputs
+from forecasting.procurement.order.inputs import PreparedInputs, Record
 from forecasting.procurement.order.ordered_items import OrderedItems
 from forecasting.procurement.packs import THOUSANDTHS, as_decimal
 from forecasting.procurement.protection_demand import GENETIC_STEP_COLUMNS, OVERRIDE_COLUMNS
@@ -131,18 +130,20 @@ def _over_interval(per_period: Floats, shares: Floats) -> int:
     return int(np.rint((per_period * shares).sum() * THOUSANDTHS))
 
 
-def _shifts(steps: pd.DataFrame, quantity: Floats, shares: Floats, columns: Sequence[str]) -> list[DemandShift]:
+def _shifts(records: Sequence[Record], quantity: Floats, shares: Floats, columns: Sequence[str]) -> list[DemandShift]:
     """What each step moves over the interval; `quantity` [step, period] in dose units."""
-    records = steps[list(columns)].to_dict("records")
-    moved = (_over_interval(per_period, shares) for per_period in quantity)
-    return [DemandShift(json_record(record), number) for record, number in zip(records, moved, strict=True)]
+    return [
+        DemandShift(
+            json_record({name: record[name] for name in columns}), _over_interval(quantity[record["place"]], shares)
+        )
+        for record in records
+    ]
 
 
 def _genetic_shifts(prepared: PreparedInputs, row: int, shares: Floats, total: int) -> list[DemandShift]:
     """The genetic steps, adding up to `total`: what they leave is their interaction."""
-    demand, chosen = prepared.demand, prepared.genetic_steps_of.get(row, NO_PLACES)
-    steps, quantity = demand.genetic_steps.iloc[chosen], demand.genetic_quantity[chosen]
-    shifts = [shift for shift in _shifts(steps, quantity, shares, GENETIC_STEP_COLUMNS[1:]) if shift.thousandths]
+    records, quantity = prepared.genetic_steps_of.get(row, []), prepared.demand.genetic_quantity
+    shifts = [shift for shift in _shifts(records, quantity, shares, GENETIC_STEP_COLUMNS[1:]) if shift.thousandths]
     left = total - sum(shift.thousandths for shift in shifts)
     if left and not (shifts and abs(left) <= len(shifts) + 1):  # more than rounding leaves
         return [*shifts, DemandShift({"label": "interaction"}, left)]
@@ -151,11 +152,10 @@ def _genetic_shifts(prepared: PreparedInputs, row: int, shares: Floats, total: i
 
 def _override_shifts(prepared: PreparedInputs, row: int, shares: Floats, total: int) -> list[DemandShift]:
     """The acting overrides, adding up to `total`; also one that moves nothing."""
-    steps, quantity = prepared.demand.override_steps, prepared.demand.override_quantity
-    chosen = prepared.override_steps_of.get(row, NO_PLACES)
-    if steps is None or quantity is None or not len(chosen):
+    records, quantity = prepared.override_steps_of.get(row, []), prepared.demand.override_quantity
+    if quantity is None:
         return []
-    shifts = _shifts(steps.iloc[chosen], quantity[chosen], shares, OVERRIDE_COLUMNS[1:])
+    shifts = _shifts(records, quantity, shares, OVERRIDE_COLUMNS[1:])
     return _with_rounding(shifts, total - sum(shift.thousandths for shift in shifts))
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from forecasting.procurement.arrays import Integers
 from forecasting.procurement.explanation.calculation import Calculation, dose_units, json_record
 from forecasting.procurement.explanation.policy_part import PolicyPart
-from forecasting.procurement.order.inputs import NO_PLACES, PreparedInputs
+from forecasting.procurement.order.inputs import PreparedInputs
 from forecasting.procurement.order.ordered_items import OrderedItems
 
 
@@ -26,9 +26,9 @@ class StockPart:
     @classmethod
     def of(cls, prepared: PreparedInputs, line: OrderedItems, item: Mapping[str, Any]) -> "StockPart":
         """The part of one line."""
-        orders = prepared.open_orders.iloc[prepared.open_orders_of.get(int(line.rows), NO_PLACES)]
+        orders = prepared.open_orders_of.get(int(line.rows), [])
         use_source = prepared.use_source.get((item["facility_id"], item["product_id"]), "nothing")
-        return cls(line, use_source, [_open_order(order) for order in orders.to_dict("records")])
+        return cls(line, use_source, [_open_order(order) for order in orders])
 
     @property
     def not_counted(self) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ from forecasting.procurement.supply.open_orders import read_open_orders, supply_
 from forecasting.procurement.supply.stock import read_lots
 from forecasting.terms import Period
 
+Record = dict[Any, Any]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OrderInputs:
@@ -89,27 +91,27 @@ class PreparedInputs:
         return self.demand.final_mean - by_people
 
     @functools.cached_property
-    def genetic_steps_of(self) -> Mapping[int, Integers]:
-        """Places of each item's genetic steps; items without a step are left out."""
-        return _places_by_item(self.demand.genetic_steps)
+    def genetic_steps_of(self) -> Mapping[int, list[Record]]:
+        """Each item's genetic steps; items without a step are left out."""
+        return _records_by_item(self.demand.genetic_steps)
 
     @functools.cached_property
-    def override_steps_of(self) -> Mapping[int, Integers]:
-        """Places of each item's override steps."""
-        return _places_by_item(self.demand.override_steps)
+    def override_steps_of(self) -> Mapping[int, list[Record]]:
+        """Each item's override steps."""
+        return _records_by_item(self.demand.override_steps)
 
     @functools.cached_property
-    def open_orders_of(self) -> Mapping[int, Integers]:
-        """Places of each item's open orders."""
-        return _places_by_item(self.open_orders)
+    def open_orders_of(self) -> Mapping[int, list[Record]]:
+        """Each item's open orders."""
+        return _records_by_item(self.open_orders)
 
 
-NO_PLACES = np.zeros(0, dtype=np.int64)
-
-
-def _places_by_item(rows: pd.DataFrame | None) -> Mapping[int, Integers]:
-    places: Any = {} if rows is None else rows.groupby("item").indices
-    return dict(places)
+def _records_by_item(rows: pd.DataFrame | None) -> Mapping[int, list[Record]]:
+    """Rows as records by their `item`, each with its `place` among all rows."""
+    by_item: dict[int, list[Record]] = {}
+    for place, record in enumerate([] if rows is None else rows.to_dict("records")):
+        by_item.setdefault(int(record["item"]), []).append(record | {"place": place})
+    return by_item
 
 
 def prepare(inputs: OrderInputs) -> PreparedInputs:
