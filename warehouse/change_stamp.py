@@ -2,7 +2,7 @@
 
 PostgreSQL: the snapshot (which transactions are visible), so two equal ones show the same rows. SQLite: the counter
 `data_version`, which moves when another connection commits. Either is cheap to read and needs no trigger or lock. A
-stamp says nothing of the clock. It counts for one process: nothing else can compare it.
+stamp is no time. It counts for one process: nothing else can compare it.
 """
 
 import threading

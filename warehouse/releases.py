@@ -2,7 +2,7 @@
 
 Built-in content is in force everywhere and since ever, in the newest version that the program brought. From the
 effective day of an activation on, its release takes the place of what was in force: the last effective day counts, and
-of one day the last decision, whether it speaks of the site or of every site ('*').
+of one day the last decision, whether it is for the site or for every site ('*').
 """
 
 import datetime as dt
@@ -49,7 +49,7 @@ def site_releases(
     """Every release that was in force at the sites up to a day, oldest first: `COLUMNS`.
 
     `in_force` marks the one of each site and kind that is in force on `as_of`. Of a release that follows itself only
-    the first day is told. Activations decided after `known_at` are not known yet.
+    the first day is listed. Activations decided after `known_at` are not known yet.
     """
     builtin = newest_releases(connection, BUILTIN_PUBLISHER)
     ever = pd.DataFrame({"kind": list(builtin), "release_id": list(builtin.values()), "effective_on": NOT_STATED})
@@ -147,7 +147,7 @@ def stored_releases(connection: sa.Connection, day: dt.date, scope: Scope = None
 
 
 def activations(connection: sa.Connection, scope: Scope = None) -> list[dict[str, Any]]:
-    """Every activation that speaks of a site within scope, newest first, with its kind and the person's name."""
+    """Every activation for a site within scope, newest first, with its kind and the person's name."""
     query = (
         sa.select(ACTIVATIONS, RELEASES.c.kind, User.display_name)
         .join(RELEASES, RELEASES.c.release_id == ACTIVATIONS.c.release_id)

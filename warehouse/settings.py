@@ -22,7 +22,7 @@ DEFAULT_X12_SENDER_ID = "PGXSUPPLY"
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Where data lies, what is agreed with others, how many processes plan, and how small a number of people is told.
+    """Where data lies, what is agreed with others, number of processes, and the smallest count of people to show.
 
     `home` is a folder for what is not in the database (the Dagster run history); `x12_sender_id` names this pharmacy in
     X12 interchanges.
@@ -66,7 +66,7 @@ class Settings:
 
 
 def small_cell_threshold() -> int:
-    """The smallest number of people that may be told: the environment's, never below the default."""
+    """The smallest number of people that may be shown: the environment's, never below the default."""
     return Settings.from_environment().small_cell_threshold
 
 

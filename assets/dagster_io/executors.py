@@ -1,4 +1,4 @@
-"""Which of Dagster's executors runs the steps, as the settings say; we schedule nothing ourselves."""
+"""Dagster's executor for the steps, by the settings; nothing else schedules them."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from warehouse.schema.inputs import NOT_STATED
 
 GUIDANCE: Any = Base.metadata.tables["guidance"]
 NOT_ADVICE = ["release_id", "recommendation_id", "guideline_id", "version", "year", "pmid", "no_pmid_reason", "reason"]
-"""Columns that say where a row comes from, not what it asks for."""
+"""Columns with the source of a row, not its advice."""
 
 
 def guidance_changed_on(tables: RunTables, facility_id: str, drugs: pd.Series) -> pd.Series:

@@ -256,7 +256,7 @@ def _linkage(site: str, run: PlanningRun) -> np.ndarray:
 def _keys_of_site(drawn: Keys, place: int) -> Keys:
     """Key frequencies [1, 1 + draw, key] of one site; genes and keys without a posterior there are left out.
 
-    Each gene also gets the key "No Result" with frequency 1: such a row speaks of everybody who lacks that test.
+    Each gene also gets the key "No Result" with frequency 1: such a row is for everybody who lacks that test.
     """
     keys: Keys = {}
     for gene, (frequencies, names) in drawn.items():

@@ -2,7 +2,7 @@
 
 Exposure is what was measured before the day and what was planned for after it. Moves are those of the year before it,
 strengths of advice are learned from the history before it, guidance is what was in force and decided. Two things are
-taken as they are known now, because files do not say what was known when: the cleaned history and prevalence.
+taken as they are known now, because files have no record of what was known when: the cleaned history and prevalence.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ LEAST_DRAWS = 2
 class Forecasts:
     """Forecasts of past days by the number of periods that were over, without and with the genetic step.
 
-    `informed` holds the series that the step touched on any of the days, `moved` [series] says which they are.
+    `informed` holds the series that the step touched on any of the days, `moved` [series] marks them.
     """
 
     blind: dict[int, PanelForecast]

@@ -53,7 +53,7 @@ def site_genetics(
 ) -> Genetics:
     """The genetics of every site over the panel's history and the horizon of the run (default: that of the tables).
 
-    With `learned` effects (the table `genetic_effects`) exposure is what acts; without, what coverage says.
+    With `learned` effects (the table `genetic_effects`) exposure is what acts; without, that of coverage.
     """
     run = run or tables.run
     with tables.warehouse.engine.connect() as connection:

@@ -1,7 +1,7 @@
 """Stage 4, demand: the baseline forecast, made per group of sites so that groups can go to processes of their own.
 
 Dagster's executor decides which process works on a group. The number of groups changes no result: a group does what
-depends on its own series alone, and what series learn from one another is learned of all of them at the end.
+depends on its own series alone, and what is estimated from all series is estimated at the end.
 """
 
 import dataclasses
@@ -70,7 +70,7 @@ def group_forecast(group: tuple[DemandPanel, int]) -> PointForecasts:
     out=dg.Out(io_manager_key="warehouse_io", metadata=FACTS["metadata"]),
 )
 def baseline_of_groups(warehouse: Warehouse, forecasts: list[PointForecasts], **frames: pd.DataFrame) -> AssetResult:
-    """The groups put together, and what sound series learn from one another."""
+    """The groups put together, and what is estimated from all series together."""
     tables = RunTables.declared(warehouse, frames)
     panel, problems = _to_forecast(tables)
     deseasonalised, season = remove_shared_season(panel, tables.run.horizon, dispensed=_as_dispensed(panel, tables))

@@ -13,7 +13,7 @@ UNLEARNED_INPUTS = tuple(name for name in GENETIC_INPUTS if name != GeneticEffec
 
 @table_asset(GeneticEffect, GeneticValue, group=DEMAND, inputs=(*UNLEARNED_INPUTS, "clean_demand"))
 def learned_effects(tables: RunTables) -> tuple[AssetResult, AssetResult]:
-    """Strength, delay and interval per site and advice, faded where the backtest says so; value added per drug."""
+    """Strength, delay and interval per site and advice, less where the backtest finds no gain; value added per drug."""
     run = tables.run
     panel = with_strengths(known_panel(tables["clean_demand"], run), tables["products"])
     effects, value = learned_tables(panel, site_genetics(tables, panel, learned=False), run)

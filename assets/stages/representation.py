@@ -1,4 +1,4 @@
-"""Stage 4, demand: whose genotypes each drug's forecast rests on, and how many packs hang on what is not known."""
+"""Stage 4, demand: whose genotypes each drug's forecast rests on, and the packs that depend on what is not known."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ LEAST_PACKS_PER_WEEK = 1.0
 
 @table_asset(Representation, group=DEMAND, inputs=(*GENETIC_INPUTS, *AUDIT_INPUTS, "reference_demand"))
 def representation(tables: RunTables) -> AssetResult:
-    """Per site, drug, gene and ancestry group: effective sample size, untested alleles, interval, packs at stake."""
+    """Per site, drug, gene and ancestry group: effective sample size, untested alleles, interval, uncertain packs."""
     if tables["regimen_moves"].empty or tables["prevalence"].empty:
         return AssetResult(pd.DataFrame(columns=COLUMNS))
     with tables.warehouse.engine.connect() as connection:

@@ -32,7 +32,7 @@ class Part:
     keep_existing: bool = False
     """Rows whose key is in the database stay as they are there (made up from codes, a person may know better)."""
     people: tuple[str, ...] = ()
-    """Columns that hold numbers of people: a rejected value of theirs is told only if it is `threshold` or more."""
+    """Columns that hold numbers of people: a rejected value of theirs is shown only if it is `threshold` or more."""
     threshold: int = 0
 
 

@@ -1,4 +1,4 @@
-"""Which rejected values look as if they told of a person: they are kept where they were refused, and never shown."""
+"""Rejected values that look like personal data: they are kept with the refused row, and never shown."""
 
 import re
 
@@ -14,7 +14,7 @@ SIGNS = (
 
 
 def looks_personal(value: str | None) -> bool:
-    """Whether a value could tell of a person: rather once too often than once too rarely.
+    """Whether a value could be personal data: rather once too often than once too rarely.
 
     >>> [looks_personal(one) for one in ("Smith, Jane", "943 476 5919", "3/4/1961", "12 tablets", "H01", None)]
     [True, True, True, False, False, False]

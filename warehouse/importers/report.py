@@ -1,4 +1,4 @@
-"""What a load tells: accepted, unchanged, rejected and refused, each with enough to mend it at its source."""
+"""The report of a load: rows accepted, unchanged and rejected, files refused, with enough to correct the source."""
 
 import dataclasses
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from warehouse.schema.inputs import NOT_STATED, Dispensing, Facility, GenotypeCo
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """An input with the age (days) from which its age is told as a problem; `usual` says what an age counts from."""
+    """An input with the age (days) from which it is reported as too old; `usual` names what an age counts from."""
 
     name: str
     usual: str

@@ -1,6 +1,6 @@
 """What the genetic step moves: which products, where and when, and the guidance, testing and evidence behind it.
 
-Every function speaks of one origin day and of the caller's sites; `drug` None is every drug.
+Every function reads one origin day and the caller's sites; `drug` None is every drug.
 """
 
 import datetime as dt

@@ -46,7 +46,7 @@ def loader_names(connection: sa.Connection, loads: Rows) -> dict[int, str]:
 
 
 def _events_of(load: sa.RowMapping) -> list[tuple[str, str]]:
-    """Action and subject of the event that tells of a load: of a file, or of what a system pushed."""
+    """Action and subject of the event of a load: of a file, or of what a system pushed."""
     table = load["table_name"]
     return [(f"{table}.load", f"file:{load['file']}"), (f"{table}.push", f"load:{load['load_id']}")]
 

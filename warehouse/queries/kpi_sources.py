@@ -58,7 +58,7 @@ def open_sites(connection: sa.Connection, scope: Scope) -> list[str]:
 
 
 def dispensing_period(connection: sa.Connection, today: dt.date) -> Period | None:
-    """The calendar bucket of dispensing: the last run's, else as the rows look; None when they do not tell."""
+    """The calendar bucket of dispensing: the last run's, else inferred from the rows; None where it is not clear."""
     last = connection.scalar(sa.select(Run.period).order_by(Run.started_at.desc(), Run.run_id).limit(1))
     if last is not None:
         return Period(last)

@@ -271,4 +271,4 @@ DEFINITIONS = {
         "Approved as proposed", "Share of these decisions that approved a line without a change.", "decisions"
     ),
 }
-"""By `kpi`, in the order in which they are told."""
+"""By `kpi`, in the order of the page."""

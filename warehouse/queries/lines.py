@@ -234,7 +234,7 @@ GUIDANCE_COLUMNS = (
 
 
 def _joined_guidance(rows: Sequence[sa.RowMapping]) -> dict[str, Any]:
-    """What the guidance rows that stand together in a shift say: each of their own words once."""
+    """The guidance rows of a shift in one: each distinct value of a column once."""
     values = {
         name: list(dict.fromkeys(row[name] for row in rows if row[name] is not None)) for name in GUIDANCE_COLUMNS
     }

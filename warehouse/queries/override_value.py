@@ -1,4 +1,4 @@
-"""What people's edits were worth: the rows that measuring starts from, and sums by person, reason, drug, direction."""
+"""Value added by people's edits: the rows that it is measured on, and sums by person, reason, drug, direction."""
 
 import datetime as dt
 import json
@@ -126,7 +126,7 @@ def as_forecast_edits(edits: pd.DataFrame) -> pd.DataFrame:
 def edit_sums(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Sums over edits by each of `GROUPS`: group_by, group, edits, improved, `SUMS` and value_added over error_without.
 
-    The groups of size tell small edits (under 10 %) from larger ones, and up from down.
+    The groups of size separate small edits (under 10 %) from larger ones, and up from down.
     """
     if rows.empty:
         return []

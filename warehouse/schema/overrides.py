@@ -1,4 +1,4 @@
-"""What people's edits did: which overrides act in a run, and, once periods are past, what they were worth."""
+"""What people's edits did: which overrides act in a run, and, once periods are past, the value they added."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""What people say about problems that runs report."""
+"""States that people give to problems that runs report."""
 
 import datetime as dt
 

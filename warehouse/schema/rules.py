@@ -23,11 +23,11 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """The condition in words, as the user reads it."""
+        """The condition as the user reads it."""
         raise NotImplementedError
 
     def sql(self, column: str) -> str | None:
-        """The condition in SQL, or None where the database cannot say it."""
+        """The condition in SQL, or None where SQL has none."""
         raise NotImplementedError
 
     def violated(self, values: pd.Series) -> pd.Series:
@@ -37,7 +37,7 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Bound(Rule):
-    """The value lies on the right side of a limit; each kind says how in SQL and in words."""
+    """The value lies on the right side of a limit; each kind has the condition in SQL and in a sentence."""
 
     limit: float
 

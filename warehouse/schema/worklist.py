@@ -1,4 +1,4 @@
-"""What people do on the worklist beside deciding: put off, assign, comment, and say what is routine."""
+"""What people do on the worklist beside deciding: put off, assign, comment, and set what is routine."""
 
 import datetime as dt
 from decimal import Decimal

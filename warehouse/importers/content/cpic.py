@@ -1,4 +1,4 @@
-"""CPIC's content: allele frequencies and functions, diplotypes, recommendations; what a file is, its header tells.
+"""CPIC's content: allele frequencies and functions, diplotypes, recommendations; a file's kind is known by its header.
 
 Tables are CSV files; recommendations also come as the API's JSON (`recommendation.json` with `drug.json` beside it).
 A diplotype table is one gene's, named after it. Allele frequencies are the group means of CPIC's tables: a group
@@ -120,7 +120,7 @@ def _recommendations_json(file: Path, drugs: dict[str, str]) -> Publication | No
 
 def _tidy(rows: pd.DataFrame) -> pd.DataFrame:
     text = {name: rows[name].fillna("").str.strip() for name in ("population", "classification", "recommendation_text")}
-    # a blank would be stored as missing: the word says that the publisher left it out
+    # a blank would be stored as missing: this text stands for what the publisher left out
     filled = {name: values.mask(values == "", "not stated") for name, values in text.items()}
     return rows.assign(drug=rows["drug"].str.strip().str.lower(), source=PUBLISHER, **filled)
 

@@ -20,7 +20,7 @@ SUBJECTS = ("drug", "gene")
 def content_diff(kind: str, before: pd.DataFrame | None, after: pd.DataFrame) -> pd.DataFrame:
     """The rows of a kind that differ, `COLUMNS`: one line a changed field, one a new or withdrawn row.
 
-    `row` is the row's key in words, `subject` its drug or gene; `before` and `after` are texts, blank for none. Nothing
+    `row` is the row's key as text, `subject` its drug or gene; `before` and `after` are texts, blank for none. Nothing
     before (None) makes every row new.
 
     >>> old = pd.DataFrame({"drug": ["a", "b"], "usual_daily_dose_mg": [1.0, 2.0], "basis": "DDD", "source": "WHO"})
@@ -64,7 +64,7 @@ def _changed_row(kind: str, row: str, rows: pd.DataFrame, change: str) -> dict[s
 
 
 def _texts(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame as text, indexed by its key in words."""
+    """The frame as text, indexed by its key as text."""
     keys = RULE_KEY if kind == AS_JSON else [column.name for column in table_of(kind).primary_key.columns][1:]
     texts = pd.DataFrame({name: frame[name].map(_text) for name in frame.columns}, index=frame.index, dtype=object)
     labels = pd.Series([" ".join(filter(None, row)) for row in texts[keys].to_numpy()], index=texts.index, dtype=object)

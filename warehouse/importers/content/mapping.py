@@ -26,7 +26,7 @@ def mapping_of(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.Series:
 
 
 def covered(published: pd.DataFrame, guidance: pd.DataFrame) -> pd.DataFrame:
-    """Each published row's `mapping` (as `mapping_of`), and the `action` of the guidance that says it ("" = none)."""
+    """Each published row's `mapping` (as `mapping_of`), and the `action` of the guidance that covers it ("" = none)."""
     by_id = {str(row["recommendation_id"]): row for row in _rows(guidance)}
     by_key = {_key(row, lookup_key(row)): row for row in by_id.values()}
     drugs = {(str(row["source"]), str(row["drug"])) for row in by_id.values()}

@@ -1,4 +1,4 @@
-"""Releases of reference content: stored once, side by side, never changed. `warehouse.releases` says who uses which."""
+"""Releases of reference content: stored once, side by side, never changed. `warehouse.releases` has each site's."""
 
 import datetime as dt
 import hashlib

@@ -1,6 +1,6 @@
 """NHSBSA English Prescribing Data: what was dispensed in primary care, by practice, presentation and month.
 
-Layouts, told by column names: 2017 style, the later one with SNOMED codes, and extracts by practice or area
+Layouts, known by column names: 2017 style, the later one with SNOMED codes, and extracts by practice or area
 (month, practice / ccg_id / pct, bnf_code, quantity). A publisher's row is one quantity per item, so a practice has
 several rows a presentation: their TOTAL_QUANTITY is summed. Brands are counted with their generic: the product is
 the generic equivalent of the BNF code (chemical substance, AA, last two characters twice). The address columns are the
@@ -135,7 +135,7 @@ def _sum(rows: pd.DataFrame) -> pd.DataFrame:
 def _products(
     wanted: Iterable[str], titles: list[tuple[str, str, str]]
 ) -> tuple[dict[str, ProductRow], dict[str, str]]:
-    """What the names say of each generic code, and why nothing is known of the others."""
+    """Products of the generic codes whose names are clear, and the reasons why the others are not known."""
     by_generic: dict[str, list[tuple[bool, str, str]]] = {}
     for code, title, chemical in titles:
         if BNF_PRESENTATION.match(code):

@@ -1,4 +1,4 @@
-"""What the importers of prescribing data share: files told apart by header, and the three tables they fill.
+"""What the importers of prescribing data share: files known by their header, and the three tables they fill.
 
 Sites and products that a publisher's file names are made only where they are missing: what a bundle said stays. Their
 population is not in these files and is stored as 0; the pack is not either: one dose unit a pack, price blank.
@@ -32,7 +32,7 @@ def sort_files(
     data_kinds: set[str],
     publisher: FileParts,
 ) -> dict[str, list[Path]]:
-    """The files by kind, told by their header; beside a named file, its folder is searched for what is not data.
+    """The files by kind, known by their header; beside a named file, its folder is searched for what is not data.
 
     A named file that is of no kind is refused; others in a folder are passed over.
     """

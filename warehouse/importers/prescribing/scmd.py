@@ -1,6 +1,6 @@
 """NHSBSA Secondary Care Medicines Data: what hospital trusts issued, by virtual medicinal product and month.
 
-Layouts, told by column names: current, retired (2019) and BigQuery extracts. Beside the data, in the same folder, a
+Layouts, known by column names: current, retired (2019) and BigQuery extracts. Beside the data, in the same folder, a
 file of dm+d attributes of the products and a file of trust names are read if they are there. Quantities are in the
 product's dm+d unit: filled vials and syringes are counted in millilitres, tablets, capsules and powders one by one. The
 file's own unit column, where there is one, decides. Negative quantities are returns and stay.
@@ -97,7 +97,7 @@ def _products(rows: pd.DataFrame, units: pd.Series, info: pd.DataFrame) -> tuple
     for code, name, unit in distinct[["vmp_snomed_code", "vmp_product_name", "unit"]].itertuples(index=False):
         try:
             stated = info.loc[[code]] if code in info.index else info.iloc[:0]
-            # dm+d states a liquid per millilitre; where the file counts containers, the name tells what one holds
+            # dm+d states a liquid per millilitre; where the file counts containers, the name has what one holds
             counted = unit not in ("", *VOLUME_UNITS) and (stated["strnt_dnmtr_descr"] != "").any()
             known = _from_info(stated) if len(stated) and not counted else _from_name(name, unit)
             products[code] = {**known, "code_system": "dmd", "code": code}
