@@ -28,10 +28,10 @@ from assets.execute import run_replay
 from assets.sites.reference_demand import known_panel
 from benchmarks.genetics import planned
 from benchmarks.simulated_hospitals import SimulatedHospitals, simulated_hospitals
+from forecasting.arrays import Floats
 from forecasting.demand.intervals import quantiles_of
 from forecasting.demand.season import forecast_with_shared_season
 from forecasting.demand.series import DemandPanel
-from forecasting.procurement.arrays import Floats
 from forecasting.procurement.packs import THOUSANDTHS
 from forecasting.procurement.policy.policy_rows import with_policies
 from forecasting.procurement.replay.rules import DRAWS, plan_rule_from_draws

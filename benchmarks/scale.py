@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from assets.stages.baseline import forecast_groups
-from forecasting.demand.forecast import PointForecasts, add_quantiles, forecast_points
+from forecasting.arrays import joined
+from forecasting.demand.forecast import add_quantiles, forecast_points
 from forecasting.demand.paths import sample_paths
 from forecasting.demand.series import DemandPanel
 from forecasting.terms import Period
@@ -46,7 +47,7 @@ def measured(series: int, period: Period, paths: bool) -> dict[str, float]:
     panel = invented(series, period)
     groups = forecast_groups(panel, max(series // SERIES_A_SITE, 1))
     began = time.process_time()
-    forecast = add_quantiles(panel, PointForecasts.joined([forecast_points(one, LENGTHS[period][1]) for one in groups]))
+    forecast = add_quantiles(panel, joined([forecast_points(one, LENGTHS[period][1]) for one in groups]))
     made = time.process_time()
     total = 0.0
     for first in range(0, series, SERIES_A_SITE) if paths else ():

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import sum_by_index
 from forecasting.regimens.mixing import mixing_matrices, move_exposure
 from forecasting.regimens.therapy import TherapyAtSite
 from forecasting.seeds import stable_seed
@@ -122,7 +123,12 @@ def _steps(baseline_mean: np.ndarray, mean: np.ndarray, therapy: TherapyAtSite) 
     rise = (therapy.exposure_planned - therapy.exposure_at_origin) * therapy.mean_probability
     by_part = np.einsum("hr,hp,rpq->rqh", rise, usual_care, therapy.mean_delta)
     row_ids, row_of_part = np.unique(np.array(therapy.row_ids, dtype=object), return_inverse=True)
-    by_guidance_row = _by_row(by_part, row_of_part, len(row_ids))
+
+    def summed(parts: np.ndarray) -> np.ndarray:
+        """Sums [row, ...] over the parts [part, ...] of each guidance row."""
+        return sum_by_index(row_of_part, parts, len(row_ids))
+
+    by_guidance_row = summed(by_part)
     remainder = (mean - baseline_mean) - by_guidance_row.sum(axis=0)
     rows, products = np.nonzero(np.abs(by_guidance_row).max(axis=2) > 0)
     with_remainder = np.flatnonzero(np.abs(remainder).max(axis=1) > 1e-9 * np.maximum(np.abs(mean).max(axis=1), 1.0))
@@ -130,10 +136,10 @@ def _steps(baseline_mean: np.ndarray, mean: np.ndarray, therapy: TherapyAtSite) 
     # parts of one row act on a product with exposures of their own: their mean, by what each of them moves
     moved = np.abs(by_part).sum(axis=2) + np.finfo(float).tiny
     exposures = [
-        _by_row(moved * exposure[:, None], row_of_part, len(row_ids)) / _by_row(moved, row_of_part, len(row_ids))
+        summed(moved * exposure[:, None]) / summed(moved)
         for exposure in (therapy.exposure_at_origin, therapy.exposure_planned.mean(axis=0))
     ]
-    prevalence = _by_row(therapy.mean_probability, row_of_part, len(row_ids)) / np.bincount(row_of_part)
+    prevalence = summed(therapy.mean_probability) / np.bincount(row_of_part)
     frame = pd.DataFrame(
         {
             "product_id": np.array(therapy.product_ids)[np.concatenate([products, with_remainder])],
@@ -145,10 +151,3 @@ def _steps(baseline_mean: np.ndarray, mean: np.ndarray, therapy: TherapyAtSite) 
         }
     )
     return frame, np.concatenate([by_guidance_row[rows, products], remainder[with_remainder]])
-
-
-def _by_row(parts: np.ndarray, row_of_part: np.ndarray, rows: int) -> np.ndarray:
-    """Sums [row, ...] over the parts [part, ...] of each guidance row."""
-    total = np.zeros((rows, *parts.shape[1:]))
-    np.add.at(total, row_of_part, parts)
-    return total

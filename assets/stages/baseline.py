@@ -17,6 +17,7 @@ from assets.dagster_io.resources import Warehouse
 from assets.dagster_io.run_tables import RunTables
 from assets.dagster_io.table_asset import DEMAND, table_facts
 from assets.sites.reference_demand import known_panel
+from forecasting.arrays import joined
 from forecasting.demand.forecast import PointForecasts, add_quantiles, forecast_points
 from forecasting.demand.season import remove_shared_season, restore_season
 from forecasting.demand.series import DemandPanel
@@ -74,7 +75,7 @@ def baseline_of_groups(warehouse: Warehouse, forecasts: list[PointForecasts], **
     tables = RunTables.declared(warehouse, frames)
     panel, problems = _to_forecast(tables)
     deseasonalised, season = remove_shared_season(panel, tables.run.horizon, dispensed=_as_dispensed(panel, tables))
-    forecast = restore_season(add_quantiles(deseasonalised, PointForecasts.joined(forecasts)), season)
+    forecast = restore_season(add_quantiles(deseasonalised, joined(forecasts)), season)
     rows = _nothing_after_withdrawal(forecast.to_frame(), tables["products"])
     return AssetResult(rows.assign(as_of=tables.run.as_of), problems)
 

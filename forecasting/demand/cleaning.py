@@ -315,14 +315,14 @@ def outliers(cells: np.ndarray) -> np.ndarray:
     array([4])
     """
     logs = np.log(np.where(cells > 0, cells, np.nan))
-    before, after = _side_windows(logs)
-    spread = _spread(np.concatenate([before, after], axis=2))
+    earlier, later = _side_windows(logs)
+    spread = _spread(np.concatenate([earlier, later], axis=2))
     limit = np.maximum(np.log(OUTLIER_RATIO), OUTLIER_SPREADS * spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.log(np.abs(cells))
         exceeds = [
             (size - _median(side) > limit) & (np.isfinite(side).sum(axis=2) >= MINIMUM_NEIGHBOURS)
-            for side in (before, after)
+            for side in (earlier, later)
         ]
     is_large_return = -cells > RETURN_RATIO * _sum_before(cells)
     return np.where(cells > 0, exceeds[0] & exceeds[1], is_large_return & exceeds[0])

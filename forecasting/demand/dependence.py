@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import sum_by_index
+
 MAXIMUM_STEP_CORRELATION = 0.98
 MAXIMUM_COMMON_CORRELATION = 0.9
 PRIOR_ORIGINS_STEP = 12.0
@@ -84,26 +86,25 @@ def _group_correlations(errors: np.ndarray, group_keys: Sequence[str], output_ke
     if not len(grouped_rows):
         return np.zeros(len(group_number))
     group_number, grouped_output = pd.factorize(group_number[grouped_rows])[0], output_number[grouped_rows]
-    output_of_group = np.zeros(group_number.max() + 1, dtype=int)
+    groups = group_number.max() + 1
+    output_of_group = np.zeros(groups, dtype=int)
     output_of_group[group_number] = grouped_output
     known = np.isfinite(errors[grouped_rows])
     scaled = np.where(known, errors[grouped_rows], 0.0)
     size = np.sqrt((scaled**2).sum(axis=(1, 2)) / np.maximum(known.sum(axis=(1, 2)), 1))
     scaled /= np.maximum(size, 1e-12)[:, None, None]
     group_sum, squares, members = (
-        _sum_by(scaled, group_number),
-        _sum_by(scaled**2, group_number),
-        _sum_by(known.astype(float), group_number),
+        sum_by_index(group_number, scaled, groups),
+        sum_by_index(group_number, scaled**2, groups),
+        sum_by_index(group_number, known.astype(float), groups),
     )
-    between, pairs, origins = np.zeros((3, len(outputs)))
-    np.add.at(between, output_of_group, (group_sum**2 - squares).sum(axis=(1, 2)))
-    np.add.at(pairs, output_of_group, (squares * np.maximum(members - 1, 0)).sum(axis=(1, 2)))
-    np.add.at(origins, output_of_group, (members.max(axis=2, initial=0) > 1).sum(axis=1).astype(float))
+    between, pairs, origins = (
+        sum_by_index(output_of_group, per_group, len(outputs))
+        for per_group in (
+            (group_sum**2 - squares).sum(axis=(1, 2)),
+            (squares * np.maximum(members - 1, 0)).sum(axis=(1, 2)),
+            (members.max(axis=2, initial=0) > 1).sum(axis=1).astype(float),
+        )
+    )
     correlation = between / np.maximum(pairs, 1e-12) * origins / (origins + PRIOR_ORIGINS_COMMON)
     return np.clip(correlation, 0.0, MAXIMUM_COMMON_CORRELATION)[output_number]
-
-
-def _sum_by(array: np.ndarray, group: np.ndarray) -> np.ndarray:
-    total = np.zeros((group.max(initial=-1) + 1, *array.shape[1:]))
-    np.add.at(total, group, array)
-    return total

@@ -135,12 +135,6 @@ class PointForecasts:
     actual: np.ndarray
     predicted: np.ndarray
 
-    @classmethod
-    def joined(cls, parts: Sequence["PointForecasts"]) -> "PointForecasts":
-        """The parts, one after the other."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-
 
 def forecast_panel(
     panel: DemandPanel, horizon: int, *, origins: int = 24, pool: Sequence[Forecaster] = FORECASTERS

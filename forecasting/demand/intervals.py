@@ -171,8 +171,8 @@ def conformal_quantiles(predicted: np.ndarray, scale: Scale, size: np.ndarray, e
     own = np.concatenate([quantiles_of(_with_neighbours(errors.errors[rows])) for rows in chunks])
     pooled = _panel_quantiles((errors.errors / spread)[errors.informative]) * spread
     own, pooled = (quantiles - quantiles[..., [len(LEVELS) // 2]] for quantiles in (own, pooled))
-    mixed = np.where(np.isfinite(own), (own + pooled) / 2, pooled)
-    widened = mixed * widening(errors.windows)[:, None, :]
+    average = np.where(np.isfinite(own), (own + pooled) / 2, pooled)
+    widened = average * widening(errors.windows)[:, None, :]
     return np.maximum.accumulate(scale.inverse(scale.transform(predicted, size)[..., None] + widened, size), axis=-1)
 
 
@@ -223,7 +223,7 @@ def count_quantiles(values: np.ndarray, mean: np.ndarray, horizon: int) -> np.nd
     weight = recency_weights(values, INTERMITTENT_DECAY)
     variance = _weighted_variance(values, weight, mean)
     stretch = np.sqrt(1 + RATE_DRIFT * np.arange(1, horizon + 1))
-    first, last = (_negative_binomial_quantiles(mean, variance * stretch[at] ** 2) for at in (0, -1))
+    first, last = (_negative_binomial_quantiles(mean, variance * stretch[index] ** 2) for index in (0, -1))
     # a count's quantiles move evenly with its spread, near enough, and are slow to compute
     drift_share = (stretch - stretch[0]) / max(stretch[-1] - stretch[0], 1e-12)
     counted = first[:, None] + (last - first)[:, None] * drift_share[:, None]

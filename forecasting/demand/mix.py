@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import sum_by_index
 from forecasting.demand.pool.models import fill_gaps, first_known
 from forecasting.demand.series import DemandPanel
 from forecasting.terms import Period
@@ -120,9 +121,7 @@ def _amounts(panel: DemandPanel) -> np.ndarray:
 
 
 def _group_sums(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    total = np.zeros((group.max(initial=-1) + 1, values.shape[1]))
-    np.add.at(total, group, values)
-    return total
+    return sum_by_index(group, values, group.max(initial=-1) + 1)
 
 
 def _shares_in_group(values: np.ndarray, group: np.ndarray) -> np.ndarray:

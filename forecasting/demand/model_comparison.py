@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from forecasting.arrays import sum_by_index
 from forecasting.demand.forecast import forecast_panel
 from forecasting.demand.library_models import prophet_forecast, sarimax_forecast, unobserved_components_forecast
 from forecasting.demand.pool.models import fill_gaps
@@ -90,6 +91,5 @@ def total_of(panel: DemandPanel, weight: np.ndarray, group: Sequence[str]) -> De
     """
     names = tuple(sorted(set(group)))
     row_of_series = np.searchsorted(names, np.array(group))
-    total = np.zeros((len(names), panel.values.shape[1]))
-    np.add.at(total, row_of_series, np.nan_to_num(fill_gaps(panel.values, 1)) * weight[:, None])
+    total = sum_by_index(row_of_series, np.nan_to_num(fill_gaps(panel.values, 1)) * weight[:, None], len(names))
     return dataclasses.replace(panel, facility_ids=("*",) * len(names), product_ids=names, values=total)

@@ -47,13 +47,13 @@ def share_tested(programme: pd.DataFrame, days: pd.DatetimeIndex, as_of: dt.date
     0 up to the go-live, then logistic; a programme that does not keep growing stays where it is on `as_of`.
     """
     origin = np.datetime64(as_of)
-    at = np.broadcast_to(days.to_numpy(dtype="datetime64[D]"), (len(programme), len(days)))
+    dates = np.broadcast_to(days.to_numpy(dtype="datetime64[D]"), (len(programme), len(days)))
     stops = ~programme["keeps_growing"].to_numpy(dtype=bool)[:, None]
-    at = np.where(stops, np.minimum(at, origin), at)
-    since = (at - programme["live_on"].to_numpy(dtype="datetime64[D]")[:, None]).astype(float)
-    middle, scale = (programme[name].to_numpy(dtype=float)[:, None] for name in ("midpoint_days", "scale_days"))
-    start = _logistic(-middle / scale)
-    grown = (_logistic((since - middle) / scale) - start) / (1 - start)
+    dates = np.where(stops, np.minimum(dates, origin), dates)
+    days_live = (dates - programme["live_on"].to_numpy(dtype="datetime64[D]")[:, None]).astype(float)
+    midpoint, scale = (programme[name].to_numpy(dtype=float)[:, None] for name in ("midpoint_days", "scale_days"))
+    start = _logistic(-midpoint / scale)
+    grown = (_logistic((days_live - midpoint) / scale) - start) / (1 - start)
     return programme["ceiling"].to_numpy()[:, None] * np.maximum(grown, 0.0)
 
 
@@ -72,21 +72,23 @@ def coverage_rows(programme: pd.DataFrame, as_of: dt.date, horizon_weeks: int, s
     middles = months + pd.Timedelta(days=15)
     past = months <= pd.Timestamp(as_of)
     middles = middles.where(~past | (middles <= pd.Timestamp(as_of)), pd.Timestamp(as_of))
-    true = share_tested(programme, middles, as_of)
+    tested = share_tested(programme, middles, as_of)
     rng = stream(seed, 4)
-    error = rng.normal(0.0, MEASURED_ERROR, true.shape)
+    error = rng.normal(0.0, MEASURED_ERROR, tested.shape)
     followed = programme["share_followed"].to_numpy()[:, None]
-    heard = np.clip(followed + rng.normal(0.0, 3 * MEASURED_ERROR, true.shape), 0.0, 1.0)
+    reported_followed = np.clip(followed + rng.normal(0.0, 3 * MEASURED_ERROR, tested.shape), 0.0, 1.0)
     growing = programme["keeps_growing"].to_numpy(dtype=bool)[:, None]
     measured = _coverage_frame(
-        programme, months, np.clip(true + error, 0.001, 1.0), heard, (true > 0) & past, planned=False
+        programme, months, np.clip(tested + error, 0.001, 1.0), reported_followed, (tested > 0) & past, planned=False
     )
-    planned = _coverage_frame(programme, months, true, followed + 0 * true, (true > 0) & ~past & growing, planned=True)
+    planned = _coverage_frame(
+        programme, months, tested, followed + 0 * tested, (tested > 0) & ~past & growing, planned=True
+    )
     recent = past & (months > pd.Timestamp(as_of) - pd.DateOffset(months=PAST_PLAN_MONTHS))
-    old = _coverage_frame(
-        programme, months, PAST_PLAN_OPTIMISM * true, followed + 0 * true, (true > 0) & recent & growing, True
+    past_plan = _coverage_frame(
+        programme, months, PAST_PLAN_OPTIMISM * tested, followed + 0 * tested, (tested > 0) & recent & growing, True
     )
-    rows = pd.concat([measured, old, planned], ignore_index=True)
+    rows = pd.concat([measured, past_plan, planned], ignore_index=True)
     return rows.sort_values(["facility_id", "gene", "period_start", "planned"], ignore_index=True)
 
 

@@ -153,8 +153,8 @@ def _stratum(facility_id: str, gene: GeneModel, group: str, pairs: np.ndarray, t
     else:
         low, high = np.nonzero(pairs)
         results = {f"{gene.alleles[a]}/{gene.alleles[b]}": pairs[a, b] for a, b in zip(low, high, strict=True)}
-    seen = {result: float(count) for result, count in results.items() if count}
-    frame = pd.DataFrame({"result": list(seen), "count": list(seen.values())})
+    counted = {result: float(count) for result, count in results.items() if count}
+    frame = pd.DataFrame({"result": list(counted), "count": list(counted.values())})
     return frame.assign(
         facility_id=facility_id, gene=gene.gene, result_type=kind.value, tested=tested, biogeographic_group=group
     )[["facility_id", "gene", "result_type", "result", "count", "tested", "biogeographic_group"]]

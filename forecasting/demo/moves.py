@@ -102,9 +102,11 @@ def rule_shares(sites: SiteGenotypes) -> pd.DataFrame:
 
 def _matches(gene: str, pattern: str) -> np.ndarray:
     """Which lookup keys of the gene a pattern names, by key or by phenotype; likely and possible count as certain."""
-    named = [(key, assayed_genes()[gene].phenotype_of_key[key]) for key in assayed_genes()[gene].keys]
-    certain = [{word.removeprefix("Likely ").removeprefix("Possible ") for word in words} for words in named]
-    return np.array([pattern == "*" or not words.isdisjoint(pattern.split(";")) for words in certain])
+    key_names = [(key, assayed_genes()[gene].phenotype_of_key[key]) for key in assayed_genes()[gene].keys]
+    without_likelihood = [
+        {name.removeprefix("Likely ").removeprefix("Possible ") for name in names} for names in key_names
+    ]
+    return np.array([pattern == "*" or not names.isdisjoint(pattern.split(";")) for names in without_likelihood])
 
 
 def genetic_change(products: pd.DataFrame, rules: pd.DataFrame, facility_id: str, mix: np.ndarray) -> np.ndarray:

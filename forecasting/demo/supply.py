@@ -117,12 +117,12 @@ def _last_order_day(days: pd.DatetimeIndex, order_weekdays: pd.Series) -> pd.Dat
 
 def _order_day(days: pd.DatetimeIndex, order_weekdays: pd.Series, step: int) -> pd.DatetimeIndex:
     """The nearest day, going by `step`, on which the line's supplier takes orders."""
-    found = days
+    order_days = days
     for _ in range(6):
-        named = zip(found.day_of_week, order_weekdays, strict=True)
-        taken = np.array([WEEKDAYS[day] in names for day, names in named])
-        found = found.where(taken, found + pd.Timedelta(days=step))
-    return found
+        weekdays = zip(order_days.day_of_week, order_weekdays, strict=True)
+        is_open = np.array([WEEKDAYS[day] in names for day, names in weekdays])
+        order_days = order_days.where(is_open, order_days + pd.Timedelta(days=step))
+    return order_days
 
 
 def _working_day(days: pd.DatetimeIndex) -> pd.DatetimeIndex:

@@ -66,8 +66,10 @@ def usage(
 def on_market(products: pd.DataFrame, weeks: pd.DatetimeIndex) -> np.ndarray:
     """Whether each product can be dispensed in each week, shape (weeks, products)."""
     launched, withdrawn = products["launched_on"].to_numpy(), products["withdrawn_on"].to_numpy()
-    at = weeks.to_numpy()[:, None]
-    return ~(at < launched) & ~(at >= withdrawn)  # a missing date compares false: always on the market
+    week_starts = weeks.to_numpy()[:, None]
+    return ~(week_starts < launched) & ~(
+        week_starts >= withdrawn
+    )  # a missing date compares false: always on the market
 
 
 def strength_mix(
@@ -118,10 +120,10 @@ def _merged(facilities: pd.DataFrame, weeks: pd.DatetimeIndex, units: np.ndarray
     position = {facility_id: i for i, facility_id in enumerate(facilities["facility_id"])}
     merged = units.copy()
     for row in facilities.dropna(subset=["closed_on"]).to_dict("records"):
-        after = np.asarray(weeks >= row["closed_on"])[:, None]
+        is_closed = np.asarray(weeks >= row["closed_on"])[:, None]
         closed, successor = position[row["facility_id"]], position[row["successor_id"]]
-        merged[successor] += np.where(after, units[closed], 0.0)
-        merged[closed] = np.where(after, 0.0, units[closed])
+        merged[successor] += np.where(is_closed, units[closed], 0.0)
+        merged[closed] = np.where(is_closed, 0.0, units[closed])
     return merged
 
 
@@ -171,7 +173,10 @@ def _genetic_effects(
     for span in spans:
         weeks = np.flatnonzero((market == span).all(axis=1))
         mean_mix = mix[:, weeks].mean(axis=1)
-        changes = [genetic_change(products, rules, one, mean_mix[i]) for i, one in enumerate(facilities["facility_id"])]
+        changes = [
+            genetic_change(products, rules, facility_id, mean_mix[i])
+            for i, facility_id in enumerate(facilities["facility_id"])
+        ]
         effects.append((weeks, np.stack(changes)))
     return effects
 
@@ -216,10 +221,10 @@ def dispensing(use: Usage, as_of: dt.date, seed: int) -> pd.DataFrame:
     quantity = _negative_binomial(rng, expected * shared)
     quantity = np.where(_returned(rng, expected), -rng.integers(1, 29, expected.shape), quantity)
     quantity = _stocked_out(use, quantity)
-    seen = _used(use)[:, history] & (rng.random(expected.shape) > 0.004)
+    is_reported = _used(use)[:, history] & (rng.random(expected.shape) > 0.004)
     weeks = use.weeks[history]
-    seen[1:2, weeks == pd.Timestamp(as_of) - pd.Timedelta(weeks=LOST_WEEK)] = False
-    site, week, product = np.nonzero(seen)
+    is_reported[1:2, weeks == pd.Timestamp(as_of) - pd.Timedelta(weeks=LOST_WEEK)] = False
+    site, week, product = np.nonzero(is_reported)
     units = quantity[site, week, product]
     patients = np.ceil(units / UNITS_A_PATIENT)
     return pd.DataFrame(

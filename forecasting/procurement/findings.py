@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.arrays import Booleans, Integers
+from forecasting.arrays import Booleans, Integers
 from forecasting.procurement.order.inputs import PreparedInputs
 from forecasting.procurement.packs import from_thousandths
 from forecasting.procurement.policy.stocking_policy import price_known

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Floats, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.packs import PackRule, as_decimal, to_thousandths
 from forecasting.procurement.policy.service_level import PolicyDefaults, target_in_millionths
 from forecasting.procurement.policy.stocking_policy import ITEM_SETTINGS, complete_stocking

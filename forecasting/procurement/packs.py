@@ -14,8 +14,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from forecasting.arrays import Booleans, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Booleans, Integers
 
 ROUNDING_RULE = "at_least"
 LIMIT_RULE = "at_most"

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.arrays import Floats, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.packs import THOUSANDTHS
 from forecasting.terms import Period
 

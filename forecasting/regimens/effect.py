@@ -295,8 +295,8 @@ def _residual_maker(blocks: int, ratio: float, period_days: float) -> tuple[np.n
     nuisance = np.stack([np.ones(blocks), *waves], axis=1)
     inverse = np.linalg.inv(covariance)
     inner = nuisance.T @ inverse @ nuisance
-    made = inverse - inverse @ nuisance @ np.linalg.solve(inner, nuisance.T @ inverse)
-    return made, float(np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(inner)[1])
+    projection = inverse - inverse @ nuisance @ np.linalg.solve(inner, nuisance.T @ inverse)
+    return projection, float(np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(inner)[1])
 
 
 def _noise(
@@ -313,8 +313,8 @@ def _noise(
         [-degrees / 2 * np.log(value) - logs / 2 for value, (_, logs) in zip(squared, filters, strict=True)]
     )
     of_product = np.stack([np.bincount(product, value)[product] for value in likelihood])
-    walk = of_product.argmax(axis=0)
-    return walk, squared[walk, np.arange(len(residuals))]
+    walk_ratio = of_product.argmax(axis=0)
+    return walk_ratio, squared[walk_ratio, np.arange(len(residuals))]
 
 
 def apply_effect(therapy: TherapyAtSite, strength: np.ndarray, delay: np.ndarray, period_days: float) -> TherapyAtSite:

@@ -55,7 +55,7 @@ def local_weeks(values: np.ndarray, horizon: int, ends: Sequence[int], period: P
     """`rolling_local_trend` of weeks, [end, series, horizon]; the level where it needs more periods."""
     cycle = models.season_cycle(period)
     forecast = rolling_local_trend(values, horizon, ends)
-    capped = np.stack([models.cap(forecast[at], values[:, :end], cycle) for at, end in enumerate(ends)])
+    capped = np.stack([models.cap(forecast[position], values[:, :end], cycle) for position, end in enumerate(ends)])
     if np.isfinite(capped).all():
         return capped
     return np.where(np.isfinite(capped), capped, models.rolling_level(values, horizon, ends, cycle=cycle))

@@ -42,12 +42,13 @@ class SelectionEvidence:
 
         Over the periods that both forecast; false with fewer than `MINIMUM_ORIGINS` origins.
         """
-        own, other = self.backtest[name], self.backtest[rival]
-        both = np.isfinite(self.actual) & np.isfinite(own) & np.isfinite(other)
-        own_error, other_error = (
-            (np.where(both, np.abs(self.actual - forecast), 0.0) ** power).sum(axis=(1, 2)) for forecast in (own, other)
+        forecast, rival_forecast = self.backtest[name], self.backtest[rival]
+        both = np.isfinite(self.actual) & np.isfinite(forecast) & np.isfinite(rival_forecast)
+        own_error, rival_error = (
+            (np.where(both, np.abs(self.actual - values), 0.0) ** power).sum(axis=(1, 2))
+            for values in (forecast, rival_forecast)
         )
-        return np.asarray((both.any(axis=2).sum(axis=1) >= MINIMUM_ORIGINS) & (own_error < ratio * other_error))
+        return np.asarray((both.any(axis=2).sum(axis=1) >= MINIMUM_ORIGINS) & (own_error < ratio * rival_error))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,10 +94,10 @@ def rolling_local_trend(values: np.ndarray, horizon: int, ends: Sequence[int]) -
         surprise = observed - level
         surprise[:, np.isnan(observed)] = 0.0
         # one column serves series that are of one age
-        at = age[:1] if age.size and (age == age[0]).all() else age
-        level += gains.level[:, at] * surprise
-        growth += gains.growth[:, at] * surprise
-        squared += gains.precision[:, at] * np.square(surprise, out=surprise)
+        age_of_series = age[:1] if age.size and (age == age[0]).all() else age
+        level += gains.level[:, age_of_series] * surprise
+        growth += gains.growth[:, age_of_series] * surprise
+        squared += gains.precision[:, age_of_series] * np.square(surprise, out=surprise)
         age += np.isfinite(observed)
         if column in ends:
             forecast_at[column] = _forecast(gains, level, growth, squared, age, horizon)

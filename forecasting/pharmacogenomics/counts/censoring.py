@@ -1,11 +1,9 @@
 """Suppressed small cells: a blank count is a number between 1 and the threshold less one, not zero and not missing."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from forecasting.arrays import Floats
 from forecasting.pharmacogenomics.counts.evidence import Evidence
-
-Floats = NDArray[np.float64]
 
 
 def censored_mean(trials: Floats, probability: Floats, threshold: int) -> Floats:
@@ -18,9 +16,9 @@ def censored_mean(trials: Floats, probability: Floats, threshold: int) -> Floats
     """
     values = np.arange(1, threshold)
     chance = np.clip(probability, 1e-9, 1 - 1e-9)[:, None]
-    rest = np.maximum(trials, threshold)[:, None] - values[:-1]
+    remaining = np.maximum(trials, threshold)[:, None] - values[:-1]
     # each mass from the one before it
-    ratio = rest / values[1:] * chance / (1 - chance)
+    ratio = remaining / values[1:] * chance / (1 - chance)
     mass = np.concatenate([np.ones_like(chance), np.cumprod(ratio, axis=1)], axis=1)
     return np.asarray((mass @ values) / mass.sum(axis=1))
 
@@ -43,8 +41,8 @@ def fill_suppressed(evidence: Evidence, chances: Floats, threshold: int) -> Floa
     stated = np.bincount(evidence.panel, np.nan_to_num(count), size)
     trials = np.zeros(size)
     np.maximum.at(trials, evidence.panel, evidence.trials)
-    rest = trials - stated - cells
-    possible = (rest >= 0) & (rest <= cells * (threshold - 2)) & (above > 0)
-    scale = np.where(possible, rest / np.where(above > 0, above, 1.0), 1.0)
+    unstated = trials - stated - cells
+    possible = (unstated >= 0) & (unstated <= cells * (threshold - 2)) & (above > 0)
+    scale = np.where(possible, unstated / np.where(above > 0, above, 1.0), 1.0)
     count[hidden] = np.minimum(1 + (expected - 1) * scale[panel], threshold - 1)
     return count

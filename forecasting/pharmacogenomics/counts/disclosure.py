@@ -39,11 +39,11 @@ def round_to_threshold(counts: pd.DataFrame, threshold: int) -> pd.DataFrame:
         values.groupby(panel).transform("sum") for values in (count.fillna(0.0), count > 0, count.isna())
     )
     copies = np.where(large_panels["result_type"] == ResultType.ALLELE.value, 2.0, 1.0)
-    rest = copies * _nearest(large_panels["tested"], threshold) - stated_count
+    unstated = copies * _nearest(large_panels["tested"], threshold) - stated_count
     # rounding may hide up to half a step in every cell and in the people tested
-    may_be_unknown = (unknown > 0) & (rest <= threshold * (unknown + cells + 1))
-    rest = rest.mask(may_be_unknown, threshold * unknown).clip(lower=0.0)
-    tested = np.ceil((stated_count + rest) / copies / threshold) * threshold
+    may_be_unknown = (unknown > 0) & (unstated <= threshold * (unknown + cells + 1))
+    unstated = unstated.mask(may_be_unknown, threshold * unknown).clip(lower=0.0)
+    tested = np.ceil((stated_count + unstated) / copies / threshold) * threshold
     return large_panels.assign(count=count, tested=tested.where(large_panels["tested"] > 0, large_panels["tested"]))
 
 

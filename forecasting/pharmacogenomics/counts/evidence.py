@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.arrays import Floats, Indices
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.genes.alleles import allele_pair
 from forecasting.pharmacogenomics.genes.carriers import carriers_as_copies
@@ -15,8 +16,6 @@ from forecasting.pharmacogenomics.genes.traits import Counting
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS, WHOLE_SITE
 from forecasting.terms import ALL_GROUPS, ResultType
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 Problems = list[tuple[str, str]]
 
 SINGLE = -1
@@ -45,19 +44,19 @@ class Evidence:
 
     facility_ids: tuple[str, ...]
     kind: NDArray[np.str_]
-    first: Ints
-    second: Ints
+    first: Indices
+    second: Indices
     count: Floats
     trials: Floats
-    panel: Ints
-    panel_site: Ints
-    panel_group: Ints
-    called: Ints
+    panel: Indices
+    panel_site: Indices
+    panel_group: Indices
+    called: Indices
     assayed: NDArray[np.bool_]
     problems: Problems
 
     @property
-    def site(self) -> Ints:
+    def site(self) -> Indices:
         """Index of the site of each row, [R]."""
         return self.panel_site[self.panel]
 
@@ -217,14 +216,14 @@ def _with_reference(model: GeneModel, rows: pd.DataFrame, threshold: int) -> pd.
     stated = (alleles["first"] == reference).groupby([alleles[name] for name in PANEL]).transform("any").astype(bool)
     lacking = alleles[~stated]
     counted = lacking["count"].fillna(threshold / 2).groupby([lacking[name] for name in PANEL]).transform("sum")
-    rest = (lacking.groupby(PANEL)["trials"].transform("max") - counted).clip(lower=0.0)
-    added = lacking.assign(first=reference, second=reference, result=model.reference, count=rest)
+    remainder = (lacking.groupby(PANEL)["trials"].transform("max") - counted).clip(lower=0.0)
+    added = lacking.assign(first=reference, second=reference, result=model.reference, count=remainder)
     return pd.concat([rows, added.drop_duplicates(PANEL)], ignore_index=True)
 
 
 def _called(
     model: GeneModel, site_of: dict[str, int], rows: pd.DataFrame, assays: pd.DataFrame | None, problems: Problems
-) -> tuple[Ints, NDArray[np.bool_]]:
+) -> tuple[Indices, NDArray[np.bool_]]:
     """Index of the allele that each site's assay reports for each allele, [S, A], and whether an assay is known [S]."""
     tested = np.zeros((len(site_of), len(model.alleles)), dtype=bool)
     listed = _listed(model, site_of, assays, tested, problems)

@@ -3,16 +3,13 @@
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
+from forecasting.arrays import Floats, Indices, sum_by_index
 from forecasting.pharmacogenomics.counts.evidence import Evidence
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel
 from forecasting.pharmacogenomics.prevalence.ancestry import WHOLE_SITE
 from forecasting.pharmacogenomics.prevalence.prior import Prior
 from forecasting.terms import ResultType
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,23 +20,16 @@ class Incidence:
     group alone. `panel`, `panel_stratum`, `panel_weight` [M] say the same of panels.
     """
 
-    row: Ints
-    stratum: Ints
+    row: Indices
+    stratum: Indices
     weight: Floats
-    panel: Ints
-    panel_stratum: Ints
+    panel: Indices
+    panel_stratum: Indices
     panel_weight: Floats
 
     def of_rows(self, values: Floats, rows: int) -> Floats:
         """Weighted sum over the groups of each row: [L] -> [rows]."""
         return sum_by_index(self.row, self.weight * values, rows)
-
-
-def sum_by_index(index: Ints, values: Floats, size: int) -> Floats:
-    """Sums of values [L, ...] by position `index` [L]: [size, ...]."""
-    out = np.zeros((size, *values.shape[1:]))
-    np.add.at(out, index, values)
-    return out
 
 
 def group_incidence(prior: Prior, evidence: Evidence) -> Incidence:
@@ -54,15 +44,15 @@ def group_incidence(prior: Prior, evidence: Evidence) -> Incidence:
     return Incidence(row, stratum[pair], weight[pair], panel, stratum, weight)
 
 
-def _matches(left: Ints, right: Ints, size: int) -> tuple[Ints, Ints]:
-    """All pairs of positions with equal values below `size`, in the order of `left`."""
-    order = np.argsort(right, kind="stable")
-    count = np.bincount(right, minlength=size)
+def _matches(first: Indices, second: Indices, size: int) -> tuple[Indices, Indices]:
+    """All pairs of positions with equal values below `size`, in the order of `first`."""
+    order = np.argsort(second, kind="stable")
+    count = np.bincount(second, minlength=size)
     start = np.concatenate([[0], np.cumsum(count)])
-    matches = count[left]
-    left_position = np.repeat(np.arange(len(left)), matches)
-    offset = np.arange(len(left_position)) - np.repeat(np.cumsum(matches) - matches, matches)
-    return left_position, order[start[left][left_position] + offset]
+    matches = count[first]
+    first_position = np.repeat(np.arange(len(first)), matches)
+    offset = np.arange(len(first_position)) - np.repeat(np.cumsum(matches) - matches, matches)
+    return first_position, order[start[first][first_position] + offset]
 
 
 def outcome_weights(model: GeneModel, kind: ResultType) -> Floats:

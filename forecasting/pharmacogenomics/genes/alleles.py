@@ -28,10 +28,10 @@ def allele_pair(text: str, alleles: Iterable[str], *, one_copy: bool = False) ->
     >>> allele_pair("Telti/Kobe", ["B (reference)", "Telti/Kobe"], one_copy=True)
     ('Telti/Kobe',)
     """
-    known, whole = set(alleles), text.strip()
-    if one_copy and (whole in known or "/" not in whole):
-        return (whole,)
-    parts = whole.split("/")
+    known, name = set(alleles), text.strip()
+    if one_copy and (name in known or "/" not in name):
+        return (name,)
+    parts = name.split("/")
     for cut in range(1, len(parts)):
         pair = "/".join(parts[:cut]).strip(), "/".join(parts[cut:]).strip()
         if known.issuperset(pair):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.genes.alleles import allele_pair, reference_allele
@@ -29,8 +30,6 @@ from forecasting.pharmacogenomics.genes.uncertain_function import (
 
 SHARE_MALE = 0.5
 """Share of males among a drug's patients where nobody states it."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,8 +136,8 @@ class GeneModel:
         """All lookup keys of a diplotype or single copy: one for each test of a gene of carriers, else one."""
         names = allele_pair(result, self.alleles, one_copy=self.share_with_one_copy > 0)
         carried = [self.class_of_allele[self.index_of(name)] for name in names]
-        hits = self.one_keys[carried[0]] if len(carried) == 1 else self.pair_keys[carried[0], carried[1]]
-        return tuple(key for key, hit in zip(self.keys, hits, strict=True) if hit)
+        key_weights = self.one_keys[carried[0]] if len(carried) == 1 else self.pair_keys[carried[0], carried[1]]
+        return tuple(key for key, is_key in zip(self.keys, key_weights, strict=True) if is_key)
 
     def _like_reference(self, allele: str) -> bool:
         return bool(self.class_of_allele[self.index_of(allele)] == self.class_of_allele[self.index_of(self.reference)])

@@ -1,16 +1,14 @@
 """Whether the genotypes that a site counted can be in Hardy-Weinberg proportions within its groups."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from forecasting.arrays import Floats, sum_by_index
 from forecasting.pharmacogenomics.counts.evidence import Evidence
-from forecasting.pharmacogenomics.counts.incidence import group_incidence, outcome_weights, sum_by_index
+from forecasting.pharmacogenomics.counts.incidence import group_incidence, outcome_weights
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel
 from forecasting.pharmacogenomics.prevalence.prior import Prior
 from forecasting.pharmacogenomics.prevalence.update import StrataPosterior
 from forecasting.terms import ResultType
-
-Floats = NDArray[np.float64]
 
 CRITICAL_Z = 3.29
 """Two-sided p below 0.001: thousands of panels are looked at."""

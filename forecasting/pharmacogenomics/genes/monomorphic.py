@@ -1,14 +1,11 @@
 """Panels in which everybody has the same allele although their groups are known for others: platforms, not biology."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from forecasting.pharmacogenomics.counts.evidence import Evidence
 from forecasting.pharmacogenomics.prevalence.prior import Prior
 from forecasting.terms import ResultType
-
-Floats = NDArray[np.float64]
 
 LEAST_PEOPLE = 50
 CHANCE = 0.001

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from forecasting.arrays import Indices
 from forecasting.errors import MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.genes.alleles import parse_diplotype, split_alleles
@@ -20,7 +20,6 @@ BY_SCORE = "activity_score"
 
 POSITIVE, NEGATIVE = "positive", "negative"
 
-Ints = NDArray[np.intp]
 Outcome = tuple[str, str]
 """Phenotype and lookup key of what a person carries."""
 
@@ -31,8 +30,8 @@ class Outcomes:
 
     alleles: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
-    of_pair: Ints
-    of_one: Ints
+    of_pair: Indices
+    of_one: Indices
 
 
 def outcomes_of(content: ReferenceContent, traits: GeneTraits) -> Outcomes:
@@ -71,7 +70,7 @@ def _from_table(traits: GeneTraits, table: pd.DataFrame) -> Outcomes:
     return Outcomes(alleles, outcomes, of_pair, of_one)
 
 
-def _complete(traits: GeneTraits, alleles: Sequence[str], of_pair: Ints, of_one: Ints) -> None:
+def _complete(traits: GeneTraits, alleles: Sequence[str], of_pair: Indices, of_one: Indices) -> None:
     text = f"the diplotype table of {traits.gene} lacks"
     if traits.inheritance is not Inheritance.MITOCHONDRIAL and (of_pair < 0).any():
         i, j = np.argwhere(of_pair < 0)[0]

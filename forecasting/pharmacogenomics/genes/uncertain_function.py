@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput
 from forecasting.pharmacogenomics.content import ReferenceContent
 
@@ -15,8 +15,6 @@ UNCERTAIN = ("Uncertain", "Unknown")
 
 NO_VALUE = ("", "n/a")
 WHOLE = 1 + 1e-9
-
-Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)

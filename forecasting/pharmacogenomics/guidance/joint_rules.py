@@ -74,14 +74,14 @@ def _joint_rows(content: ReferenceContent, rows: pd.DataFrame) -> Iterator[Row]:
     if (rows["gene_2"].fillna("") != "").any() or rows["gene_1"].nunique() != 2:
         raise _NotJoinable("its rules on more than two genes would have to be joined")
     first, second = (of_gene.to_dict("records") for _, of_gene in rows.groupby("gene_1"))
-    yield from (_pair_row(one, other) for one, other in itertools.product(first, second))
-    for number, own, others in ((1, first, second), (2, second, first)):
-        gene = str(own[0]["gene_1"])
-        unnamed = _unnamed_keys(content, gene, {str(row["lookup_key_1"]) for row in own})
-        for other, key in itertools.product(others, (NO_RESULT, *unnamed)):
+    yield from (_pair_row(first_row, second_row) for first_row, second_row in itertools.product(first, second))
+    for number, own_rows, other_rows in ((1, first, second), (2, second, first)):
+        gene = str(own_rows[0]["gene_1"])
+        unnamed = _unnamed_keys(content, gene, {str(row["lookup_key_1"]) for row in own_rows})
+        for other_row, key in itertools.product(other_rows, (NO_RESULT, *unnamed)):
             suffix = "" if key == NO_RESULT else f"{JOINED_BY}{gene} {key}"
-            yield _single_gene_row(other, number, gene, key) | {
-                "recommendation_id": f"{other['recommendation_id']}{suffix}"
+            yield _single_gene_row(other_row, number, gene, key) | {
+                "recommendation_id": f"{other_row['recommendation_id']}{suffix}"
             }
 
 
@@ -111,11 +111,11 @@ def _pair_row(first: Row, second: Row) -> Row:
 
 def _advice(moving: list[Row]) -> Row:
     """What several pieces of advice ask for together: an alternative before all, else the product of the factors."""
-    first, *rest = sorted(moving, key=lambda row: row["action"] != Action.ALTERNATIVE)
+    first, *further = sorted(moving, key=lambda row: row["action"] != Action.ALTERNATIVE)
     advice = {name: first[name] for name in ADVICE}
-    if not rest:
+    if not further:
         return advice
-    second = rest[0]
+    second = further[0]
     if first["action"] == Action.ALTERNATIVE:
         both_factors = first["fallback_action"] == second["action"] == Action.DOSE_FACTOR
         return advice | (

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel, gene_model
@@ -14,7 +15,6 @@ from forecasting.pharmacogenomics.genes.phenotypes import POSITIVE
 from forecasting.pharmacogenomics.genes.traits import Counting, gene_traits, genes_of_shared_block
 from forecasting.terms import NO_RESULT
 
-Floats = NDArray[np.float64]
 Keys = Mapping[str, tuple[Floats, Sequence[str]]]
 
 

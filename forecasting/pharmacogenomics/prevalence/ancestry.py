@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput
 from forecasting.terms import BiogeographicGroup
 
-Floats = NDArray[np.float64]
 GROUPS = tuple(group.value for group in BiogeographicGroup)
 """The groups in the order of every array over groups."""
 

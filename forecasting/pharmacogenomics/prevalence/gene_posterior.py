@@ -8,11 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.pharmacogenomics.counts.incidence import sum_by_index
+from forecasting.arrays import Floats, sum_by_index
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel, sum_pairs
 from forecasting.pharmacogenomics.prevalence.update import StrataPosterior
-
-Floats = NDArray[np.float64]
 
 THREADS = 2
 

@@ -9,16 +9,13 @@ frequencies of all people of the panel is that of the linearised posterior (miss
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
+from forecasting.arrays import Floats, Indices, sum_by_index
 from forecasting.pharmacogenomics.counts.evidence import SINGLE, Evidence
-from forecasting.pharmacogenomics.counts.incidence import Incidence, outcome_weights, sum_by_index
+from forecasting.pharmacogenomics.counts.incidence import Incidence, outcome_weights
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel, sum_pairs
 from forecasting.pharmacogenomics.prevalence.prior import Prior
 from forecasting.terms import ResultType
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 HALVINGS = 50
 LEAST_CHANCE = 1e-12
@@ -35,8 +32,8 @@ class _Panels:
     """
 
     kind: ResultType
-    number: Ints
-    panel: Ints
+    number: Indices
+    panel: Indices
     weight: Floats
     classes: Floats
     spread: Floats

@@ -6,11 +6,10 @@ concentration.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from forecasting.arrays import Floats, Indices, sum_by_index
 from forecasting.pharmacogenomics.counts.evidence import SINGLE, Evidence
-from forecasting.pharmacogenomics.counts.incidence import sum_by_index
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS, WHOLE_SITE
 from forecasting.terms import ResultType
 
@@ -27,9 +26,6 @@ PRIOR_SD = np.log(2.0)
 """Published effective sizes are taken to be right within a factor of two (one standard deviation)."""
 
 GRID = np.exp(np.linspace(np.log(2.0), np.log(2000.0), 60))
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 
 def network_people(mean: Floats, people: Floats, evidence: Evidence, shares: Floats, threshold: int) -> Floats:
@@ -59,7 +55,7 @@ def network_people(mean: Floats, people: Floats, evidence: Evidence, shares: Flo
     return network
 
 
-def _group_of_panel(evidence: Evidence, shares: Floats) -> Ints:
+def _group_of_panel(evidence: Evidence, shares: Floats) -> Indices:
     """Group that each panel speaks of, [B]; -1: several."""
     main = shares[evidence.panel_site].argmax(axis=1) if len(shares) else np.zeros(0, dtype=np.intp)
     has_main_group = shares[evidence.panel_site].max(axis=1, initial=0.0) >= LEAST_SHARE
@@ -80,7 +76,7 @@ def _copies(evidence: Evidence, alleles: int, threshold: int) -> Floats:
     return copies
 
 
-def _expected(mean: Floats, evidence: Evidence, shares: Floats, panels: Ints, group: int) -> Floats:
+def _expected(mean: Floats, evidence: Evidence, shares: Floats, panels: Indices, group: int) -> Floats:
     """Frequencies of the alleles as called in each panel, [P, A], before it was counted."""
     site = evidence.panel_site[panels]
     is_whole_site = evidence.panel_group[panels] == WHOLE_SITE

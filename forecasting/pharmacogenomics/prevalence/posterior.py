@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput, MissingContent
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.counts.evidence import Problems, collect_evidence
@@ -20,12 +20,10 @@ from forecasting.pharmacogenomics.prevalence.gene_posterior import GenePosterior
 from forecasting.pharmacogenomics.prevalence.network_size import COUNTS_OF_COPIES, LEAST_SITES, network_people
 from forecasting.pharmacogenomics.prevalence.prior import build_prior, group_table
 from forecasting.pharmacogenomics.prevalence.table import COLUMNS, group_rows, site_rows, state_of_rows
-from forecasting.pharmacogenomics.prevalence.update import joined, update_posterior
+from forecasting.pharmacogenomics.prevalence.update import joined_by_site, update_posterior
 from forecasting.terms import ALL_FACILITIES, SMALL_CELL_THRESHOLD, ResultType
 
 PROBLEM_COLUMNS = ("facility_id", "gene", "problem")
-
-Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -149,7 +147,7 @@ def _gene_posterior(
         problems += [*gene_prior.problems, *evidence.problems, *monomorphic_panels(gene_prior, evidence)]
         problems += hardy_weinberg_departures(model_at_share, gene_prior, state, used, threshold)
         parts.append(dataclasses.replace(state, site=positions[state.site]))
-    state = joined(parts)
+    state = joined_by_site(parts)
     known_sites, site = np.unique(state.site, return_inverse=True)
     state = dataclasses.replace(state, site=site)
     return GenePosterior(model, tuple(facility_ids[i] for i in known_sites), state, males[known_sites]), problems

@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.arrays import Floats, Indices
 from forecasting.pharmacogenomics.content import ReferenceContent
 from forecasting.pharmacogenomics.counts.evidence import Evidence
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS, WHOLE_SITE
 from forecasting.terms import ALL_FACILITIES
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 EVERY_GROUP = "all"
 """In place of a group in the table of effective sizes: a group of the gene without a size of its own."""
@@ -39,8 +37,8 @@ class Prior:
     no usable knowledge. `problems` are (facility_id, text).
     """
 
-    site: Ints
-    group: Ints
+    site: Indices
+    group: Indices
     share: Floats
     mean: Floats
     people: Floats

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.arrays import Floats
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS, WHOLE_SITE, site_shares
 from forecasting.pharmacogenomics.prevalence.gene_posterior import GenePosterior
 from forecasting.terms import ALL_GROUPS, Basis
@@ -27,8 +28,6 @@ COLUMNS = (
     *("facility_id", "gene", "biogeographic_group", "share_served", "effective_n", "basis"),
     *("alleles_not_tested", "untested_share", "thin"),
 )
-
-Floats = NDArray[np.float64]
 
 
 def representation(gene: GenePosterior, ancestry: pd.DataFrame | None, assays: pd.DataFrame | None) -> pd.DataFrame:

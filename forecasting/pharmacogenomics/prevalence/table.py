@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from forecasting.arrays import Floats, Indices
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel
 from forecasting.pharmacogenomics.prevalence.ancestry import GROUPS, WHOLE_SITE
 from forecasting.pharmacogenomics.prevalence.gene_posterior import GenePosterior
@@ -17,9 +18,6 @@ COLUMNS = (
 )
 INTERVAL = (0.05, 0.95)
 INTERVAL_DRAWS, INTERVAL_SEED = 1000, 0
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 
 def site_rows(gene: GenePosterior) -> pd.DataFrame:
@@ -86,7 +84,9 @@ def group_rows(gene: GenePosterior) -> pd.DataFrame:
     return rows.assign(biogeographic_group=group, ancestry_share=state.share[stratum])[list(COLUMNS)]
 
 
-def _rows(gene: GenePosterior, kind: ResultType, site: Ints, names: NDArray, cells: dict[str, Floats]) -> pd.DataFrame:
+def _rows(
+    gene: GenePosterior, kind: ResultType, site: Indices, names: NDArray, cells: dict[str, Floats]
+) -> pd.DataFrame:
     facilities = np.asarray(gene.facility_ids, dtype=object)[site]
     labels = {"facility_id": facilities, "gene": gene.model.gene, "biogeographic_group": ALL_GROUPS}
     labels |= {"ancestry_share": 1.0, "result_type": kind.value, "result": names}

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.arrays import Floats, Indices, joined, sum_by_index, take
 from forecasting.pharmacogenomics.counts.censoring import fill_suppressed
-from forecasting.pharmacogenomics.counts.evidence import SINGLE, Evidence, Floats, Ints
-from forecasting.pharmacogenomics.counts.incidence import Incidence, group_incidence, outcome_weights, sum_by_index
+from forecasting.pharmacogenomics.counts.evidence import SINGLE, Evidence
+from forecasting.pharmacogenomics.counts.incidence import Incidence, group_incidence, outcome_weights
 from forecasting.pharmacogenomics.genes.gene_model import GeneModel, sum_pairs
 from forecasting.pharmacogenomics.prevalence.information import information_fraction
 from forecasting.pharmacogenomics.prevalence.prior import Prior
@@ -29,8 +30,8 @@ class StrataPosterior:
     Dirichlet of weight `inner_people` [N].
     """
 
-    site: Ints
-    group: Ints
+    site: Indices
+    group: Indices
     share: Floats
     mean: Floats
     people: Floats
@@ -39,14 +40,10 @@ class StrataPosterior:
     inner_people: Floats
 
 
-def joined(parts: Sequence[StrataPosterior]) -> StrataPosterior:
-    """Posteriors of different sites as one, in the order of their sites.
-
-    Sites that no part holds have no strata; no part at all raises `ValueError`.
-    """
-    order = np.argsort(np.concatenate([part.site for part in parts]), kind="stable")
-    fields = [field.name for field in dataclasses.fields(StrataPosterior)]
-    return StrataPosterior(**{name: np.concatenate([getattr(part, name) for part in parts])[order] for name in fields})
+def joined_by_site(parts: Sequence[StrataPosterior]) -> StrataPosterior:
+    """Posteriors of different sites as one, in the order of their sites; sites that no part holds have no strata."""
+    state = joined(parts)
+    return take(state, np.argsort(state.site, kind="stable"))
 
 
 def update_posterior(
@@ -90,10 +87,10 @@ def update_posterior(
     return state, evidence
 
 
-def _scatter(values: Floats, called: Ints) -> Floats:
-    out = np.zeros_like(values)
-    np.add.at(out, (np.arange(len(values))[:, None], called), values)
-    return out
+def _scatter(values: Floats, called: Indices) -> Floats:
+    scattered = np.zeros_like(values)
+    np.add.at(scattered, (np.arange(len(values))[:, None], called), values)
+    return scattered
 
 
 def _normalised(values: Floats) -> Floats:
@@ -154,8 +151,8 @@ class _Expectation:
         chance = chances(self.model, mean, self.evidence, self.incidence)
         of_row = self.incidence.of_rows(chance, len(self.evidence.count))
         count = fill_suppressed(self.evidence, of_row, self.threshold)
-        each = np.divide(count, of_row, out=np.zeros_like(count), where=of_row > 0)
-        expected = self.incidence.weight * chance * each[self.incidence.row]
+        per_chance = np.divide(count, of_row, out=np.zeros_like(count), where=of_row > 0)
+        expected = self.incidence.weight * chance * per_chance[self.incidence.row]
         return count, _copies(self.model, mean, self.evidence, self.incidence, expected)
 
     def part(self, strata: NDArray[np.bool_]) -> "_Expectation":
@@ -179,7 +176,7 @@ class _Expectation:
         return _normalised(self.alpha + self.counts(mean)[1])
 
 
-def _fixed_point(em: _Expectation, site: Ints) -> Floats:
+def _fixed_point(em: _Expectation, site: Indices) -> Floats:
     """Posterior mean of the called alleles, [N, A].
 
     EM creeps where the group of the people counted is unknown; each site leaps ahead along its own path (the squared
@@ -197,7 +194,7 @@ def _fixed_point(em: _Expectation, site: Ints) -> Floats:
     return mean
 
 
-def _leaps(em: _Expectation, mean: Floats, site: Ints) -> tuple[Floats, NDArray[np.bool_]]:
+def _leaps(em: _Expectation, mean: Floats, site: Indices) -> tuple[Floats, NDArray[np.bool_]]:
     """A few leaps from `mean` [N, A], and which strata are still moving, [N]."""
     sites = int(site.max()) + 1
     moving = np.ones(len(mean), dtype=bool)
@@ -212,7 +209,7 @@ def _leaps(em: _Expectation, mean: Floats, site: Ints) -> tuple[Floats, NDArray[
     return mean, moving
 
 
-def _leap(mean: Floats, next_mean: Floats, second_mean: Floats, site: Ints, sites: int) -> Floats:
+def _leap(mean: Floats, next_mean: Floats, second_mean: Floats, site: Indices, sites: int) -> Floats:
     """Frequencies ahead on the path of each site that three successive ones begin, [N, A]."""
     first, second, third = (np.log(np.maximum(values, LEAST)) for values in (mean, next_mean, second_mean))
     speed, bend = second - first, third - 2 * second + first

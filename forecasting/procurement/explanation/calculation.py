@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Integers
 from forecasting.procurement.packs import (
     BILLIONTHS,
     MILLIONTHS,

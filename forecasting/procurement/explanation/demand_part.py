@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats
+from forecasting.arrays import Floats
 from forecasting.procurement.explanation.calculation import HISTORY_RULE, Calculation, json_record
 from forecasting.procurement.order.inputs import PreparedInputs, Record
 from forecasting.procurement.order.ordered_items import OrderedItems

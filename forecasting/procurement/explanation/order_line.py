@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.procurement.arrays import take
+from forecasting.arrays import take
 from forecasting.procurement.explanation.calculation import VERSION, Calculation, Document, json_record
 from forecasting.procurement.explanation.demand_part import DemandPart
 from forecasting.procurement.explanation.order_part import OrderPart

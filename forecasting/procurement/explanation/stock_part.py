@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.arrays import Integers
+from forecasting.arrays import Integers
 from forecasting.procurement.explanation.calculation import Calculation, dose_units, json_record
 from forecasting.procurement.explanation.policy_part import PolicyPart
 from forecasting.procurement.order.inputs import PreparedInputs

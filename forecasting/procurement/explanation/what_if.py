@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.procurement.explanation.calculation import OPERATIONS, PACK_RULE, Document, as_text, dose_units
 from forecasting.procurement.order.plan import DAMPING, damped_packs
 from forecasting.procurement.packs import THOUSANDTHS, PackRule, packs_for

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats, Integers, joined, take
+from forecasting.arrays import Floats, Integers, joined, take
 from forecasting.procurement.order.inputs import PreparedInputs
 from forecasting.procurement.order.plan import Plan, plan_orders
 from forecasting.procurement.protection_demand import CumulativeDemand

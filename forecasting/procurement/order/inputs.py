@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Floats, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.items import complete_items, open_days, order_days_of, read_settings
 from forecasting.procurement.order.plan import NO_LIMIT, Situation
 from forecasting.procurement.packs import MILLIONTHS

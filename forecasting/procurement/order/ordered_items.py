@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats, Integers, take
+from forecasting.arrays import Floats, Integers, take
 from forecasting.procurement.order.block_plan import BlockPlan
 from forecasting.procurement.order.inputs import PreparedInputs
 from forecasting.procurement.order.outlook import Outlook, outlook

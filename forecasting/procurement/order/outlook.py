@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.procurement.order.plan import Plan, Situation
 from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS
 from forecasting.procurement.policy.stocking_policy import CRITICALITY_WEIGHTS

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.arrays import Booleans, Integers
+from forecasting.arrays import Booleans, Integers
 from forecasting.procurement.findings import COLUMNS, finding
 from forecasting.procurement.order.plan import Situation
 from forecasting.procurement.packs import from_thousandths

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.procurement.items import Settings
 from forecasting.procurement.packs import MILLIONTHS, acceptable, packs_for_thousandths, packs_within_thousandths
 from forecasting.procurement.policy.service_level import order_up_to

@@ -6,7 +6,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.arrays import Booleans, Floats
+from forecasting.arrays import Booleans, Floats
 from forecasting.terms import Reason
 
 NEW_FOR_DAYS = 91

@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats, Integers, take
+from forecasting.arrays import Floats, Integers, take
 
 ROUNDS = 40
 """Times that a limit's price may be raised: with a few limits the prices settle after a handful."""

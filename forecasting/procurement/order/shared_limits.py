@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasting.procurement.arrays import Floats, Integers, take
+from forecasting.arrays import Floats, Integers, take
 from forecasting.procurement.findings import COLUMNS, Severity, finding
 from forecasting.procurement.order.block_plan import BlockPlan
 from forecasting.procurement.order.inputs import PreparedInputs

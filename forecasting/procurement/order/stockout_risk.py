@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from forecasting.procurement.arrays import Floats, Integers, take
+from forecasting.arrays import Floats, Integers, take
 from forecasting.procurement.order.block_plan import blocks_of
 from forecasting.procurement.order.inputs import OrderInputs, prepare
 from forecasting.procurement.order.outlook import outlook

@@ -6,7 +6,7 @@ that the least cost is found by looking at every pair of levels, not by a formul
 
 import numpy as np
 
-from forecasting.procurement.arrays import Booleans, Floats, Integers
+from forecasting.arrays import Booleans, Floats, Integers
 from forecasting.procurement.packs import MILLIONTHS
 from forecasting.procurement.policy.service_level import smallest_level
 

@@ -5,8 +5,8 @@ Criticality is the third: it is stated per product, never computed.
 
 import numpy as np
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats
 
 ABC_SHARES = (0.8, 0.95)
 """Cumulated share of a site's value of use at which class A and class B end."""

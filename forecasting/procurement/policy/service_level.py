@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from forecasting.arrays import Booleans, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Booleans, Integers
 from forecasting.procurement.packs import MILLIONTHS, as_decimal
 from forecasting.terms import Criticality, PolicyKind, TargetKind
 

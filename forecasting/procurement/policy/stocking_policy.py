@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Booleans, Floats, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Booleans, Floats, Integers
 from forecasting.procurement.packs import MILLIONTHS, THOUSANDTHS, as_decimal, to_thousandths, treatment_days
 from forecasting.procurement.policy.least_cost import newsvendor_level, reorder_levels
 from forecasting.procurement.policy.policy_rows import SETTINGS

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Floats, Integers
 from forecasting.demand.forecast import PanelForecast
 from forecasting.demand.paths import sample_paths
-from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.order.plan import Situation, plan_orders
 from forecasting.procurement.packs import THOUSANDTHS, packs_for_thousandths
 from forecasting.procurement.protection_demand import CumulativeDemand, period_edges

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Integers, take
 from forecasting.demand.forecast import PanelForecast
-from forecasting.procurement.arrays import Integers, take
 from forecasting.procurement.replay.rules import par_rule, peak_rule, plan_rule
 from forecasting.procurement.replay.setup import ReplaySetup
 from forecasting.procurement.replay.simulation import ORDER_DAYS, Rule, SimulatedShelf

@@ -9,9 +9,9 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Booleans, Floats, Integers, take
 from forecasting.demand.series import DemandPanel
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Booleans, Floats, Integers, take
 from forecasting.procurement.items import Settings, complete_items, read_settings
 from forecasting.procurement.packs import THOUSANDTHS, packs_for_thousandths
 from forecasting.procurement.policy.service_level import PolicyDefaults

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from forecasting.arrays import Floats, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats, Integers
 
 ORDER_DAYS = 7
 """Days between two chances to order, for every item alike."""

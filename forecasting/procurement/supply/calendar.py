@@ -5,8 +5,8 @@ import datetime as dt
 
 import numpy as np
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WORKING_WEEK = frozenset(range(5))

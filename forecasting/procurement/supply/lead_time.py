@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats
 
 DEFAULT_LEAD_TIME_DAYS = 14.0
 """Used when neither receipts nor a supplier say anything: long on purpose, and always marked "assumed"."""

@@ -16,8 +16,8 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Floats, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats, Integers
 from forecasting.procurement.supply.lead_time import Seeds, draw_arrivals, key_seeds
 from forecasting.procurement.supply.stock import places_by_item
 

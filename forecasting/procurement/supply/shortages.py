@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasting.arrays import Floats
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Floats
 from forecasting.procurement.protection_demand import DemandDraws
 from forecasting.terms import Action
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.arrays import Booleans, Floats, Integers
 from forecasting.errors import InvalidInput
-from forecasting.procurement.arrays import Booleans, Floats, Integers
 from forecasting.procurement.packs import THOUSANDTHS, to_thousandths
 from forecasting.procurement.protection_demand import CumulativeDemand
 from forecasting.terms import StockStatus

@@ -6,7 +6,8 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from forecasting.demand.forecast import PointForecasts, add_quantiles, forecast_panel, forecast_points
+from forecasting.arrays import joined
+from forecasting.demand.forecast import add_quantiles, forecast_panel, forecast_points
 from forecasting.demand.paths import sample_paths
 from forecasting.demand.season import forecast_with_shared_season, remove_shared_season
 from forecasting.demand.series import DemandPanel, reliable_series
@@ -84,7 +85,7 @@ def test_parts_of_a_panel_worked_on_apart_give_the_same_bytes() -> None:
         panel(np.vstack([neighbours(), ORDINARY])), drugs=("x",) * 5, amount_per_unit=np.array([1.0, 5, 1, 5, 1])
     )
     parts = [whole.select(np.array(part, dtype=bool)) for part in ([1, 1, 0, 0, 0], [0, 0, 1, 1, 1])]
-    together = add_quantiles(whole, PointForecasts.joined([forecast_points(part, HORIZON) for part in parts]))
+    together = add_quantiles(whole, joined([forecast_points(part, HORIZON) for part in parts]))
     for field in dataclasses.fields(together):
         made, wanted = (getattr(one, field.name) for one in (together, forecast_panel(whole, HORIZON)))
         np.testing.assert_array_equal(made, wanted, err_msg=field.name)
