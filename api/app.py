@@ -13,14 +13,14 @@ from api.http.context import Clock, utc_now
 from api.http.etag import ConditionalGet
 from api.http.language import Language
 from api.http.middleware import Guard
-from api.http.observability import Metrics, Observed
+from api.http.observability import Metrics, Observability
 from api.http.rate_limit import RateLimit
 from api.pages import access, bulk, detail, genetics, imports, overview, problems, routine_rules, sign_in, worklist
 from api.pages import orders as order_pages
 from api.pages import overrides as override_pages
 from api.pages import releases as release_pages
 from api.pages import scenarios as scenario_pages
-from api.pages import triage as handling_pages
+from api.pages import triage as triage_pages
 from api.routes import (
     audit,
     batches,
@@ -56,7 +56,7 @@ people decide. Every error is `application/problem+json` (RFC 9457). Lists come 
 
 
 @contextlib.asynccontextmanager
-async def _life(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Deliver webhooks while the app is served, whoever serves it; close the database's connections at the end."""
     engine, server = app.state.engine, app.state.server
     with Worker(engine, server) if server.webhook_hosts else contextlib.nullcontext():
@@ -84,7 +84,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        lifespan=_life,
+        lifespan=_lifespan,
     )
     settings = Settings.from_environment() if source is None else source
     app.state.engine = create_engine(settings.database_url) if isinstance(settings, Settings) else settings
@@ -118,7 +118,7 @@ def create_app(
         worklist,
         detail,
         bulk,
-        handling_pages,
+        triage_pages,
         routine_rules,
         order_pages,
         override_pages,
@@ -137,5 +137,5 @@ def create_app(
     app.add_middleware(Language)
     app.add_middleware(RateLimit, requests_per_minute=server.requests_per_minute)
     app.add_middleware(Guard, max_body_bytes=max_body_bytes)
-    app.add_middleware(Observed, metrics=app.state.metrics)
+    app.add_middleware(Observability, metrics=app.state.metrics)
     return app

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import dataclasses
 import ipaddress
 import os
@@ -11,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from forecasting.errors import InvalidInput
-from warehouse.schema.ledger import ROLES
+from warehouse.roles import Role
 
 PREFIX = "PGX_SUPPLY_"
 WEBHOOK_HOSTS = f"{PREFIX}WEBHOOK_HOSTS"
@@ -63,35 +64,35 @@ class IdentityProvider:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "IdentityProvider | None":
         """The provider, None when no issuer is set; what is missing or not https raises `InvalidInput`."""
-        given = {name: environment.get(f"{OIDC}{name}", "").strip() for name in OIDC_NAMES}
-        if not given["ISSUER"]:
+        values = {name: environment.get(f"{OIDC}{name}", "").strip() for name in OIDC_NAMES}
+        if not values["ISSUER"]:
             return None
         public_url = environment.get(PUBLIC_URL, "").rstrip("/")
-        needed = {f"{OIDC}{name}": given[name] for name in ("CLIENT_ID", "CLIENT_SECRET", "ROLES")}
+        needed = {f"{OIDC}{name}": values[name] for name in ("CLIENT_ID", "CLIENT_SECRET", "ROLES")}
         missing = [name for name, value in (needed | {PUBLIC_URL: public_url}).items() if not value]
         if missing:
             raise InvalidInput(f"{OIDC}ISSUER is set: {', '.join(missing)} must be too")
-        for name, url in ((f"{OIDC}ISSUER", given["ISSUER"]), (PUBLIC_URL, public_url)):
+        for name, url in ((f"{OIDC}ISSUER", values["ISSUER"]), (PUBLIC_URL, public_url)):
             if not re.match(r"https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$)", url):
                 raise InvalidInput(f"{name} {url!r}: must be https (http only on this machine)")
         return cls(
-            issuer=given["ISSUER"],
-            client_id=given["CLIENT_ID"],
-            client_secret=given["CLIENT_SECRET"],
+            issuer=values["ISSUER"],
+            client_id=values["CLIENT_ID"],
+            client_secret=values["CLIENT_SECRET"],
             public_url=public_url,
-            roles=_roles(given["ROLES"]),
-            role_claim=given["ROLE_CLAIM"] or "roles",
-            facility_claim=given["FACILITY_CLAIM"] or None,
+            roles=_roles(values["ROLES"]),
+            role_claim=values["ROLE_CLAIM"] or "roles",
+            facility_claim=values["FACILITY_CLAIM"] or None,
         )
 
 
 def _roles(text: str) -> dict[str, str]:
     """Value of the claim -> role, from `pgx-buyers=buyer,pgx-leads=approver`."""
     pairs = [part.rpartition("=")[::2] for part in text.split(",") if part.strip()]
-    found = {value.strip(): role.strip() for value, role in pairs}
-    if not all(value and role in ROLES for value, role in found.items()):
-        raise InvalidInput(f"{OIDC}ROLES {text!r}: must be CLAIM-VALUE=ROLE by comma, a role one of {', '.join(ROLES)}")
-    return found
+    roles = {value.strip(): role.strip() for value, role in pairs}
+    if not all(value and role in tuple(Role) for value, role in roles.items()):
+        raise InvalidInput(f"{OIDC}ROLES {text!r}: must be CLAIM-VALUE=ROLE by comma, a role one of {', '.join(Role)}")
+    return roles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,9 +123,9 @@ class ServerSettings:
             requests_per_minute=_whole(environment, REQUESTS_PER_MINUTE, DEFAULT_REQUESTS_PER_MINUTE),
             identity_provider=IdentityProvider.from_environment(environment),
             log_level=_log_level(environment),
-            webhook_hosts=frozenset(one.lower() for one in _listed(environment, WEBHOOK_HOSTS)),
+            webhook_hosts=frozenset(host.lower() for host in _listed(environment, WEBHOOK_HOSTS)),
             webhook_networks=tuple(
-                _read(WEBHOOK_NETWORKS, one, ipaddress.ip_network) for one in _listed(environment, WEBHOOK_NETWORKS)
+                _parsed(WEBHOOK_NETWORKS, text, ipaddress.ip_network) for text in _listed(environment, WEBHOOK_NETWORKS)
             ),
             webhook_secrets={
                 name.removeprefix(WEBHOOK_SECRET).lower(): _secrets(name, text)
@@ -140,8 +141,8 @@ class ServerSettings:
         'stores'
         """
         return {
-            "second_approval_above": _told(self.approvals.second_above),
-            "own_change_approval_above": _told(self.approvals.own_change_above),
+            "second_approval_above": _limit_text(self.approvals.second_above),
+            "own_change_approval_above": _limit_text(self.approvals.own_change_above),
             "requests_per_minute": str(self.requests_per_minute or "no limit"),
             "log_level": self.log_level,
             "identity_provider": self.identity_provider.issuer if self.identity_provider else "none",
@@ -151,7 +152,7 @@ class ServerSettings:
         }
 
 
-def _told(limit: Decimal | None) -> str:
+def _limit_text(limit: Decimal | None) -> str:
     return "no limit" if limit is None else str(limit)
 
 
@@ -160,13 +161,11 @@ def _amount(environment: Mapping[str, str], name: str) -> Decimal | None:
     text = environment.get(name)
     if not text:
         return None
-    try:
+    with contextlib.suppress(InvalidOperation):
         amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("nan")
-    if not amount.is_finite() or amount < 0:
-        raise InvalidInput(f"{name} {text!r}: must be an amount of 0 or more")
-    return amount
+        if amount.is_finite() and amount >= 0:
+            return amount
+    raise InvalidInput(f"{name} {text!r}: must be an amount of 0 or more")
 
 
 def _log_level(environment: Mapping[str, str]) -> str:
@@ -188,21 +187,21 @@ def _listed(environment: Mapping[str, str], name: str) -> list[str]:
     return [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
 
 
-def _read(name: str, text: str, kind: Callable[[str], Any]) -> Any:
+def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:
     try:
-        return kind(text)
+        return parse(text)
     except ValueError as error:
         raise InvalidInput(f"{name} {text!r}: {error}") from error
 
 
 def _secrets(name: str, text: str) -> tuple[str, ...]:
-    """Secrets separated by blanks; an error never tells the value."""
-    found = tuple(text.split())
-    for one in found:
+    """Secrets separated by blanks; an error never holds the value."""
+    secrets = tuple(text.split())
+    for secret in secrets:
         try:
-            key = base64.b64decode(one.removeprefix(SECRET_PREFIX), validate=True)
+            key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
         except binascii.Error:
             key = b""
-        if not one.startswith(SECRET_PREFIX) or len(key) < SHORTEST_SECRET_BYTES:
+        if not secret.startswith(SECRET_PREFIX) or len(key) < SHORTEST_SECRET_BYTES:
             raise InvalidInput(f"{name}: must be {SECRET_PREFIX} and {SHORTEST_SECRET_BYTES} bytes or more in base64")
-    return found
+    return secrets

@@ -20,7 +20,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api.access.accounts import create_user
+from api.access.accounts import NewUser, create_user
 from api.app import create_app
 from api.pages import worklist
 from tests.api.conftest import CHROMIUM, NOW, PASSWORD, PRODUCTS, _line, _product, _serving, hidden_token
@@ -45,9 +45,7 @@ def fill(engine: sa.Engine, lines: int) -> None:
         known = [_product("warfarin-1", facts[n % len(facts)]) | {"product_id": f"p{n}"} for n in range(products)]
         connection.execute(sa.insert(table("products")), known)
         for name, role in (("ada", "approver"), ("ben", "buyer")):
-            create_user(
-                connection, name=name, display_name=name, role=role, password=PASSWORD, facility_ids=None, now=NOW
-            )
+            create_user(connection, NewUser(name, name, role, PASSWORD), now=NOW)
         rows = [_row(number) for number in range(lines)]
         connection.execute(sa.insert(table("recommendations")), rows)
         by = {"user_id": 2, "acted_at": NOW, "assignee_id": None, "snoozed_until": None, "reason": "ask the ward"}

@@ -77,25 +77,25 @@ class ResultType(StrEnum):
     LOOKUP_KEY = "lookup_key"
 
 
-class Basis(StrEnum):
+class Basis(DescribedEnum):
     """What the frequencies of a gene among some people of a site rest on."""
 
-    COUNTS = "counts"
-    PUBLISHED = "published"
-    STAND_IN = "stand_in"
-    NOTHING = "nothing"
+    COUNTS = "counts", "the site's own counts beside published figures"
+    PUBLISHED = "published", "published figures"
+    STAND_IN = "stand_in", "figures of other groups, which stand in"
+    NOTHING = "nothing", "nothing that is known"
 
 
-class Action(StrEnum):
+class Action(DescribedEnum):
     """What a guideline row asks for. `NO_RECOMMENDATION` is the guideline's own word, not a missing row."""
 
-    STANDARD = "standard"
-    DOSE_FACTOR = "dose_factor"
-    DOSE_CAP = "dose_cap"
-    ABSOLUTE_DOSE = "absolute_dose"
-    ALTERNATIVE = "alternative"
-    NO_NUMBER = "no_number"
-    NO_RECOMMENDATION = "no_recommendation"
+    STANDARD = "standard", "usual dosing"
+    DOSE_FACTOR = "dose_factor", "change the dose"
+    DOSE_CAP = "dose_cap", "limit the dose"
+    ABSOLUTE_DOSE = "absolute_dose", "fixed dose"
+    ALTERNATIVE = "alternative", "use another drug"
+    NO_NUMBER = "no_number", "change, no number in the guideline"
+    NO_RECOMMENDATION = "no_recommendation", "no recommendation"
 
 
 FALLBACK_ACTIONS = (Action.DOSE_FACTOR, Action.DOSE_CAP, Action.NO_NUMBER, Action.STANDARD)
@@ -176,65 +176,65 @@ class StockStatus(StrEnum):
     RECALLED = "recalled"
 
 
-class RecommendationStatus(StrEnum):
+class RecommendationStatus(DescribedEnum):
     """Life of a recommendation: proposed, decided by a person, handed over, closed."""
 
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    MODIFIED = "modified"
-    REJECTED = "rejected"
-    SUPERSEDED = "superseded"
-    EXPORTED = "exported"
-    ACKNOWLEDGED = "acknowledged"
-    RECEIVED = "received"
+    PROPOSED = "proposed", "proposed"
+    APPROVED = "approved", "approved"
+    MODIFIED = "modified", "approved with changes"
+    REJECTED = "rejected", "rejected"
+    SUPERSEDED = "superseded", "replaced by a newer run"
+    EXPORTED = "exported", "ordered"
+    ACKNOWLEDGED = "acknowledged", "answered by the supplier"
+    RECEIVED = "received", "received"
 
 
-class Reason(StrEnum):
+class Reason(DescribedEnum):
     """Why a line is recommended; one primary reason a line."""
 
-    STOCK_OUT_RISK = "stock_out_risk"
-    GENETIC_SHIFT = "genetic_shift"
-    GUIDELINE_CHANGE = "guideline_change"
-    EXPIRY = "expiry"
-    SHORTAGE = "shortage"
-    LAUNCH = "launch"
-    WITHDRAWAL = "withdrawal"
-    BUDGET = "budget"
-    PAR_CHANGE = "par_change"
+    STOCK_OUT_RISK = "stock_out_risk", "likely to run out"
+    GENETIC_SHIFT = "genetic_shift", "genotype-guided demand is moving"
+    GUIDELINE_CHANGE = "guideline_change", "guideline changed"
+    EXPIRY = "expiry", "stock expires before use"
+    SHORTAGE = "shortage", "supply shortage"
+    LAUNCH = "launch", "new product"
+    WITHDRAWAL = "withdrawal", "product is being withdrawn"
+    BUDGET = "budget", "budget limit"
+    PAR_CHANGE = "par_change", "order level changed"
 
 
-class DecisionKind(StrEnum):
+class DecisionKind(DescribedEnum):
     """What a signed-in person can do with a recommendation."""
 
-    APPROVE = "approve"
-    MODIFY = "modify"
-    REJECT = "reject"
-    UNDO = "undo"
+    APPROVE = "approve", "approved"
+    MODIFY = "modify", "changed"
+    REJECT = "reject", "rejected"
+    UNDO = "undo", "taken back"
 
 
-class AcknowledgementStatus(StrEnum):
+class AcknowledgementStatus(DescribedEnum):
     """What a supplier says to a line that was ordered."""
 
-    ACCEPTED = "accepted"
-    CHANGED = "changed"
-    BACKORDERED = "backordered"
-    SUBSTITUTED = "substituted"
-    REJECTED = "rejected"
+    ACCEPTED = "accepted", "supplier delivers"
+    CHANGED = "changed", "supplier changed it"
+    BACKORDERED = "backordered", "backordered"
+    SUBSTITUTED = "substituted", "supplier offers another product"
+    REJECTED = "rejected", "supplier will not deliver"
 
 
-class DecisionReason(StrEnum):
+class DecisionReason(DescribedEnum):
     """Reason codes a person chooses from when a line is changed or rejected."""
 
-    STOCK_COUNT_WRONG = "stock_count_wrong"
-    DEMAND_EVENT = "demand_event"
-    SUPPLIER_ISSUE = "supplier_issue"
-    SHORTAGE = "shortage"
-    EXPIRY_RISK = "expiry_risk"
-    BUDGET = "budget"
-    STORAGE = "storage"
-    CLINICAL_DECISION = "clinical_decision"
-    DUPLICATE_ORDER = "duplicate_order"
-    OTHER = "other"
+    STOCK_COUNT_WRONG = "stock_count_wrong", "stock count is wrong"
+    DEMAND_EVENT = "demand_event", "known change in demand"
+    SUPPLIER_ISSUE = "supplier_issue", "supplier problem"
+    SHORTAGE = "shortage", "shortage"
+    EXPIRY_RISK = "expiry_risk", "risk of expiry"
+    BUDGET = "budget", "budget"
+    STORAGE = "storage", "no room"
+    CLINICAL_DECISION = "clinical_decision", "clinical decision"
+    DUPLICATE_ORDER = "duplicate_order", "already ordered"
+    OTHER = "other", "other (say why)"
 
 
 class OverrideKind(StrEnum):

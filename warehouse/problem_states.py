@@ -11,14 +11,14 @@ from warehouse import audit
 from warehouse.audit import Actor, Event
 from warehouse.queries.lines import Scope
 from warehouse.queries.problems import IDENTITY, reported_problems
-from warehouse.schema.problem_states import PROBLEM_STATES, ProblemState
+from warehouse.schema.problem_states import ProblemState, ProblemStatus
 
 
 @dataclasses.dataclass(frozen=True)
 class StateChange:
     """The new state of problems, with the person's note and number."""
 
-    state: str
+    state: ProblemStatus
     note: str
     user_id: int
 
@@ -38,9 +38,7 @@ def set_problem_states(
     resolved without a note.
     """
     note = change.note.strip() or None
-    if change.state not in PROBLEM_STATES:
-        raise InvalidInput(f"state {change.state!r}: must be one of {', '.join(PROBLEM_STATES)}")
-    if change.state == "resolved" and note is None:
+    if change.state is ProblemStatus.RESOLVED and note is None:
         raise InvalidInput("say in the note how it was resolved")
     chosen, reported = (
         list(dict.fromkeys(names)),
@@ -53,7 +51,7 @@ def set_problem_states(
     problems = [reported[name] for name in chosen]
     if scope is not None and any(problem.problem["facility_id"] is None for problem in problems):
         raise InvalidInput("a problem of all sites is for a person who sees every site")
-    state = {"state": change.state, "note": note, "user_id": change.user_id, "set_at": now}
+    state = {"state": change.state.value, "note": note, "user_id": change.user_id, "set_at": now}
     rows = [{column: problem.problem[column] for column in IDENTITY} | state for problem in problems]
     connection.execute(sa.insert(ProblemState), rows)
     events = [
@@ -62,7 +60,7 @@ def set_problem_states(
             f"problem:{problem.name}",
             problem.problem["facility_id"],
             before={"state": problem.state},
-            after={"state": change.state, "note": note, "rule": problem.problem["rule"]},
+            after={"state": change.state.value, "note": note, "rule": problem.problem["rule"]},
         )
         for problem in problems
     ]

@@ -6,30 +6,36 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
-from api.access.keys import found_key
+from api.access.keys import verified_key
 from api.access.roles import Principal, site_scope
-from api.access.sign_in import SESSION_COOKIE, person_of, same_token
+from api.access.sign_in import SESSION_COOKIE, same_token, session_person
 from api.http.context import Db, Now
 from api.http.errors import NotAllowed, NotSignedIn
+from warehouse.roles import Permission
+
+CSRF = Header(description="`csrf_token` of /v1/session.")
+CsrfToken = Annotated[str | None, CSRF]
 
 
 def key_of(connection: sa.Connection, header: str, now: dt.datetime) -> Principal | None:
     """Which key an Authorization header holds; None when it is malformed, unknown, wrong, expired or revoked."""
-    found = found_key(connection, header, now)
-    if found is None:
+    key = verified_key(connection, header, now)
+    if key is None:
         return None
-    row, valid_until = found
-    scopes = frozenset(row["scopes"].split(";"))
     return Principal(
-        row["name"], site_scope(row["facility_ids"]), key_id=row["key_id"], scopes=scopes, valid_until=valid_until
+        key.row["name"],
+        site_scope(key.row["facility_ids"]),
+        key_id=key.row["key_id"],
+        scopes=frozenset(key.row["scopes"].split(";")),
+        valid_until=key.valid_until,
     )
 
 
-def check_csrf(person: Principal, given: str | None) -> None:
+def check_csrf(person: Principal, token: str | None) -> None:
     """Refuse a form or call that does not carry its session's token."""
-    if not same_token(given, person.csrf_token):
+    if not same_token(token, person.csrf_token):
         raise NotAllowed("the form's token is missing or not this session's; reload the page and try again")
 
 
@@ -39,7 +45,7 @@ def principal(request: Request, db: sa.Connection, now: dt.datetime) -> Principa
     if header is not None:
         caller = key_of(db, header, now)
     else:
-        caller = person_of(db, request.cookies.get(SESSION_COOKIE), now)
+        caller = session_person(db, request.cookies.get(SESSION_COOKIE), now)
     if caller is None:
         raise NotSignedIn("send a valid API key as 'Authorization: Bearer pgx_...', or sign in")
     if caller.key_id is not None:
@@ -82,23 +88,28 @@ def writer_key(scope: str) -> Any:
     return Depends(allowed)
 
 
-async def _deciding_person(caller: Caller) -> Principal:
-    if caller.key_id is not None:
-        raise NotAllowed("an API key never decides: a person has to sign in")
-    if not caller.may_decide():
-        raise NotAllowed(f"the role {caller.role} reads and does not decide")
-    return caller
+def check_may(person: Principal, permission: Permission, refusal: str) -> None:
+    """Refuse a person whose role has not the permission; `refusal` says what the role does, or does not."""
+    if not person.may(permission):
+        raise NotAllowed(f"the role {person.role} {refusal}")
 
 
-Decider = Annotated[Principal, Depends(_deciding_person)]
+def _person_who_may(permission: Permission, *, keys_never: str, refusal: str) -> Any:
+    """The dependency of a person's deed: a signed-in person with the permission, never a key."""
+
+    async def allowed(caller: Caller) -> Principal:
+        if caller.key_id is not None:
+            raise NotAllowed(f"an API key never {keys_never}: a person has to sign in")
+        check_may(caller, permission, refusal)
+        return caller
+
+    return Depends(allowed)
 
 
-async def _activating_person(caller: Caller) -> Principal:
-    if caller.key_id is not None:
-        raise NotAllowed("an API key never puts a release in force: a person has to sign in")
-    if not caller.may_activate():
-        raise NotAllowed(f"the role {caller.role} puts no release in force")
-    return caller
-
-
-Activator = Annotated[Principal, Depends(_activating_person)]
+Decider = Annotated[
+    Principal, _person_who_may(Permission.DECIDE, keys_never="decides", refusal="reads and does not decide")
+]
+Activator = Annotated[
+    Principal,
+    _person_who_may(Permission.ACTIVATE, keys_never="puts a release in force", refusal="puts no release in force"),
+]

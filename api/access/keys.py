@@ -1,5 +1,6 @@
-"""API keys: made, rotated, revoked and found again; only their digests are kept."""
+"""API keys: created, rotated, revoked and verified; only their digests are kept."""
 
+import dataclasses
 import datetime as dt
 import hashlib
 import hmac
@@ -54,8 +55,8 @@ def create_api_key(
         "expires_at": expires_at,
     }
     connection.execute(sa.insert(ApiKey).values(row))
-    told = {one: row[one] for one in ("name", "scopes", "facility_ids", "expires_at")}
-    audit.append(connection, actor, now, [Event("key.add", f"key:{key_id}", after=told)])
+    after = {field: row[field] for field in ("name", "scopes", "facility_ids", "expires_at")}
+    audit.append(connection, actor, now, [Event("key.add", f"key:{key_id}", after=after)])
     return f"pgx_{key_id}_{secret}"
 
 
@@ -90,33 +91,33 @@ def key_row(connection: sa.Connection, key_id: str) -> sa.RowMapping | None:
     return connection.execute(_BY_KEY_ID, {"key_id": key_id}).mappings().one_or_none()
 
 
-def found_key(
-    connection: sa.Connection, header: str, now: dt.datetime
-) -> tuple[sa.RowMapping, dt.datetime | None] | None:
-    """The row of the key that an Authorization header holds and until when the secret counts by itself, None = always.
+@dataclasses.dataclass(frozen=True)
+class VerifiedKey:
+    """The row of a key whose secret was sent, and until when that secret counts by itself; None = always."""
 
-    None when the header is malformed, or the key unknown, wrong, expired or revoked.
-    """
+    row: sa.RowMapping
+    valid_until: dt.datetime | None
+
+
+def verified_key(connection: sa.Connection, header: str, now: dt.datetime) -> VerifiedKey | None:
+    """The key that an Authorization header holds; None when it is malformed, or unknown, wrong, expired or revoked."""
     scheme, _, text = header.partition(" ")
     parts = _KEY.fullmatch(text.strip()) if scheme.lower() == "bearer" else None
-    if parts is None:
+    row = key_row(connection, parts[1]) if parts else None
+    if parts is None or row is None or row["revoked_at"] is not None:
         return None
-    row = connection.execute(_BY_KEY_ID, {"key_id": parts[1]}).mappings().one_or_none()
-    if row is None or row["revoked_at"] is not None:
-        return None
-    counts, valid_until = _secret_counts(row, digest(parts[2]))
-    if not counts or (valid_until is not None and valid_until <= now):
-        return None
-    return row, valid_until
+    key = _with_secret(row, digest(parts[2]))
+    is_over = key is not None and key.valid_until is not None and key.valid_until <= now
+    return None if is_over else key
 
 
-def _secret_counts(row: sa.RowMapping, given: str) -> tuple[bool, dt.datetime | None]:
-    """Whether the digest is that of the key's secret, or of the one before; when that ends, None = never."""
-    if hmac.compare_digest(row["secret_sha256"], given):
-        return True, row["expires_at"]
-    if row["previous_until"] is None or not hmac.compare_digest(row["previous_sha256"] or "", given):
-        return False, None
-    return True, min(row["expires_at"] or row["previous_until"], row["previous_until"])
+def _with_secret(row: sa.RowMapping, secret_sha256: str) -> VerifiedKey | None:
+    """The key where the digest is that of its secret, or of the one before."""
+    if hmac.compare_digest(row["secret_sha256"], secret_sha256):
+        return VerifiedKey(row, row["expires_at"])
+    if row["previous_until"] is None or not hmac.compare_digest(row["previous_sha256"] or "", secret_sha256):
+        return None
+    return VerifiedKey(row, min(row["expires_at"] or row["previous_until"], row["previous_until"]))
 
 
 def digest(text: str) -> str:

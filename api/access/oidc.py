@@ -28,7 +28,8 @@ from api.settings import IdentityProvider
 from forecasting.errors import InvalidInput
 from warehouse import audit
 from warehouse.audit import Actor, Event
-from warehouse.schema.ledger import ROLES, User
+from warehouse.roles import Role
+from warehouse.schema.ledger import User
 
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
 """Signatures of the provider's own key; never a shared secret, never none."""
@@ -37,8 +38,8 @@ LEEWAY_SECONDS = 60
 TIMEOUT_SECONDS = 10
 
 
-class NotVouchedFor(Exception):
-    """The provider did not say, in a way that can be trusted, who somebody is and what they may do."""
+class NotTrusted(Exception):
+    """The provider did not state, in a way that can be trusted, who a person is and what they may do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +56,10 @@ class Attempt:
         return base64.urlsafe_b64encode(json.dumps(dataclasses.astuple(self)).encode()).decode()
 
     @classmethod
-    def of_cookie(cls, text: str | None) -> "Attempt | None":
+    def from_cookie(cls, text: str | None) -> "Attempt | None":
         """The attempt of a cookie, None when it is not one.
 
-        >>> Attempt.of_cookie(Attempt("s", "n", "v", "/").cookie()), Attempt.of_cookie("forged")
+        >>> Attempt.from_cookie(Attempt("s", "n", "v", "/").cookie()), Attempt.from_cookie("forged")
         (Attempt(state='s', nonce='n', verifier='v', path='/'), None)
         """
         try:
@@ -70,7 +71,7 @@ class Attempt:
 
 
 def start(provider: IdentityProvider, path: str) -> tuple[str, Attempt]:
-    """Where the browser goes, and what it has to bring back; `NotVouchedFor` when the provider does not answer."""
+    """Where the browser goes, and what it has to bring back; `NotTrusted` when the provider does not answer."""
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
     attempt = Attempt(state, nonce, verifier, path)
     with _client(provider) as client:
@@ -86,7 +87,7 @@ def start(provider: IdentityProvider, path: str) -> tuple[str, Attempt]:
 def finish(provider: IdentityProvider, attempt: Attempt, answer: Mapping[str, str]) -> dict[str, Any]:
     """The claims about the person, from an ID token that is checked: signature, issuer, audience, times and nonce."""
     if "code" not in answer:
-        raise NotVouchedFor(f"the provider answered {answer.get('error', 'without a code')[:100]}")
+        raise NotTrusted(f"the provider answered {answer.get('error', 'without a code')[:100]}")
     metadata = _metadata(provider)
     try:
         with _client(provider) as client:
@@ -96,12 +97,12 @@ def finish(provider: IdentityProvider, attempt: Attempt, answer: Mapping[str, st
                 code=answer["code"],
                 code_verifier=attempt.verifier,
             )
-        jwks: Any = _fetched(metadata["jwks_uri"])
+        jwks: Any = _fetch_json(metadata["jwks_uri"])
         keys = KeySet.import_key_set(jwks)
-        read = jwt.decode(token["id_token"], keys, algorithms=ALGORITHMS)
+        decoded = jwt.decode(token["id_token"], keys, algorithms=ALGORITHMS)
         claims = CodeIDToken(
-            read.claims,
-            read.header,
+            decoded.claims,
+            decoded.header,
             {
                 "iss": {"essential": True, "value": provider.issuer},
                 "aud": {"essential": True, "value": provider.client_id},
@@ -110,7 +111,7 @@ def finish(provider: IdentityProvider, attempt: Attempt, answer: Mapping[str, st
         )
         claims.validate(leeway=LEEWAY_SECONDS)
     except (OAuthError, JoseError, httpx2.HTTPError, KeyError, ValueError) as error:
-        raise NotVouchedFor(f"the provider's answer cannot be trusted ({type(error).__name__})") from error
+        raise NotTrusted(f"the provider's answer cannot be trusted ({type(error).__name__})") from error
     return dict(claims)
 
 
@@ -121,9 +122,9 @@ def sign_in(
     now: dt.datetime,
     request_id: str | None,
 ) -> str:
-    """The token of a new session; who has no role, no site or was closed here raises `NotVouchedFor`."""
+    """The token of a new session; who has no role, no site or was closed here raises `NotTrusted`."""
     subject = f"{provider.issuer} {claims['sub']}"
-    wanted: dict[str, Any] = {
+    claimed: dict[str, Any] = {
         "display_name": str(claims.get("name") or claims.get("preferred_username") or claims["sub"])[:80],
         "role": role_of(claims.get(provider.role_claim), provider),
         "facility_ids": _sites(connection, claims, provider),
@@ -131,26 +132,31 @@ def sign_in(
     query = sa.select(User.__table__).where(User.subject == subject).with_for_update()
     known = connection.execute(query).mappings().one_or_none()
     if known is not None and not known["active"]:
-        raise NotVouchedFor("this account is closed here")
+        raise NotTrusted("this account is closed here")
     if known is None:
         name = f"oidc-{hashlib.sha256(subject.encode()).hexdigest()[:16]}"
-        row = wanted | {"name": name, "subject": subject, "password_hash": random_password_hash()}
+        row = claimed | {"name": name, "subject": subject, "password_hash": random_password_hash()}
         row |= {"active": True, "failed_sign_ins": 0, "created_at": now}
         connection.execute(sa.insert(User).values(row))
-    elif any(known[name] != value for name, value in wanted.items()):
-        connection.execute(sa.update(User).where(User.subject == subject).values(wanted))
+    elif any(known[name] != value for name, value in claimed.items()):
+        connection.execute(sa.update(User).where(User.subject == subject).values(claimed))
     user = connection.execute(query).mappings().one()
-    _audit_change(connection, provider, known, user, wanted, now, request_id)
+    changed = {name: value for name, value in claimed.items() if known is None or known[name] != value}
+    if changed:
+        actor = Actor("provider", provider.issuer, request_id)
+        before = None if known is None else {name: known[name] for name in changed}
+        action = "user.add" if known is None else "user.change"
+        audit.append(connection, actor, now, [Event(action, f"user:{user['user_id']}", before=before, after=changed)])
     return open_session(connection, user, now, "identity provider", request_id)
 
 
 def role_of(value: Any, provider: IdentityProvider) -> str:
-    """The furthest-reaching role that a claim's values map to; `NotVouchedFor` when there is none."""
+    """The furthest-reaching role that a claim's values map to; `NotTrusted` when there is none."""
     values = value if isinstance(value, list) else [value]
-    found = {provider.roles[one] for one in values if isinstance(one, str) and one in provider.roles}
-    if not found:
-        raise NotVouchedFor("the provider names no role that is known here")
-    return next(role for role in reversed(ROLES) if role in found)
+    named = {provider.roles[name] for name in values if isinstance(name, str) and name in provider.roles}
+    if not named:
+        raise NotTrusted("the provider names no role that is known here")
+    return next(role for role in reversed(Role) if role in named)
 
 
 def _sites(connection: sa.Connection, claims: Mapping[str, Any], provider: IdentityProvider) -> str | None:
@@ -161,27 +167,9 @@ def _sites(connection: sa.Connection, claims: Mapping[str, Any], provider: Ident
     if "*" in named:
         return None
     try:
-        return stored_sites(connection, [one for one in named if isinstance(one, str)])
+        return stored_sites(connection, [name for name in named if isinstance(name, str)])
     except InvalidInput as error:
-        raise NotVouchedFor("the provider names no site, or one that is not known here") from error
-
-
-def _audit_change(
-    connection: sa.Connection,
-    provider: IdentityProvider,
-    before: Any,
-    user: Any,
-    wanted: dict[str, Any],
-    now: dt.datetime,
-    request_id: str | None,
-) -> None:
-    changed = {name: value for name, value in wanted.items() if before is None or before[name] != value}
-    if not changed:
-        return
-    actor = Actor("provider", provider.issuer, request_id)
-    told = None if before is None else {name: before[name] for name in changed}
-    action = "user.add" if before is None else "user.change"
-    audit.append(connection, actor, now, [Event(action, f"user:{user['user_id']}", before=told, after=changed)])
+        raise NotTrusted("the provider names no site, or one that is not known here") from error
 
 
 def _client(provider: IdentityProvider) -> OAuth2Client:
@@ -196,16 +184,16 @@ def _client(provider: IdentityProvider) -> OAuth2Client:
 
 
 def _metadata(provider: IdentityProvider) -> dict[str, Any]:
-    found = _fetched(f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
-    if found.get("issuer") != provider.issuer:
-        raise NotVouchedFor("the provider calls itself by another name than the settings")
-    return found
+    metadata = _fetch_json(f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
+    if metadata.get("issuer") != provider.issuer:
+        raise NotTrusted("the provider calls itself by another name than the settings")
+    return metadata
 
 
-def _fetched(url: str) -> dict[str, Any]:
+def _fetch_json(url: str) -> dict[str, Any]:
     try:
         answer = httpx2.get(url, timeout=TIMEOUT_SECONDS)
         answer.raise_for_status()
         return dict(answer.json())
     except (httpx2.HTTPError, ValueError) as error:
-        raise NotVouchedFor("the provider does not answer") from error
+        raise NotTrusted("the provider does not answer") from error

@@ -1,25 +1,11 @@
-"""What each role may do, and the person or key that asks."""
+"""The person or key that asks, and what they may do (`warehouse.roles.ROLE_PERMISSIONS`)."""
 
 import dataclasses
 import datetime as dt
 
 from warehouse.audit import Actor
 from warehouse.queries.lines import Scope
-
-READ = "read"
-
-DECIDE = "decide"
-
-ACTIVATE = "activate"
-
-ROLE_MAY: dict[str, frozenset[str]] = {
-    "viewer": frozenset({READ}),
-    "buyer": frozenset({READ, DECIDE}),
-    "approver": frozenset({READ, DECIDE, ACTIVATE}),
-    "pharmacist": frozenset({READ, DECIDE, ACTIVATE}),
-    "admin": frozenset({READ, DECIDE, ACTIVATE}),
-}
-"""What a person of each role may do. Keys are not in this table: no key decides."""
+from warehouse.roles import ROLE_PERMISSIONS, Permission, Role
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +17,7 @@ class Principal:
 
     name: str
     sites: Scope
-    role: str | None = None
+    role: Role | None = None
     user_id: int | None = None
     csrf_token: str | None = None
     key_id: str | None = None
@@ -45,21 +31,23 @@ class Principal:
         who = f"key:{self.key_id}" if self.key_id is not None else f"user:{self.user_id}"
         return Actor(who, self.name, self.request_id)
 
+    def may(self, permission: Permission) -> bool:
+        """True for a person whose role has the permission; never for a key."""
+        return self.role is not None and permission in ROLE_PERMISSIONS[Role(self.role)]
+
     def may_decide(self) -> bool:
-        """True for a person whose role decides; never for a key."""
-        return self.role is not None and DECIDE in ROLE_MAY[self.role]
+        """True for a person who decides about recommendations."""
+        return self.may(Permission.DECIDE)
 
     def may_activate(self) -> bool:
-        """True for a person whose role puts releases of guidance in force; never for a key."""
-        return self.role is not None and ACTIVATE in ROLE_MAY[self.role]
+        """True for a person who puts releases of guidance in force."""
+        return self.may(Permission.ACTIVATE)
 
-    def keeps_access(self) -> bool:
-        """True for an administrator of every site, who keeps people, keys and webhooks; never for a key."""
-        return self.role == "admin" and self.sites is None
+    def may_administer(self) -> bool:
+        """True for an administrator of every site, who keeps people, keys and webhooks."""
+        return self.may(Permission.ADMINISTER) and self.sites is None
 
 
 def site_scope(stored: str | None) -> Scope:
+    """The sites of a stored list of facility_ids ('north;south'); None = all."""
     return None if stored is None else frozenset(stored.split(";")) - {""}
-
-
-MAY_AUDIT = frozenset({"approver", "pharmacist", "admin"})

@@ -17,35 +17,29 @@ from api.access.roles import Principal, site_scope
 from forecasting.errors import InvalidInput
 from warehouse import audit
 from warehouse.audit import Actor, Event
+from warehouse.roles import Role
 from warehouse.schema.ledger import SignInSession, User
 
 SESSION_COOKIE = "pgx_session"
-
 SESSION_LENGTH = dt.timedelta(hours=12)
-
 MOST_FAILURES = 5
-
 LOCKED_FOR = dt.timedelta(minutes=15)
-
 SHORTEST_PASSWORD = 12
-
 LONGEST_PASSWORD = 200
 
 _HASHER = argon2.PasswordHasher()
-
 # a hash takes 64 MB: two at a time bound what a flood of sign-ins can use
 _HASHING = threading.BoundedSemaphore(2)
-
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
+_HASH_OF_NOBODY = _HASHER.hash(secrets.token_hex(16))
 
 
 def sign_in(
     connection: sa.Connection, name: str, password: str, now: dt.datetime, request_id: str | None = None
 ) -> str | None:
-    """A new session's token, or None; five failures in a row close the door for 15 minutes.
+    """A new session's token, or None; five failures in a row lock the account for 15 minutes.
 
-    The same work is done whether or not the person exists, so that the answer's time does not tell. What happened to a
-    person's account is audited.
+    The same work is done whether or not the person exists, so that the time of the answer does not show it. What
+    happened to a person's account is audited.
     """
     user = _verified(connection, name, password, now, request_id)
     return None if user is None else open_session(connection, user, now, "this server", request_id)
@@ -65,9 +59,9 @@ def open_session(
         "expires_at": now + SESSION_LENGTH,
     }
     connection.execute(sa.insert(SignInSession).values(row))
-    who = f"user:{user['user_id']}"
-    actor = Actor(who, user["display_name"], request_id)
-    audit.append(connection, actor, now, [Event("user.sign_in", who, after={"by": by})])
+    subject = f"user:{user['user_id']}"
+    actor = Actor(subject, user["display_name"], request_id)
+    audit.append(connection, actor, now, [Event("user.sign_in", subject, after={"by": by})])
     return token
 
 
@@ -76,7 +70,7 @@ def person_by_password(connection: sa.Connection, name: str, password: str, now:
     user = _verified(connection, name, password, now)
     if user is None:
         return None
-    return Principal(user["display_name"], site_scope(user["facility_ids"]), user["role"], user["user_id"])
+    return _principal(user)
 
 
 def _verified(
@@ -84,10 +78,10 @@ def _verified(
 ) -> sa.RowMapping | None:
     query = sa.select(User.__table__).where(User.name == name).with_for_update()
     user = connection.execute(query).mappings().one_or_none()
-    right = _password_is_right(user["password_hash"] if user else _NOBODY, password)
+    is_right = _password_is_right(user["password_hash"] if user else _HASH_OF_NOBODY, password)
     if user is None or not user["active"] or (user["locked_until"] and now < user["locked_until"]):
         return None
-    if not right:
+    if not is_right:
         _count_failure(connection, user, now, request_id)
         return None
     _set_user(connection, user, failed_sign_ins=0, locked_until=None)
@@ -99,7 +93,7 @@ def sign_out(connection: sa.Connection, token: str) -> None:
     connection.execute(sa.delete(SignInSession).where(SignInSession.token_sha256 == digest(token)))
 
 
-def person_of(connection: sa.Connection, token: str | None, now: dt.datetime) -> Principal | None:
+def session_person(connection: sa.Connection, token: str | None, now: dt.datetime) -> Principal | None:
     """Who a session's token belongs to; None when it is unknown or over, or the person may no longer sign in."""
     if not token:
         return None
@@ -111,14 +105,17 @@ def person_of(connection: sa.Connection, token: str | None, now: dt.datetime) ->
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         return None
-    return Principal(
-        row["display_name"], site_scope(row["facility_ids"]), row["role"], row["user_id"], csrf_token=row["csrf_token"]
-    )
+    return _principal(row, row["csrf_token"])
 
 
-def same_token(given: str | None, wanted: str | None) -> bool:
-    """Whether two tokens are the same, in a time that does not tell where they differ; a blank one never is."""
-    return bool(given) and bool(wanted) and hmac.compare_digest(str(given).encode(), str(wanted).encode())
+def _principal(user: sa.RowMapping, csrf_token: str | None = None) -> Principal:
+    sites, role = site_scope(user["facility_ids"]), Role(user["role"])
+    return Principal(user["display_name"], sites, role, user["user_id"], csrf_token=csrf_token)
+
+
+def same_token(sent: str | None, expected: str | None) -> bool:
+    """Whether two tokens are the same, in a time that does not show where they differ; a blank one never is."""
+    return bool(sent) and bool(expected) and hmac.compare_digest(str(sent).encode(), str(expected).encode())
 
 
 def hash_password(password: str) -> str:
@@ -144,8 +141,8 @@ def _password_is_right(password_hash: str, password: str) -> bool:
 def _count_failure(connection: sa.Connection, user: sa.RowMapping, now: dt.datetime, request_id: str | None) -> None:
     failures = user["failed_sign_ins"] + 1
     locked = failures >= MOST_FAILURES
-    told = {"failures": failures, "locked_until": now + LOCKED_FOR if locked else None}
-    event = Event("user.sign_in_failed", f"user:{user['user_id']}", after=told)
+    after = {"failures": failures, "locked_until": now + LOCKED_FOR if locked else None}
+    event = Event("user.sign_in_failed", f"user:{user['user_id']}", after=after)
     audit.append(connection, Actor("nobody", "not signed in", request_id), now, [event])
     if locked:
         _set_user(connection, user, failed_sign_ins=0, locked_until=now + LOCKED_FOR)

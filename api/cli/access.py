@@ -4,13 +4,8 @@ import datetime as dt
 
 import click
 
-from api.cli.common import database_option, open_database, settings_with
-
-ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+from api.cli.common import database_option, facilities_option, open_database, settings_with, utc_now, writing_to
+from warehouse.roles import Role
 
 
 @click.group()
@@ -20,28 +15,19 @@ def user() -> None:
 
 @user.command("add")
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 @click.option("--display-name", help="Name shown; default: the sign-in name.")
-@click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
+@facilities_option
 @click.password_option(help="Asked for when not given; better not on the command line.")
 @database_option
 def add_user(
     name: str, role: str, display_name: str | None, facilities: tuple[str, ...], password: str, database: str | None
 ) -> None:
     """Add a person."""
-    from api.access.accounts import create_user
-    from warehouse.engine import writing
+    from api.access.accounts import NewUser, create_user
 
-    with writing(open_database(settings_with(database))) as connection:
-        create_user(
-            connection,
-            name=name,
-            display_name=display_name or name,
-            role=role,
-            password=password,
-            facility_ids=facilities or None,
-            now=_now(),
-        )
+    with writing_to(database) as connection:
+        create_user(connection, NewUser(name, display_name or name, role, password, facilities or None), now=utc_now())
 
 
 @click.group()
@@ -52,16 +38,15 @@ def key() -> None:
 @key.command("add")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, help="e.g. recommendations:read; may be repeated.")
-@click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
+@facilities_option
 @click.option("--days", type=click.IntRange(min=1), default=365, show_default=True, help="Valid for so many days.")
 @database_option
 def add_key(name: str, scopes: tuple[str, ...], facilities: tuple[str, ...], days: int, database: str | None) -> None:
     """Add a key and print it, once: only its digest is kept."""
     from api.access.keys import create_api_key
-    from warehouse.engine import writing
 
-    now = _now()
-    with writing(open_database(settings_with(database))) as connection:
+    now = utc_now()
+    with writing_to(database) as connection:
         secret = create_api_key(
             connection,
             name=name,
@@ -82,10 +67,9 @@ def add_key(name: str, scopes: tuple[str, ...], facilities: tuple[str, ...], day
 def rotate_key(key_id: str, hours: int, database: str | None) -> None:
     """Give a key a new secret and print it, once; scopes, sites and end stay."""
     from api.access.keys import rotate_api_key
-    from warehouse.engine import writing
 
-    now = _now()
-    with writing(open_database(settings_with(database))) as connection:
+    now = utc_now()
+    with writing_to(database) as connection:
         click.echo(rotate_api_key(connection, key_id, old_until=now + dt.timedelta(hours=hours), now=now))
 
 
@@ -95,10 +79,9 @@ def rotate_key(key_id: str, hours: int, database: str | None) -> None:
 def revoke_key(key_id: str, database: str | None) -> None:
     """End a key at once."""
     from api.access.keys import revoke_api_key
-    from warehouse.engine import writing
 
-    with writing(open_database(settings_with(database))) as connection:
-        revoke_api_key(connection, key_id, now=_now())
+    with writing_to(database) as connection:
+        revoke_api_key(connection, key_id, now=utc_now())
 
 
 @click.group()
@@ -114,5 +97,5 @@ def verify_audit(head: str | None, database: str | None) -> None:
     from warehouse.audit import verify
 
     with open_database(settings_with(database)).connect() as connection:
-        found = verify(connection, known_head=head)
-    click.echo(f"{found.events} events, unbroken; newest digest {found.head}")
+        trail = verify(connection, known_head=head)
+    click.echo(f"{trail.events} events, unbroken; newest digest {trail.head}")

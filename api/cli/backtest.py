@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import as_of_option, database_option, open_database, progress, settings_with, write_pictures
+from api.cli import common
 from forecasting.terms import ALL_FACILITIES
 
 if TYPE_CHECKING:
@@ -26,17 +26,12 @@ MEASURES = {
     "coverage_80": "inside the 80 % interval",
     "coverage_95": "inside the 95 % interval",
 }
-SHORT = ("mase", "wape", "scaled_crps")
+SHORT_MEASURES = ("mase", "wape", "scaled_crps")
 
 
 @click.command()
-@as_of_option("the latest run's")
-@click.option(
-    "--pictures",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Also write the pictures (accuracy by horizon, coverage, value added) there, as SVG.",
-)
+@common.as_of_option("the latest run's")
+@common.pictures_option("the pictures (accuracy by horizon, coverage, value added)")
 @click.option(
     "--drug",
     "drugs",
@@ -46,7 +41,7 @@ SHORT = ("mase", "wape", "scaled_crps")
 )
 @click.option("--product", metavar="ID", help="Instead compare them on this product.")
 @click.option("--facility", metavar="ID", help="With --drug or --product: at this site, not the network.")
-@database_option
+@common.database_option
 def backtest(
     as_of: Any,
     pictures: Path | None,
@@ -67,11 +62,11 @@ def backtest(
     from warehouse.queries.override_value import as_forecast_edits, edit_sums, measured_edits
 
     if drugs or product:
-        _compare(settings_with(database), drugs, product, facility)
+        _compare(common.settings_with(database), drugs, product, facility)
         return
     if facility:
         raise click.UsageError("--facility goes with --drug or --product")
-    with open_database(settings_with(database)).connect() as connection:
+    with common.open_database(common.settings_with(database)).connect() as connection:
         scores = export_frame(connection, "backtest", as_of)
         _, overrides, packs = measured_edits(connection, None)
     if scores.empty:
@@ -82,13 +77,12 @@ def backtest(
         console.print()
     if "override" not in set(scores["stage"]):
         click.echo("Overrides: none had been set by these origins, so there is no step after genetic to measure.")
-    worth = [("forecast", edit_sums(overrides)), ("packs", edit_sums(as_forecast_edits(packs)))]
     if len(overrides) or len(packs):
-        console.print(_edits(worth))
+        console.print(_edits({"forecast": edit_sums(overrides), "packs": edit_sums(as_forecast_edits(packs))}))
     if pictures:
         from assets.pictures.backtest import score_drawings
 
-        write_pictures(pictures, score_drawings(scores))
+        common.write_pictures(pictures, score_drawings(scores))
 
 
 def _compare(settings: "Settings", drugs: tuple[str, ...], product: str | None, facility: str | None) -> None:
@@ -98,41 +92,40 @@ def _compare(settings: "Settings", drugs: tuple[str, ...], product: str | None, 
     from assets.execute import run_aggregates
     from warehouse.queries.exports import aggregate_comparison
 
-    engine = open_database(settings)
+    engine = common.open_database(settings)
     scope = {"facility_id": facility or ALL_FACILITIES, "product_id": product or "*"}
-    with progress("fitting Prophet and statsmodels"):
+    with common.progress("fitting Prophet and statsmodels"):
         run_aggregates(settings.database_url, settings.home, drugs=drugs, **scope)
     with engine.connect() as connection:
-        found = aggregate_comparison(connection)
-    table = _table(
+        comparison = aggregate_comparison(connection)
+    table = common.plain_table(
         "Totals over the horizon, by who forecasts; * = closest on held-out periods",
         ["drug", "model", "held-out error", "forecast", "plan", "unit"],
         left=("drug", "model", "unit"),
     )
-    for row in found.to_dict("records"):
-        marked = f"{_words(row['model'])}{' *' if row['chosen'] else ''}"
-        sums = [f"{row[name]:,.0f}" if row[name] == row[name] else "-" for name in ("mean", "planned")]
-        table.add_row(row["drug"], marked, _percent(row["error"]), *sums, row["unit"])
+    for row in comparison.to_dict("records"):
+        marked = f"{_name(row['model'])}{' *' if row['chosen'] else ''}"
+        sums = [common.cell(row[name], ",.0f") for name in ("mean", "planned")]
+        table.add_row(row["drug"], marked, common.cell(row["error"], ".1%"), *sums, row["unit"])
     Console().print(table)
 
 
-def _percent(value: Any) -> str:
-    return "-" if value is None or value != value else f"{value:.1%}"
-
-
 def _by_measure(scores: "pd.DataFrame") -> "Table":
-    whole = scores[(scores["segment"] == "all") & (scores["horizon"] == "all")]
-    steps = _steps(whole)
-    title = (
-        f"Backtest: {whole['series'].max()} series, {whole['origins'].max()} origins, {_ahead(scores)} periods ahead"
+    overall = scores[(scores["segment"] == "all") & (scores["horizon"] == "all")]
+    steps = _steps(overall)
+    series, origins = (overall[name].max() for name in ("series", "origins"))
+    title = f"Backtest: {series} series, {origins} origins, {_ahead(scores)} periods ahead"
+    added = [f"{_name(step)} adds" for step in steps[1:]]
+    table = common.plain_table(
+        title, ["measure", *map(_name, steps), *added, "what it is"], left=("measure", "what it is")
     )
-    added = [f"{_words(step)} adds" for step in steps[1:]]
-    table = _table(title, ["measure", *map(_words, steps), *added, "what it is"], left=("measure", "what it is"))
-    values = whole.pivot_table(index="metric", columns="stage", values="value", dropna=False)
-    gains = whole.pivot_table(index="metric", columns="stage", values="value_added", dropna=False)
+    values = overall.pivot_table(index="metric", columns="stage", values="value", dropna=False)
+    gains = overall.pivot_table(index="metric", columns="stage", values="value_added", dropna=False)
     for metric, meaning in MEASURES.items():
-        cells = [_number(values.at[metric, step]) for step in steps]
-        gained = [_gain(gains.at[metric, step]) if step in gains.columns else "" for step in steps[1:]]
+        cells = [common.cell(values.at[metric, step], ".3f") for step in steps]
+        gained = [
+            common.cell(gains.at[metric, step], "+.1%", "") if step in gains.columns else "" for step in steps[1:]
+        ]
         table.add_row(
             metric.replace("weighted_quantile_loss", "quantile loss").replace("_", " "), *cells, *gained, meaning
         )
@@ -146,29 +139,29 @@ def _by_part(scores: "pd.DataFrame", part: str) -> "Table":
     if part == "horizon":
         rows = rows[rows["horizon"].isin(["all", *_bands(rows)])]
     steps = _steps(rows)
-    heads = [f"{metric.replace('scaled_', '')} {_short(step)}" for metric in SHORT for step in steps]
-    title = f"By {part} ({', '.join(f'{_short(step)} = {_words(step)}' for step in steps)})"
-    table = _table(title, [part, "series", *heads, "cov. 80", "bias"], left=(part,))
-    cells = rows.set_index([part, "stage", "metric"])["value"]
+    heads = [f"{metric.replace('scaled_', '')} {_short(step)}" for metric in SHORT_MEASURES for step in steps]
+    title = f"By {part} ({', '.join(f'{_short(step)} = {_name(step)}' for step in steps)})"
+    table = common.plain_table(title, [part, "series", *heads, "cov. 80", "bias"], left=(part,))
+    values = rows.set_index([part, "stage", "metric"])["value"]
     series = rows.groupby(part, sort=False)["series"].max()
     for name in ["all", *_bands(rows)] if part == "horizon" else series.index:
-        numbers = [_number(cells.get((name, step, metric))) for metric in SHORT for step in steps]
-        last = [_number(cells.get((name, steps[-1], metric))) for metric in ("coverage_80", "bias")]
-        table.add_row(str(name), f"{series[name]:,}", *numbers, *last)
+        cells = [(step, metric) for metric in SHORT_MEASURES for step in steps]
+        cells += [(steps[-1], metric) for metric in ("coverage_80", "bias")]
+        numbers = [common.cell(values.get((name, *cell)), ".3f") for cell in cells]
+        table.add_row(str(name), f"{series[name]:,}", *numbers)
     return table
 
 
-def _edits(worth: list[tuple[str, list[dict[str, Any]]]]) -> "Table":
-    """What edits of forecasts and of packs were worth once their periods were past: in total, by direction and size."""
+def _edits(groups_by_kind: dict[str, list[dict[str, Any]]]) -> "Table":
+    """Value of edits of forecasts and of packs once their periods were past: in total, by direction and size."""
     heads = ["edits of", "which", "edits", "came nearer", "error without", "error with", "they add"]
-    table = _table("What people's edits were worth, dose units", heads, left=("edits of", "which"))
-    for what, groups in worth:
-        for one in groups:
-            if one["group_by"] in ("all", "direction", "size"):
-                sums = [f"{one[name]:,.0f}" for name in ("error_without", "error_with")]
-                table.add_row(
-                    what, one["group"], str(one["edits"]), str(one["improved"]), *sums, _gain(one["relative"])
-                )
+    table = common.plain_table("What people's edits were worth, dose units", heads, left=("edits of", "which"))
+    for kind, groups in groups_by_kind.items():
+        for sums in groups:
+            if sums["group_by"] in ("all", "direction", "size"):
+                errors = [f"{sums[name]:,.0f}" for name in ("error_without", "error_with")]
+                added = common.cell(sums["relative"], "+.1%", "")
+                table.add_row(kind, sums["group"], str(sums["edits"]), str(sums["improved"]), *errors, added)
     return table
 
 
@@ -177,7 +170,7 @@ def _bands(rows: "pd.DataFrame") -> list[str]:
     names = [name for name in dict.fromkeys(rows["horizon"]) if name != "all"]
     ends: list[str] = []
     reached = 0
-    for name in sorted(names, key=lambda one: (int(one.split("-")[0]), -int(one.split("-")[-1]))):
+    for name in sorted(names, key=lambda band: (int(band.split("-")[0]), -int(band.split("-")[-1]))):
         if int(name.split("-")[0]) == reached + 1:
             ends.append(name)
             reached = int(name.split("-")[-1])
@@ -192,26 +185,9 @@ def _steps(scores: "pd.DataFrame") -> list[str]:
     return [step for step in STEPS if step in set(scores["stage"])]
 
 
-def _table(title: str, columns: list[str], left: tuple[str, ...]) -> "Table":
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="left" if name in left else "right", no_wrap=name in left[:1], overflow="fold")
-    return table
-
-
-def _words(step: str) -> str:
-    return step.replace("_", " ")
+def _name(code: str) -> str:
+    return code.replace("_", " ")
 
 
 def _short(step: str) -> str:
     return "".join(word[0] for word in step.split("_"))
-
-
-def _number(value: Any) -> str:
-    return "-" if value is None or value != value else f"{value:.3f}"
-
-
-def _gain(value: Any) -> str:
-    return "" if value is None or value != value else f"{value:+.1%}"

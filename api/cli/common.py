@@ -1,7 +1,8 @@
 """What commands share: the database option, opening it at the newest schema, progress on a terminal."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import datetime as dt
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from rich.table import Table
 
     from warehouse.settings import Settings
 
@@ -19,6 +21,11 @@ database_option = click.option(
     "--database",
     metavar="URL",
     help="Database URL; default: PGX_SUPPLY_DATABASE_URL, else a SQLite file in the working folder.",
+)
+
+
+facilities_option = click.option(
+    "--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated."
 )
 
 
@@ -66,8 +73,48 @@ def progress(title: str) -> Iterator[Report]:
         yield report
 
 
+@contextmanager
+def writing_to(database: str | None) -> "Iterator[sa.Connection]":
+    """A connection to the database of the command line whose changes are kept when the block ends well."""
+    from warehouse.engine import writing
+
+    with writing(open_database(settings_with(database))) as connection:
+        yield connection
+
+
+def utc_now() -> dt.datetime:
+    """The time as tables keep it: UTC, without a time zone."""
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
+def plain_table(title: str | None, columns: Iterable[str], *, left: Container[str], gap: int = 1) -> "Table":
+    """A table without lines; columns that are not named in `left` are numbers and end at the right."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, padding=(0, gap, 0, 0), pad_edge=False)
+    for place, name in enumerate(columns):
+        is_text = name in left
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=is_text and not place, overflow="fold")
+    return table
+
+
+def cell(value: Any, form: str, missing: str = "-") -> str:
+    """A number as a format writes it; `missing` where there is none.
+
+    >>> cell(0.1234, ".1%"), cell(None, ".1%"), cell(float("nan"), ".1%", "")
+    ('12.3%', '-', '')
+    """
+    return missing if value is None or value != value else format(value, form)
+
+
+def pictures_option(what: str) -> Callable[[Any], Any]:
+    """The `--pictures` option; `what` says what is drawn."""
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option("--pictures", type=kind, metavar="FOLDER", help=f"Also write {what} there, as SVG.")
+
+
 def write_pictures(folder: Path, drawings: Mapping[str, str]) -> None:
-    """Each SVG drawing as a file named after it, said one by one."""
+    """Each SVG drawing as a file named after it, whose path is printed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, svg in drawings.items():
         file = folder / f"{name.replace(', ', '_').replace(' ', '_')}.svg"
@@ -77,8 +124,6 @@ def write_pictures(folder: Path, drawings: Mapping[str, str]) -> None:
 
 def parse_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
     """A `--as-of` value as a date; anything else is wrong usage."""
-    import datetime as dt
-
     if value is None:
         return None
     try:

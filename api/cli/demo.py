@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import database_option, open_database, progress, settings_with
+from api.cli.common import cell, database_option, open_database, plain_table, progress, settings_with
 from api.cli.plan import plan
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def demo(database: str | None) -> None:
     engine = open_database(settings)
     today = dt.datetime.now(dt.UTC).date()
     write_demo_bundle(BUNDLE, today - dt.timedelta(days=today.weekday()))
-    _refuse_other_data(engine)
+    _check_is_demo(engine)
     with progress("loading") as report:
         load(engine, BUNDLE, "bundle", report)
     plan(database, as_of=today)
-    _show(engine)
+    _print_results(engine)
     click.echo(
         "\nWhere to look next:\n"
         f"  {BUNDLE}/  the files that were loaded\n"
@@ -45,22 +45,22 @@ def demo(database: str | None) -> None:
     )
 
 
-def _refuse_other_data(engine: "sa.Engine") -> None:
-    """The demo never mixes with a site's own data."""
+def _check_is_demo(engine: "sa.Engine") -> None:
+    """Refuse a database with a site's own data: the demo never mixes with it."""
     import pandas as pd
     import sqlalchemy as sa
 
     from forecasting.errors import InvalidInput
     from warehouse.schema.inputs import Facility
 
-    own = set(pd.read_csv(BUNDLE / "facilities.csv", dtype=str)["name"])
+    demo_sites = set(pd.read_csv(BUNDLE / "facilities.csv", dtype=str)["name"])
     with engine.connect() as connection:
-        foreign = set(connection.scalars(sa.select(Facility.name))) - own
+        foreign = set(connection.scalars(sa.select(Facility.name))) - demo_sites
     if foreign:
         raise InvalidInput(f"the database holds {sorted(foreign)[0]!r}, not the demo: name another with --database")
 
 
-def _show(engine: "sa.Engine") -> None:
+def _print_results(engine: "sa.Engine") -> None:
     from rich.console import Console
 
     from warehouse.queries.exports import genetic_moves, top_recommendations
@@ -79,36 +79,27 @@ def _show(engine: "sa.Engine") -> None:
     console.print(_table(title, _MOVE_COLUMNS, [_move_cells(move) for move in moves]))
 
 
-def _table(title: str, columns: tuple[tuple[str, bool], ...], rows: list[list[str]]) -> "Table":
-    from rich.table import Table
+_ORDER_COLUMNS = ("site", "product", "packs", "cost", "order by", "reason, risk", "days")
+_MOVE_COLUMNS = ("product", "as planned", "change", "share", "mostly by")
+_TEXT_COLUMNS = ("site", "product", "order by", "reason, risk", "mostly by")
 
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for name, right in columns:
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+
+def _table(title: str, columns: tuple[str, ...], rows: list[list[str]]) -> "Table":
+    table = plain_table(title, columns, left=_TEXT_COLUMNS, gap=2)
     for row in rows:
         table.add_row(*row)
+    for column in table.columns:
+        column.no_wrap = True
     return table
 
 
-_ORDER_COLUMNS = (
-    *(("site", False), ("product", False), ("packs", True), ("cost", True), ("order by", False)),
-    *(("reason, risk", False), ("days", True)),
-)
-
-
 def _order_cells(line: dict[str, Any]) -> list[str]:
-    cost = "unknown" if line["cost"] is None else f"{line['cost']:,.2f}"
-    before, after = (line[f"stockout_probability_{when}"] for when in ("before", "after"))
     reason = line["reason"].replace("_", " ").removesuffix(" risk")
-    days = [line[f"days_on_hand_{when}"] for when in ("before", "after")]
-    told = " > ".join("-" if one is None else f"{one:.0f}" for one in days)
-    return [
-        *(line["facility_id"], line["product_id"], f"{line['packs']:,}", cost, f"{line['order_by']:%d %b}"),
-        *(f"{reason} {before:.0%} > {after:.0%}", told),
-    ]
-
-
-_MOVE_COLUMNS = (*(("product", False), ("as planned", True), ("change", True), ("share", True), ("mostly by", False)),)
+    risks = " > ".join(f"{line[f'stockout_probability_{when}']:.0%}" for when in ("before", "after"))
+    days = " > ".join(cell(line[f"days_on_hand_{when}"], ".0f") for when in ("before", "after"))
+    cost = cell(line["cost"], ",.2f", "unknown")
+    texts = [line["facility_id"], line["product_id"], f"{line['packs']:,}", cost, f"{line['order_by']:%d %b}"]
+    return [*texts, f"{reason} {risks}", days]
 
 
 def _move_cells(move: dict[str, Any]) -> list[str]:

@@ -41,9 +41,9 @@ def load(paths: tuple[Path, ...], format_name: str, database: str | None) -> Non
     if format_name in CONTENT_FORMATS:
         _store_builtin_content(engine)
     with progress("loading") as report:
-        done = load_files(engine, list(paths), format_name, report)
-    tell(done)
-    if done.refused or any(one.rejected and not one.accepted + one.unchanged for one in done.tables):
+        loaded = load_files(engine, list(paths), format_name, report)
+    print_report(loaded)
+    if loaded.refused or any(table.rejected and not table.accepted + table.unchanged for table in loaded.tables):
         raise click.exceptions.Exit(1)
 
 
@@ -56,12 +56,12 @@ def _store_builtin_content(engine: "sa.Engine") -> None:
         store_builtin_content(connection)
 
 
-def tell(report: "LoadReport") -> None:
+def print_report(report: "LoadReport") -> None:
     """What became of every file on stdout, what was wrong on stderr."""
-    for one in report.tables:
-        counts = f"{one.accepted} accepted, {one.rejected} rejected, {one.unchanged} unchanged"
-        click.echo(f"{one.file} -> {one.table}: {counts}")
-        for note in one.notes:
+    for table in report.tables:
+        counts = f"{table.accepted} accepted, {table.rejected} rejected, {table.unchanged} unchanged"
+        click.echo(f"{table.file} -> {table.table}: {counts}")
+        for note in table.notes:
             click.echo(f"  {note}")
     for message in report.messages:
         click.echo(message, err=True)

@@ -1,4 +1,4 @@
-"""Entry point: the commands, and how errors are told (one sentence on stderr; exit code 1 failed, 2 wrong usage)."""
+"""Entry point: the commands, and how errors are shown (one sentence on stderr; exit code 1 failed, 2 wrong usage)."""
 
 import sys
 

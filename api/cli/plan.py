@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import as_of_option, database_option, open_database, progress, settings_with
+from api.cli.common import as_of_option, database_option, facilities_option, open_database, progress, settings_with
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -18,10 +18,10 @@ def plan(
     facilities: tuple[str, ...] = (),
     with_genetics: bool = True,
 ) -> None:
-    """Run every asset with progress, and say which stages were skipped for want of input."""
+    """Run every asset with progress, and print which stages were skipped for want of input."""
     settings = settings_with(database)
     engine = open_database(settings)
-    _refuse_unknown(engine, facilities)
+    _check_known(engine, facilities)
     with progress("planning") as report:
         from assets.execute import run_plan
 
@@ -41,8 +41,8 @@ def plan(
             click.echo(message, err=True)
 
 
-def _refuse_unknown(engine: "sa.Engine", facilities: tuple[str, ...]) -> None:
-    """A site that is not there is told before anything is started."""
+def _check_known(engine: "sa.Engine", facilities: tuple[str, ...]) -> None:
+    """Refuse a site that is not stored before anything is started."""
     import sqlalchemy as sa
 
     from forecasting.errors import InvalidInput
@@ -58,7 +58,7 @@ def _refuse_unknown(engine: "sa.Engine", facilities: tuple[str, ...]) -> None:
 @click.command()
 @as_of_option("the period after the history's last")
 @click.option("--horizon", type=click.IntRange(min=1), help="Periods ahead; default: about half a year.")
-@click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
+@facilities_option
 @click.option("--without-genetics", is_flag=True, help="Forecast blind to genotype, for comparison.")
 @database_option
 def run(

@@ -1,11 +1,10 @@
 """`release`: which knowledge is stored, what a release would change, and putting one in force."""
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import database_option, open_database, parse_date, progress, settings_with
+from api.cli import common
 
 if TYPE_CHECKING:
     from assets.sites.release_impact import ReleaseImpact
@@ -18,18 +17,18 @@ def release() -> None:
 
 @release.command("list")
 @click.option("--kind", help="Only this kind, e.g. guidance.")
-@database_option
+@common.database_option
 def list_releases(kind: str | None, database: str | None) -> None:
     """Show what is stored and where it is in force today, then every activation."""
     from warehouse.releases import activations, stored_releases
 
-    today = dt.datetime.now(dt.UTC).date()
-    with open_database(settings_with(database)).connect() as connection:
+    today = common.utc_now().date()
+    with common.open_database(common.settings_with(database)).connect() as connection:
         stored = [row for row in stored_releases(connection, today) if kind in (None, row["kind"])]
         decided = [row for row in activations(connection) if kind in (None, row["kind"])]
     for row in stored:
-        where = ", ".join(row["in_force_at"]) or "nowhere"
-        click.echo(f"{row['release_id']}  {row['rows']} rows, loaded {row['loaded_at']:%Y-%m-%d}, in force: {where}")
+        sites = ", ".join(row["in_force_at"]) or "nowhere"
+        click.echo(f"{row['release_id']}  {row['rows']} rows, loaded {row['loaded_at']:%Y-%m-%d}, in force: {sites}")
     for row in decided:
         site = "every site" if row["facility_id"] == "*" else row["facility_id"]
         note = f": {row['note']}" if row["note"] else ""
@@ -41,9 +40,9 @@ def list_releases(kind: str | None, database: str | None) -> None:
 
 @release.command("diff")
 @click.argument("releases", nargs=-1, required=True, metavar="RELEASE...")
-@click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
+@common.facilities_option
 @click.option("--rows", "most", type=click.IntRange(min=0), default=40, show_default=True, help="Changed rows shown.")
-@database_option
+@common.database_option
 def diff_releases(releases: tuple[str, ...], facilities: tuple[str, ...], most: int, database: str | None) -> None:
     """Show what releases would change against those that the newest run rests on: rows, drugs, sites, packs per week.
 
@@ -53,59 +52,58 @@ def diff_releases(releases: tuple[str, ...], facilities: tuple[str, ...], most: 
     from assets.sites.release_impact import release_impact
     from warehouse.importers.content.difference import counted
 
-    settings = settings_with(database)
-    open_database(settings).dispose()
+    settings = common.settings_with(database)
+    common.open_database(settings).dispose()
     warehouse = Warehouse(database_url=settings.database_url)
-    with progress("comparing"):
-        found = release_impact(warehouse, releases, facilities)
+    with common.progress("comparing"):
+        impact = release_impact(warehouse, releases, facilities)
     warehouse.engine.dispose()
-    for (kind, against), rows in found.rows.groupby(["kind", "against"]):
-        told = ", ".join(f"{count} {change}" for change, count in counted(rows).items())
-        click.echo(f"{kind} against {against or 'nothing'}: {told} rows")
-    if found.rows.empty:
+    for (kind, against), rows in impact.rows.groupby(["kind", "against"]):
+        counts = ", ".join(f"{count} {change}" for change, count in counted(rows).items())
+        click.echo(f"{kind} against {against or 'nothing'}: {counts} rows")
+    if impact.rows.empty:
         click.echo("no row differs")
-    for row in found.rows.head(most).to_dict("records"):
+    for row in impact.rows.head(most).to_dict("records"):
         field = f": {row['field']} {row['before'] or '(blank)'} -> {row['after'] or '(blank)'}" if row["field"] else ""
         about = f"{row['subject']}, " if row["subject"] not in row["row"] else ""
         click.echo(f"  {row['change']} {row['kind']} {about}{row['row']}{field}")
-    if len(found.rows) > most:
-        click.echo(f"  ... and {len(found.rows) - most} more lines (--rows)")
-    _tell_moves(found)
+    if len(impact.rows) > most:
+        click.echo(f"  ... and {len(impact.rows) - most} more lines (--rows)")
+    _print_moves(impact)
 
 
-def _tell_moves(found: "ReleaseImpact") -> None:
+def _print_moves(impact: "ReleaseImpact") -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    for site, name, message in found.problems:
+    for site, name, message in impact.problems:
         click.echo(f"{site}, {name}: {message}")
-    if found.moves.empty:
+    if impact.moves.empty:
         click.echo("no demand would move")
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for name in ("site", "drug", "product"):
-        table.add_column(name)
-    for name in ("units/week now", "units/week then", "packs/week"):
-        table.add_column(name, justify="right")
-    for row in found.moves.to_dict("records"):
+    names = ("site", "drug", "product")
+    columns = (*names, "units/week now", "units/week then", "packs/week")
+    table = common.plain_table(None, columns, left=names, gap=2)
+    for row in impact.moves.to_dict("records"):
         units = [f"{row[f'units_per_week_{when}']:,.1f}" for when in ("before", "after")]
-        names = (str(row[name]) for name in ("facility_id", "drug", "product_id"))
-        table.add_row(*names, *units, f"{row['packs_per_week']:+,.2f}")
+        keys = (str(row[name]) for name in ("facility_id", "drug", "product_id"))
+        table.add_row(*keys, *units, f"{row['packs_per_week']:+,.2f}")
     Console().print(table)
-    for product, packs in found.moves.groupby("product_id")["packs_per_week"].sum().items():
+    for product, packs in impact.moves.groupby("product_id")["packs_per_week"].sum().items():
         click.echo(f"{product}: {packs:+,.2f} packs per week over these sites")
 
 
 @release.command("activate")
 @click.argument("releases", nargs=-1, required=True, metavar="RELEASE...")
 @click.option("--by", "name", required=True, metavar="NAME", help="Sign-in name of the person who decides.")
-@click.option("--facility", "facilities", multiple=True, metavar="ID", help="Only this site; may be repeated.")
-@click.option("--effective", callback=parse_date, required=True, metavar="DATE", help="First origin day that uses it.")
+@common.facilities_option
+@click.option(
+    "--effective", callback=common.parse_date, required=True, metavar="DATE", help="First origin day that uses it."
+)
 @click.option("--note", help="Why, for the ledger.")
 @click.password_option(
     confirmation_prompt=False, help="Asked for when not given; better not on the command line.", prompt="Password"
 )
-@database_option
+@common.database_option
 def activate_release(
     releases: tuple[str, ...],
     name: str,
@@ -122,19 +120,18 @@ def activate_release(
     from forecasting.errors import InvalidInput
     from warehouse.engine import writing
 
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    engine = open_database(settings_with(database))
+    now = common.utc_now()
+    engine = common.open_database(common.settings_with(database))
     with writing(engine) as connection:
         person = person_by_password(connection, name, password, now)
     # a failed password must be counted: it is not undone with what follows
     if person is None:
         raise InvalidInput(f"{name}: unknown name or wrong password, or locked after too many failures")
-    day = effective
     try:
         with writing(engine) as connection:
             activate_releases(
-                connection, person, releases, facility_ids=facilities, effective_on=day, note=note, now=now
+                connection, person, releases, facility_ids=facilities, effective_on=effective, note=note, now=now
             )
     except NotAllowed as error:
         raise InvalidInput(error.detail) from error
-    click.echo(f"in force from {day} at {', '.join(facilities) or 'every site'}: {', '.join(releases)}")
+    click.echo(f"in force from {effective} at {', '.join(facilities) or 'every site'}: {', '.join(releases)}")

@@ -1,11 +1,11 @@
-"""`replay`: the last year lived through again under four rules of ordering, as a table that fits 80 columns."""
+"""`replay`: the last year simulated under four rules of ordering, as a table that fits 80 columns."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import database_option, open_database, progress, settings_with, write_pictures
+from api.cli import common
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ RULES = {
     "plan_without_genetics": "plan, blind",
     "plan": "plan",
 }
-WHAT = (
+LEGEND = (
     "par levels: filled up to a fixed level each week. 8-week peak: to the highest\n"
     "use of the last eight weeks times days of cover. plan, blind: this program\n"
     "without genotype. Demand that the shelf cannot serve is lost to it.\n"
@@ -29,15 +29,10 @@ WHAT = (
 
 
 @click.command()
-@click.option(
-    "--pictures",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Also write the pictures (what service costs in stock and waste) there, as SVG.",
-)
-@database_option
+@common.pictures_option("the pictures (what service costs in stock and waste)")
+@common.database_option
 def replay(pictures: Path | None, database: str | None) -> None:
-    """Live the last year through again: the plan against par levels and the usual practice.
+    """Simulate the last year again: the plan against par levels and the usual practice.
 
     Each week every rule orders from what was known then; all meet the same demand and the same lead times. `pgx-supply
     export replay` writes all of it to a file.
@@ -46,11 +41,11 @@ def replay(pictures: Path | None, database: str | None) -> None:
 
     from warehouse.queries.exports import export_frame, latest_origin
 
-    settings = settings_with(database)
-    engine = open_database(settings)
+    settings = common.settings_with(database)
+    engine = common.open_database(settings)
     with engine.connect() as connection:
         latest_origin(connection)
-    with progress("living the past through") as report:
+    with common.progress("simulating the past") as report:
         report("a year, week by week", 0, 1)
         from assets.execute import run_replay
 
@@ -64,13 +59,13 @@ def replay(pictures: Path | None, database: str | None) -> None:
     for segment in dict.fromkeys(scores["segment"]):
         console.print(_table(scores[scores["segment"] == segment], str(segment)))
         console.print()
-    click.echo(WHAT)
+    click.echo(LEGEND)
     for note in notes:
         click.echo(note, err=True)
     if pictures:
         from assets.pictures.replay import replay_drawings
 
-        write_pictures(pictures, replay_drawings(scores))
+        common.write_pictures(pictures, replay_drawings(scores))
 
 
 def _notes(connection: "sa.Connection") -> list[str]:
@@ -81,20 +76,17 @@ def _notes(connection: "sa.Connection") -> list[str]:
 
 
 def _table(scores: "pd.DataFrame", segment: str) -> "Table":
-    from rich.table import Table
-
     first = scores.iloc[0]
     title = f"Replay of {first['weeks']} weeks, {first['items']:,} items ({segment})"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("rule", "demand met", "short", "stock", "expired", "orders", "lines", "cost", "same service"):
-        table.add_column(name, justify="left" if name == "rule" else "right", no_wrap=name == "rule")
-    as_it_is = scores[scores["level_factor"] == 1].set_index("rule", drop=False)
-    for rule, words in RULES.items():
-        row = as_it_is.loc[rule]
+    columns = ("rule", "demand met", "short", "stock", "expired", "orders", "lines", "cost", "same service")
+    table = common.plain_table(title, columns, left=("rule",))
+    unscaled = scores[scores["level_factor"] == 1].set_index("rule", drop=False)
+    for rule, name in RULES.items():
+        row = unscaled.loc[rule]
         cells = [f"{row['fill_rate']:.2%}", f"{row['stockout_weeks']:,}"]
         cells += [_money(row["mean_stock_value"]), _money(row["expired_value"])]
         cells += [f"{row['orders']:,}", f"{row['lines']:,}", _money(row["cost"])]
-        table.add_row(words, *cells, _same_service(row, as_it_is.loc["plan"]))
+        table.add_row(name, *cells, _same_service(row, unscaled.loc["plan"]))
     return table
 
 
@@ -103,12 +95,10 @@ def _same_service(row: Any, plan: Any) -> str:
     if row["rule"] == "plan":
         return _money(row["same_service_value"])
     more = row["same_service_value"] / plan["same_service_value"] - 1
-    return "-" if more is None or more != more else f"{_money(row['same_service_value'])} {more:+.0%}"
+    return "-" if more != more else f"{_money(row['same_service_value'])} {more:+.0%}"
 
 
 def _money(value: Any) -> str:
-    if value is None or value != value:
-        return "-"
-    if value >= 1e6:
+    if value is not None and value >= 1e6:
         return f"{value / 1e6:,.2f}M"
-    return f"{value / 1e3:,.1f}k" if value >= 1e4 else f"{value:,.0f}"
+    return f"{value / 1e3:,.1f}k" if value is not None and value >= 1e4 else common.cell(value, ",.0f")

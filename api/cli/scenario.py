@@ -1,12 +1,11 @@
 """`scenario`: what if go-live dates, coverage, guidance, supply or budgets were others."""
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.common import database_option, open_database, progress, settings_with, write_pictures
+from api.cli import common
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +19,8 @@ COLUMNS = ("site", "product", "units/week", "packs now", "then", "cost now", "th
 @click.option("--rows", "most", type=click.IntRange(min=0), default=MOST_SHOWN, show_default=True, help="Rows shown.")
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Also write every line there.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Also write the table there.")
-@click.option(
-    "--pictures",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Also write a picture of what moves most at each site there, as SVG.",
-)
-@database_option
+@common.pictures_option("a picture of what moves most at each site")
+@common.database_option
 def scenario(
     file: Path, most: int, csv: Path | None, markdown: Path | None, pictures: Path | None, database: str | None
 ) -> None:
@@ -42,46 +36,45 @@ def scenario(
     from warehouse.releases import RELEASES
     from warehouse.scenarios import store_scenario
 
-    settings = settings_with(database)
-    open_database(settings).dispose()
+    settings = common.settings_with(database)
+    common.open_database(settings).dispose()
     warehouse = Warehouse(database_url=settings.database_url)
     try:
         tables = RunTables(warehouse, warehouse.latest_run())
         stored = warehouse.read(RELEASES)
-        asked = read_scenario(file, Known.of(tables, dict(zip(stored["release_id"], stored["kind"], strict=True))))
-        with progress("comparing") as report:
-            found = compare_scenario(asked, tables, report)
+        wanted = read_scenario(file, Known.of(tables, dict(zip(stored["release_id"], stored["kind"], strict=True))))
+        with common.progress("comparing") as report:
+            comparison = compare_scenario(wanted, tables, report)
         with writing(warehouse.engine) as connection:
             name = store_scenario(
                 connection,
-                name=asked.name,
-                changes=asked.labels,
-                run_id=found.run.run_id,
-                as_of=found.run.as_of,
-                lines=found.lines,
-                now=dt.datetime.now(dt.UTC).replace(tzinfo=None),
+                name=wanted.name,
+                changes=wanted.labels,
+                run_id=comparison.run.run_id,
+                as_of=comparison.run.as_of,
+                lines=comparison.lines,
+                now=common.utc_now(),
             )
     finally:
         warehouse.engine.dispose()
-    click.echo(f"{asked.name}: {'; '.join(asked.labels) or 'no change'}; plan of {found.run.as_of}, kept as {name}")
-    _tell(found.moved, most)
-    _write(found.lines, found.moved, asked.name, csv, markdown)
+    click.echo(
+        f"{wanted.name}: {'; '.join(wanted.labels) or 'no change'}; plan of {comparison.run.as_of}, kept as {name}"
+    )
+    _print_moved(comparison.moved, most)
+    _write_files(comparison.lines, comparison.moved, wanted.name, csv, markdown)
     if pictures:
         from assets.pictures.scenarios import scenario_drawings
 
-        write_pictures(pictures, scenario_drawings(found.moved))
+        common.write_pictures(pictures, scenario_drawings(comparison.moved))
 
 
-def _tell(moved: "pd.DataFrame", most: int) -> None:
+def _print_moved(moved: "pd.DataFrame", most: int) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     if moved.empty:
         click.echo("nothing differs from the plan")
         return
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for place, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if place in (0, 1, len(COLUMNS) - 1) else "right")
+    table = common.plain_table(None, COLUMNS, left=("site", "product", "cause"))
     for row in _largest_first(moved).head(most).to_dict("records"):
         table.add_row(*_cells(row))
     Console().print(table)
@@ -106,22 +99,20 @@ def _largest_first(moved: "pd.DataFrame") -> "pd.DataFrame":
 def _cells(row: dict[Any, Any]) -> list[str]:
     units = f"{row['units_per_week_then'] - row['units_per_week_now']:+,.1f}"
     packs = [f"{row[f'packs_{when}']:,}" for when in ("now", "then")]
-    cost = [_or_dash(row[f"cost_{when}"], ",.2f") for when in ("now", "then")]
-    risk = [_or_dash(row[f"stockout_probability_{when}"], ".1%") for when in ("now", "then")]
+    cost = [common.cell(row[f"cost_{when}"], ",.2f") for when in ("now", "then")]
+    risk = [common.cell(row[f"stockout_probability_{when}"], ".1%") for when in ("now", "then")]
     return [str(row["facility_id"]), str(row["product_id"]), units, *packs, *cost, *risk, str(row["cause"])]
 
 
-def _or_dash(value: float, form: str) -> str:
-    return "-" if value != value else format(value, form)
-
-
-def _write(lines: "pd.DataFrame", moved: "pd.DataFrame", name: str, csv: Path | None, markdown: Path | None) -> None:
+def _write_files(
+    lines: "pd.DataFrame", moved: "pd.DataFrame", name: str, csv: Path | None, markdown: Path | None
+) -> None:
     if csv:
         lines.to_csv(csv, index=False)
         click.echo(csv)
     if markdown:
         rows = [COLUMNS, ["---"] * len(COLUMNS), *(_cells(row) for row in _largest_first(moved).to_dict("records"))]
-        table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
+        table = "\n".join(f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in rows)
         markdown.write_text(
             f"# {name}\n\n{table if len(moved) else 'Nothing differs from the plan.'}\n", encoding="utf-8"
         )

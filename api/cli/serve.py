@@ -60,11 +60,10 @@ def show_config(database: str | None) -> None:
     from api.settings import ServerSettings
     from warehouse import writer_settings
 
-    told = (
-        settings_with(database).redacted() | ServerSettings.from_environment().redacted() | writer_settings.redacted()
-    )
-    width = max(map(len, told))
-    for name, value in told.items():
+    settings = settings_with(database).redacted() | ServerSettings.from_environment().redacted()
+    settings |= writer_settings.redacted()
+    width = max(map(len, settings))
+    for name, value in settings.items():
         click.echo(f"{name:<{width}}  {value}".rstrip())
 
 

@@ -58,14 +58,14 @@ class Calls:
                     return answer
                 if answer.status_code not in AGAIN or tried == MOST_TRIES:
                     raise Refused(answer.status_code, _problem(answer))
-                asked = answer.headers.get("retry-after", "")
-                pause = min(float(asked), LONGEST_PAUSE_SECONDS) if asked.isdigit() else pause
+                retry_after = answer.headers.get("retry-after", "")
+                pause = min(float(retry_after), LONGEST_PAUSE_SECONDS) if retry_after.isdigit() else pause
             sleep(pause)
         raise AssertionError("unreachable")
 
     def read(self, kind: type[Answer], path: str, **parameters: Any) -> Answer:
         """The answer to a GET as its model."""
-        return kind.model_validate_json(self.ask("GET", path, params=_given(parameters)).content)
+        return kind.model_validate_json(self.ask("GET", path, params=_as_query(parameters)).content)
 
     def send(self, kind: type[Answer], path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer to a POST of JSON as its model."""
@@ -82,20 +82,20 @@ class Calls:
                 return
 
 
-def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _as_query(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as an address takes them: without those not given, moments and days in ISO form."""
     return {name: _text(value) for name, value in parameters.items() if value is not None}
 
 
 def _text(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return [_text(one) for one in value]
+        return [_text(item) for item in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _problem(answer: httpx2.Response) -> dict[str, Any]:
     try:
-        found = answer.json()
+        document = answer.json()
     except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {"title": answer.reason_phrase}
+        document = None
+    return document if isinstance(document, dict) else {"title": answer.reason_phrase}

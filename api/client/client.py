@@ -9,8 +9,15 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from api.client.calls import Calls
-from api.inventory.fhir_report import OpenOrderOut, OpenOrderPage, ReceiptOut, ReceiptPage, StockOut, StockPage
-from api.inventory.models import BatchReport
+from api.inventory.models import (
+    BatchReport,
+    OpenOrderOut,
+    OpenOrderPage,
+    ReceiptOut,
+    ReceiptPage,
+    StockOut,
+    StockPage,
+)
 from api.orders.models import AcknowledgedLine, AcknowledgedOrderOut, OrderExportOut, OrderPage, OrderSummaryOut
 from api.overrides.models import OverrideOut, OverridePage, ValuePage
 from api.recommendations.models import ExplainedRecommendationOut, RecommendationOut, RecommendationPage

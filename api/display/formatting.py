@@ -6,7 +6,7 @@ Words stay English, and so do months and units; only the marks of thousands and 
 import contextlib
 import contextvars
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,7 @@ _LOCALE: contextvars.ContextVar[str] = contextvars.ContextVar("locale", default=
 
 @contextlib.contextmanager
 def in_locale(identifier: str) -> Iterator[None]:
-    """Figures are written for that locale within; what is stored or sent on is written for `ENGLISH`.
+    """Numbers are written for that locale within; what is stored or sent on is written for `ENGLISH`.
 
     >>> with in_locale("de"):
     ...     number(1234.5), money(Decimal("1234.5"), "EUR")
@@ -143,6 +143,26 @@ def money(value: Decimal | None, currency: str | None) -> str:
     return "price unknown" if value is None else f"{local(f'{value:,.2f}')} {currency or '(currency unknown)'}"
 
 
+def total_cost(lines: Iterable[Any]) -> str:
+    """Cost of lines by currency, and how many have no price.
+
+    >>> total_cost([{"cost": Decimal("2.50"), "currency": "GBP"}, {"cost": None, "currency": None}])
+    '2.50 GBP + 1 line without price'
+    """
+    sums: dict[str, Decimal] = {}
+    unpriced = 0
+    for line in lines:
+        if line["cost"] is None:
+            unpriced += 1
+        else:
+            currency = line["currency"] or "(currency unknown)"
+            sums[currency] = sums.get(currency, Decimal(0)) + line["cost"]
+    parts = [money(amount, currency) for currency, amount in sorted(sums.items())]
+    if unpriced:
+        parts.append(f"{unpriced} line{'s' * (unpriced > 1)} without price")
+    return " + ".join(parts) or "–"
+
+
 def day(value: dt.date | dt.datetime | None) -> str:
     """A day as people write it.
 
@@ -150,6 +170,11 @@ def day(value: dt.date | dt.datetime | None) -> str:
     '3 Nov 2026'
     """
     return "–" if value is None else f"{value.day} {value:%b %Y}"
+
+
+def next_day(value: dt.date) -> dt.date:
+    """The day after."""
+    return value + dt.timedelta(days=1)
 
 
 def moment(value: dt.datetime | None) -> str:

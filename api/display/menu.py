@@ -2,17 +2,19 @@
 
 import dataclasses
 
+from api.access.roles import Principal
+from warehouse.roles import Permission
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A page in the menu. `daily` ones stand open on a phone, where the others wait behind one button."""
+    """A page in the menu, for people with the permission. On a phone the others than `daily` wait behind one button."""
 
     name: str
     path: str
     text: str
     daily: bool = False
-    roles: frozenset[str] | None = None
-    """Who sees it; None = everybody."""
+    permission: Permission = Permission.READ
 
 
 ENTRIES = (
@@ -26,10 +28,10 @@ ENTRIES = (
     Entry("scenarios", "/scenarios", "Scenarios"),
     Entry("problems", "/problems", "Data and problems"),
     Entry("imports", "/imports", "Imports"),
-    Entry("access", "/access", "Users and keys", roles=frozenset({"admin"})),
+    Entry("access", "/access", "Users and keys", permission=Permission.ADMINISTER),
 )
 
 
-def entries(role: str | None) -> list[Entry]:
-    """What the menu shows to a person of that role."""
-    return [one for one in ENTRIES if one.roles is None or role in one.roles]
+def entries(person: Principal) -> list[Entry]:
+    """What the menu shows to a person."""
+    return [entry for entry in ENTRIES if person.may(entry.permission)]

@@ -6,12 +6,12 @@ This is arithmetic on stored rows for a page, not a plan: the plan looks at samp
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import sqlalchemy as sa
+from api.display.svg import Row
 
-Row = Mapping[str, Any] | sa.RowMapping
 NEVER = dt.date.max
+SMALLEST_UNMET = 1e-9
+"""Dose units below which a rest of demand is rounding and counts as met."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,21 +44,21 @@ class Projection:
 
     days: list[dt.date]
     paths: list[LotPath]
-    short: list[float]
+    unmet: list[float]
 
     def until(self, days: int) -> "Projection":
         """The same up to so many days, or as many as there are."""
         paths = [dataclasses.replace(path, left=path.left[:days]) for path in self.paths]
-        return Projection(self.days[:days], paths, self.short[:days])
+        return Projection(self.days[:days], paths, self.unmet[:days])
 
     def last_in_stock(self) -> int:
         """Number of days up to the last one that ends with something on the shelf."""
-        held = [place for path in self.paths for place, units in enumerate(path.left) if units > 0]
-        return max(held, default=-1) + 1
+        stocked = [place for path in self.paths for place, units in enumerate(path.left) if units > 0]
+        return max(stocked, default=-1) + 1
 
-    def first_short(self) -> dt.date | None:
+    def first_unmet(self) -> dt.date | None:
         """First day on which demand is not met in full; None = none."""
-        return next((day for day, units in zip(self.days, self.short, strict=True) if units > 1e-9), None)
+        return next((day for day, units in zip(self.days, self.unmet, strict=True) if units > SMALLEST_UNMET), None)
 
 
 def project(lots: Sequence[Lot], first: dt.date, demand: Sequence[float]) -> Projection:
@@ -67,15 +67,15 @@ def project(lots: Sequence[Lot], first: dt.date, demand: Sequence[float]) -> Pro
     A day's arrivals may be used that day; a lot's last day is its expiry date, what is left after it is expired.
 
     >>> lots = [Lot("a", "counted", 5.0, dt.date(2026, 1, 1), dt.date(2026, 1, 2))]
-    >>> found = project(lots, dt.date(2026, 1, 1), [2.0, 2.0, 2.0])
-    >>> found.paths[0].left, found.paths[0].expired, found.short
+    >>> shelf = project(lots, dt.date(2026, 1, 1), [2.0, 2.0, 2.0])
+    >>> shelf.paths[0].left, shelf.paths[0].expired, shelf.unmet
     ([3.0, 1.0, 0.0], 1.0, [0.0, 0.0, 2.0])
     """
     order = sorted(lots, key=lambda lot: (lot.expires_on or NEVER, lot.arrives_on, lot.name))
     left, expired = [lot.quantity for lot in order], [0.0] * len(order)
     days = [first + dt.timedelta(days=number) for number in range(len(demand))]
     paths: list[list[float]] = [[] for _ in order]
-    short = []
+    unmet = []
     for day, wanted in zip(days, demand, strict=True):
         for place, lot in enumerate(order):
             if day > (lot.expires_on or NEVER):
@@ -86,18 +86,20 @@ def project(lots: Sequence[Lot], first: dt.date, demand: Sequence[float]) -> Pro
                 left[place] -= taken
                 wanted -= taken
             paths[place].append(left[place] if lot.arrives_on <= day else 0.0)
-        short.append(wanted)
-    whole = [
-        LotPath(lot, path, gone, _used_up(days, lot, path, gone))
-        for lot, path, gone in zip(order, paths, expired, strict=True)
+        unmet.append(wanted)
+    lot_paths = [
+        LotPath(lot, path, lost, _used_up(days, lot, path, lost))
+        for lot, path, lost in zip(order, paths, expired, strict=True)
     ]
-    return Projection(days, whole, short)
+    return Projection(days, lot_paths, unmet)
 
 
 def _used_up(days: list[dt.date], lot: Lot, left: list[float], expired: float) -> dt.date | None:
     if expired > 0 or lot.quantity <= 0:
         return None
-    return next((day for day, units in zip(days, left, strict=True) if day >= lot.arrives_on and units <= 1e-9), None)
+    return next(
+        (day for day, units in zip(days, left, strict=True) if day >= lot.arrives_on and units <= SMALLEST_UNMET), None
+    )
 
 
 def daily_demand(forecast: Sequence[Row], first: dt.date) -> list[float]:
@@ -133,8 +135,8 @@ def counted_lots(rows: Sequence[Row], as_of: dt.date, values: Mapping[str, float
         lots.append(["received since the count", values["received_since_count"], None])
     used = values.get("used_since_count", 0.0)
     for lot in lots:
-        gone = min(lot[1], used)
-        lot[1], used = lot[1] - gone, used - gone
+        taken = min(lot[1], used)
+        lot[1], used = lot[1] - taken, used - taken
     return [
         Lot(str(name), "counted", quantity, as_of, expires)
         for name, quantity, expires in lots

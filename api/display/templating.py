@@ -1,11 +1,32 @@
-"""Pages from templates: always escaped, a missing name is an error."""
+"""Pages from templates: always escaped, a missing name is an error. What a template is given is one `Page`."""
 
-from typing import Any
+import dataclasses
+from typing import ClassVar
 
 import jinja2
 from fastapi.responses import HTMLResponse
 
+from api.access.roles import Principal
 from api.display import labels, menu
+from forecasting import terms
+from warehouse.roles import Role
+from warehouse.schema.reference import ContentKind
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Page:
+    """What one template shows. A subclass names its template and the menu's entry that it belongs to.
+
+    Its template uses each of its fields and no other name (`tests/contracts/test_pages.py`).
+    """
+
+    template: ClassVar[str]
+    menu_entry: ClassVar[str]
+    person: Principal | None = None  # who is signed in
+
+    def __init_subclass__(cls, *, template: str, menu_entry: str = "") -> None:
+        """Keep the names with the class, so that a page is one thing."""
+        cls.template, cls.menu_entry = template, menu_entry
 
 
 def _environment() -> jinja2.Environment:
@@ -17,14 +38,20 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= labels.FILTERS
-    environment.globals |= {"words": labels, "menu": menu.entries}
+    environment.globals |= {
+        "terms": terms,
+        "ContentKind": ContentKind,
+        "Role": Role,
+        "menu": menu.entries,
+        "choices": labels.choices,
+    }
     return environment
 
 
-_ENVIRONMENT = _environment()
+ENVIRONMENT = _environment()
 
 
-def page(name: str, *, status: int = 200, headers: dict[str, str] | None = None, **context: Any) -> HTMLResponse:
-    """The rendered template as a response; `person` (who is signed in) and `here` (the page's name) default to none."""
-    known = {"person": None, "here": ""}
-    return HTMLResponse(_ENVIRONMENT.get_template(name).render(known | context), status, headers)
+def render(page: Page, *, status: int = 200, headers: dict[str, str] | None = None) -> HTMLResponse:
+    """The page as a response."""
+    text = ENVIRONMENT.get_template(page.template).render(vars(page), menu_entry=page.menu_entry)
+    return HTMLResponse(text, status, headers)

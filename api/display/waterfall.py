@@ -11,7 +11,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from api.display import labels
+from api.display.calculation_labels import VALUE_NAMES
+from api.display.formatting import number
+from api.display.labels import plain
+from api.display.svg import WIDE_FROM_PX, Frame, titled_svg
 
 ZERO = Decimal(0)
 
@@ -31,29 +34,42 @@ class Bar:
         return self.end - self.start
 
 
-LEGS: tuple[tuple[str, tuple[tuple[str, str, int], ...], str], ...] = (
-    # total that the leg ends at; its parts (value, words, sign), of which those that the document has count
-    (
+@dataclasses.dataclass(frozen=True)
+class Leg:
+    """The bars up to a total: its named parts (value and label), of which those that the document has count.
+
+    `taken_away` names the parts that make the total smaller; `rest` is the label of what no part explains.
+    """
+
+    total: str
+    parts: dict[str, str]
+    rest: str
+    taken_away: tuple[str, ...] = ()
+
+
+LEGS = (
+    Leg(
         "expected_demand",
-        (
-            ("change_since_history", "Baseline against use so far", 1),
-            ("shortage_shift", "Moved by a shortage", 1),
-            ("genetic_shift", "Genetic shift", 1),
-            ("override", "Override", 1),
-        ),
+        {
+            "change_since_history": "Baseline against use so far",
+            "shortage_shift": "Moved by a shortage",
+            "genetic_shift": "Genetic shift",
+            "override": "Override",
+        },
         "Other changes of demand",
     ),
-    ("order_up_to_level", (("safety_stock", "Safety stock", 1),), "Limits on what is held"),
-    (
+    Leg("order_up_to_level", {"safety_stock": "Safety stock"}, "Limits on what is held"),
+    Leg(
         "quantity",
-        (
-            ("stock_on_hand", "Stock on hand", -1),
-            ("expires_unused", "Of it, expires before use", 1),
-            ("open_orders_in_time", "Open orders in time", -1),
-            ("not_needed", "More than needed", 1),
-            ("whole_packs", "To whole packs, minimum and multiple", 1),
-        ),
+        {
+            "stock_on_hand": "Stock on hand",
+            "expires_unused": "Of it, expires before use",
+            "open_orders_in_time": "Open orders in time",
+            "not_needed": "More than needed",
+            "whole_packs": "To whole packs, minimum and multiple",
+        },
         "Limits, and what lines share",
+        taken_away=("stock_on_hand", "open_orders_in_time"),
     ),
 )
 STARTS = ("history_demand", "baseline_demand")
@@ -65,36 +81,37 @@ def waterfall(document: dict[str, Any]) -> list[Bar]:
     Zero parts are left out.
     """
     values = _values(document)
-    begin = next((name for name in STARTS if name in values), None)
-    if begin is None or "quantity" not in values:
+    first_total = next((name for name in STARTS if name in values), None)
+    if first_total is None or "quantity" not in values:
         return []
-    at = values[begin]
-    bars = [Bar(labels.plain(begin, labels.NAMES), ZERO, at, total=True)]
-    for total, parts, rest in LEGS:
-        if total not in values:
+    level = values[first_total]
+    bars = [Bar(plain(first_total, VALUE_NAMES), ZERO, level, total=True)]
+    for leg in LEGS:
+        if leg.total not in values:
             continue
-        for name, label, sign in parts:
-            if values.get(name, ZERO):
-                bars.append(Bar(label, at, at + sign * values[name]))
-                at = bars[-1].end
-        if at != values[total]:
-            bars.append(Bar(rest, at, values[total]))
-            at = values[total]
-        bars.append(Bar(labels.plain(total, labels.NAMES), ZERO, at, total=True))
+        for name, label in leg.parts.items():
+            change = -values.get(name, ZERO) if name in leg.taken_away else values.get(name, ZERO)
+            if change:
+                bars.append(Bar(label, level, level + change))
+                level += change
+        if level != values[leg.total]:
+            bars.append(Bar(leg.rest, level, values[leg.total]))
+            level = values[leg.total]
+        bars.append(Bar(plain(leg.total, VALUE_NAMES), ZERO, level, total=True))
     return bars
 
 
 def _values(document: Mapping[str, Any]) -> dict[str, Decimal]:
     entries = [*document.get("inputs", []), *document.get("steps", [])]
-    found = {one["name"]: Decimal(str(one["value"])) for one in entries}
-    parts = [value for name, value in found.items() if name.startswith("genetic_shift_")]
-    if parts:
-        found.setdefault("genetic_shift", sum(parts, ZERO))
-    if {"net_need", "packs_needed", "pack_size"} <= set(found):
-        needed = max(found["net_need"], ZERO)
-        found["not_needed"] = needed - found["net_need"]
-        found["whole_packs"] = found["packs_needed"] * found["pack_size"] - needed
-    return found
+    values = {entry["name"]: Decimal(str(entry["value"])) for entry in entries}
+    shifts = [value for name, value in values.items() if name.startswith("genetic_shift_")]
+    if shifts:
+        values.setdefault("genetic_shift", sum(shifts, ZERO))
+    if {"net_need", "packs_needed", "pack_size"} <= set(values):
+        needed = max(values["net_need"], ZERO)
+        values["not_needed"] = needed - values["net_need"]
+        values["whole_packs"] = values["packs_needed"] * values["pack_size"] - needed
+    return values
 
 
 def waterfall_chart(bars: list[Bar], *, width: int, name: str) -> Markup:
@@ -102,7 +119,7 @@ def waterfall_chart(bars: list[Bar], *, width: int, name: str) -> Markup:
 
     Wide drawings have the label beside the bar, narrow ones above it.
     """
-    wide = width > 500
+    wide = width > WIDE_FROM_PX
     left, row, label_height = (250, 30, 0) if wide else (8, 42, 17)
     room = width - left - 90
     low = min(ZERO, *(bar.end for bar in bars))
@@ -114,13 +131,9 @@ def waterfall_chart(bars: list[Bar], *, width: int, name: str) -> Markup:
     scale = _Scale(x, left, row, label_height)
     parts = [f'<line class="grid" x1="{x(ZERO):.1f}" x2="{x(ZERO):.1f}" y1="4" y2="{row * len(bars)}"/>']
     for place, bar in enumerate(bars):
-        parts += _drawn(bar, place, scale, last=place + 1 == len(bars))
-    head = (
-        f'<svg class="fan fall {name}" viewBox="0 0 {width} {row * len(bars) + 6}" role="img" '
-        f'aria-labelledby="fall-{name}-title fall-{name}-text"><title id="fall-{name}-title">From past use to the '
-        f'order, in dose units</title><desc id="fall-{name}-text">{escape(description(bars))}</desc>'
-    )
-    return Markup(head + "".join(parts) + "</svg>")
+        parts += _bar_parts(bar, place, scale, last=place + 1 == len(bars))
+    frame = Frame(width, row * len(bars) + 6, f"fan fall {name}", f"fall-{name}")
+    return titled_svg(frame, "From past use to the order, in dose units", description(bars), parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,32 +146,32 @@ class _Scale:
     label_height: int
 
 
-def _drawn(bar: Bar, place: int, scale: _Scale, *, last: bool) -> list[str]:
+def _bar_parts(bar: Bar, place: int, scale: _Scale, *, last: bool) -> list[str]:
     """A bar with its label, its number, and the line to the bar below."""
     y = place * scale.row + 6
     top = y + scale.label_height
-    begin, end = sorted((scale.x(bar.start), scale.x(bar.end)))
-    kind = "total" if bar.total else "more" if bar.change > 0 else "less"
+    left, right = sorted((scale.x(bar.start), scale.x(bar.end)))
+    classes = "total" if bar.total else "more" if bar.change > 0 else "less"
     beside = scale.label_height == 0
-    anchor, at = ("end", scale.left - 10) if beside else ("start", scale.left)
-    told = labels.number(bar.end, 1) if bar.total else _signed(bar.change)
+    anchor, label_x = ("end", scale.left - 10) if beside else ("start", scale.left)
     parts = [
-        f'<text class="tick {anchor}" x="{at}" y="{y + (14 if beside else 11)}">{escape(bar.label)}</text>',
-        f'<rect class="{kind}" x="{begin:.1f}" y="{top}" width="{max(end - begin, 1.5):.1f}" height="19" rx="2"/>',
-        f'<text class="tick value" x="{end + 6:.1f}" y="{top + 14}">{told}</text>',
+        f'<text class="tick {anchor}" x="{label_x}" y="{y + (14 if beside else 11)}">{escape(bar.label)}</text>',
+        f'<rect class="{classes}" x="{left:.1f}" y="{top}" width="{max(right - left, 1.5):.1f}" height="19" rx="2"/>',
+        f'<text class="tick value" x="{right + 6:.1f}" y="{top + 14}">{_number(bar)}</text>',
     ]
     if not last:
-        link = scale.x(bar.end)
+        x = scale.x(bar.end)
         below = f'y1="{top + 19}" y2="{top + scale.row}"'
-        parts.append(f'<line class="link" x1="{link:.1f}" x2="{link:.1f}" {below}/>')
+        parts.append(f'<line class="link" x1="{x:.1f}" x2="{x:.1f}" {below}/>')
     return parts
 
 
 def description(bars: list[Bar]) -> str:
     """The bars in words, for who cannot see them."""
-    told = [f"{bar.label} {labels.number(bar.end, 1) if bar.total else _signed(bar.change)}" for bar in bars]
-    return f"{'; '.join(told)}. The table below has every number."
+    return f"{'; '.join(f'{bar.label} {_number(bar)}' for bar in bars)}. The table below has every number."
 
 
-def _signed(value: Decimal) -> str:
-    return f"{'+' if value > 0 else '−' if value < 0 else ''}{labels.number(abs(value), 1)}"
+def _number(bar: Bar) -> str:
+    if bar.total:
+        return number(bar.end, 1)
+    return f"{'+' if bar.change > 0 else '−' if bar.change < 0 else ''}{number(abs(bar.change), 1)}"

@@ -15,6 +15,7 @@ MOST_TRANSACTIONS = 10
 """Transactions open at once: below the pool's size, so that a request never holds a thread to wait for a connection."""
 
 REPEATABLE = frozenset({"status", "facility_id", "product_id", "supplier_id", "reason", "order_id"})
+"""Parameters that take a list."""
 
 Clock = Callable[[], dt.datetime]
 
@@ -31,8 +32,8 @@ async def _now(request: Request) -> dt.datetime:
 
 async def _transaction(request: Request) -> AsyncIterator[sa.Connection]:
     engine: sa.Engine = request.app.state.engine
-    begun = engine.begin() if request.method == "GET" else writing(engine)
-    async with contextmanager_in_threadpool(begun) as connection:
+    transaction = engine.begin() if request.method == "GET" else writing(engine)
+    async with contextmanager_in_threadpool(transaction) as connection:
         yield connection
 
 
@@ -49,6 +50,11 @@ async def refuse_parameters(request: Request) -> None:
     for name in request.query_params:
         raise InvalidRequest.field(name, "unknown parameter or field")
 
+
+ONCE_EACH = [Depends(refuse_repeated_parameters)]
+"""Dependencies of what takes query parameters: each at most once."""
+NO_PARAMETERS = [Depends(refuse_parameters)]
+"""Dependencies of what takes no query parameter."""
 
 Now = Annotated[dt.datetime, Depends(_now)]
 Db = Annotated[sa.Connection, Depends(_transaction, scope="function", max_concurrency=MOST_TRANSACTIONS)]

@@ -1,4 +1,4 @@
-"""What a request can do wrong, as one tree, and how it is told: problem+json (RFC 9457), or a page for a browser.
+"""What a request can do wrong, as one tree, and how it is answered: problem+json (RFC 9457), or a page for a browser.
 
 ApiError
 ├── NotSignedIn           401
@@ -15,19 +15,17 @@ ApiError
 └── Unavailable           503   the database does not answer in time
 """
 
-import logging
+import dataclasses
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.display.templating import page
+from api.display.templating import Page, render
 from forecasting.errors import InvalidInput, MissingContent
-
-logger = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "urn:pgx-supply:problem:"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -126,6 +124,23 @@ class Unavailable(ApiError):
     headers = {"Retry-After": "5"}
 
 
+Row = TypeVar("Row")
+
+
+def or_not_found(row: Row | None, name: str) -> Row:
+    """The row, or `NotFound` where there is none; `name` says what was looked for, as in 'release cpic-1'."""
+    if row is None:
+        raise NotFound(f"there is no {name}")
+    return row
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ErrorPage(Page, template="error.html"):
+    """An error, for a browser."""
+
+    problem: dict[str, Any]  # the problem document
+
+
 def problem_document(error: ApiError, request_id: str | None) -> dict[str, Any]:
     """The problem document of an error."""
     return {
@@ -144,7 +159,7 @@ def answer(request: Request, error: ApiError) -> Response:
     machine = request.url.path.startswith("/v1") or "text/html" not in request.headers.get("accept", "")
     if machine:
         return JSONResponse(document, error.status, error.headers, media_type=PROBLEM_MEDIA_TYPE)
-    return page("error.html", status=error.status, headers=error.headers, problem=document)
+    return render(ErrorPage(problem=document), status=error.status, headers=error.headers)
 
 
 def install(app: FastAPI) -> None:
@@ -165,32 +180,31 @@ def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.BAD_REQUEST:  # the framework's word for a body that it cannot decode
         return answer(request, InvalidRequest.field("body", "cannot be read: not the text its media type says"))
-    told = ApiError(str(error.detail))
-    told.status, told.headers = error.status_code, dict(error.headers or {})
-    told.title = HTTPStatus(error.status_code).phrase
-    told.slug = told.title.lower().replace(" ", "-")
+    refusal = ApiError(str(error.detail))
+    refusal.status, refusal.headers = error.status_code, dict(error.headers or {})
+    refusal.title = HTTPStatus(error.status_code).phrase
+    refusal.slug = refusal.title.lower().replace(" ", "-")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        told.detail = f"{request.method} is not offered here; allowed: {told.headers.get('Allow', 'see the OpenAPI')}"
+        allowed = refusal.headers.get("Allow", "see the OpenAPI")
+        refusal.detail = f"{request.method} is not offered here; allowed: {allowed}"
     elif error.status_code == HTTPStatus.NOT_FOUND:
-        told.detail = f"there is no {request.url.path}"
-    return answer(request, told)
+        refusal.detail = f"there is no {request.url.path}"
+    return answer(request, refusal)
 
 
 def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [_told(one) for one in error.errors()]
-    return answer(
-        request,
-        InvalidRequest("; ".join(f"{one['field']}: {one['reason']}" for one in errors[:5]), errors=errors[:100]),
-    )
+    errors = [_field_problem(problem) for problem in error.errors()]
+    detail = "; ".join(f"{problem['field']}: {problem['reason']}" for problem in errors[:5])
+    return answer(request, InvalidRequest(detail, errors=errors[:100]))
 
 
-def _told(one: dict[str, Any]) -> dict[str, str]:
-    where, *path = one["loc"]
-    if one["type"] == "json_invalid":
+def _field_problem(problem: dict[str, Any]) -> dict[str, str]:
+    source, *path = problem["loc"]
+    if problem["type"] == "json_invalid":
         return {"field": "body", "reason": "is not JSON"}
-    reason = "unknown parameter or field" if one["type"] == "extra_forbidden" else one["msg"]
-    return {"in": str(where), "field": ".".join(str(part) for part in path) or str(where), "reason": reason}
+    reason = "unknown parameter or field" if problem["type"] == "extra_forbidden" else problem["msg"]
+    return {"in": str(source), "field": ".".join(str(part) for part in path) or str(source), "reason": reason}
 
 
 def _on_invalid_input(request: Request, error: Exception) -> Response:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.context import Clock
 from warehouse.change_stamp import Stamp, Stamps
 
-FROM_THE_DATABASE = frozenset(
+DATABASE_ONLY_PATHS = frozenset(
     {"/v1/recommendations", "/v1/forecasts", "/v1/prevalence", "/v1/facilities", "/v1/products", "/v1/orders"}
 )
 """Lists that say the same as long as the database does; whoever adds the clock to one takes it out."""
@@ -31,7 +31,7 @@ Question = tuple[bytes, str, bytes]
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class Remembered:
     """What was answered: its tag, the stamp read before, when the key ends (None = never), and the route."""
 
     tag: str
@@ -40,7 +40,7 @@ class Told:
     route: Any
 
 
-class Ask:
+class StampReader:
     """The stamp for requests: those that wait together share one reading, which begins after each of them came."""
 
     def __init__(self, stamps: Stamps) -> None:
@@ -59,7 +59,7 @@ class Ask:
         return await asyncio.shield(waiting)
 
     def _read(self, waiting: "asyncio.Future[Stamp | None]") -> None:
-        # who comes from here on must be told of a later moment than the reading that begins now
+        # a request that comes from here on needs a later moment than that of the reading that begins now
         self._waiting = None
         stamp = self._stamps.read()
         waiting.get_loop().call_soon_threadsafe(waiting.set_result, stamp)
@@ -70,30 +70,35 @@ class ConditionalGet:
 
     def __init__(self, app: ASGIApp, *, stamps: Stamps, clock: Clock) -> None:
         self.app = app
-        self._ask = Ask(stamps)
+        self._stamp_reader = StampReader(stamps)
         self._clock = clock
-        self._told: collections.OrderedDict[Question, Told] = collections.OrderedDict()
+        self._answers: collections.OrderedDict[Question, Remembered] = collections.OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/v1/"):
             await self.app(scope, receive, send)
             return
-        given = _header(scope, b"if-none-match")
-        question = _question(scope) if given is not None else None
-        stamp = await self._ask.now() if question is not None else None
-        told = self._told.get(question) if question is not None else None
-        if told is not None and told.stamp == stamp and self._lives(told) and matches(given, told.tag):
-            scope["route"] = told.route
-            await _unchanged(told.tag, send)
+        if_none_match = _header(scope, b"if-none-match")
+        question = _question(scope) if if_none_match is not None else None
+        stamp = await self._stamp_reader.now() if question is not None else None
+        remembered = self._answers.get(question) if question is not None else None
+        if (
+            remembered
+            and remembered.stamp == stamp
+            and self._is_valid(remembered)
+            and matches(if_none_match, remembered.tag)
+        ):
+            scope["route"] = remembered.route
+            await _send_unchanged(remembered.tag, send)
             return
-        tag = await self._made(scope, receive, send, given)
+        tag = await self._answer_of_app(scope, receive, send, if_none_match)
         if question is not None and stamp is not None and tag is not None:
             self._remember(question, tag, stamp, scope)
 
-    def _lives(self, told: Told) -> bool:
-        return told.valid_until is None or self._clock() < told.valid_until
+    def _is_valid(self, remembered: Remembered) -> bool:
+        return remembered.valid_until is None or self._clock() < remembered.valid_until
 
-    async def _made(self, scope: Scope, receive: Receive, send: Send, given: str | None) -> str | None:
+    async def _answer_of_app(self, scope: Scope, receive: Receive, send: Send, if_none_match: str | None) -> str | None:
         """Answer by the app; the tag of what it says, None when that is no 200."""
         start: Message | None = None
         body = bytearray()
@@ -106,7 +111,7 @@ class ConditionalGet:
                 return
             body.extend(message.get("body", b""))
             if not message.get("more_body", False) and start is not None:
-                tag = await _answer(given, start, bytes(body), send)
+                tag = await _send_tagged(if_none_match, start, bytes(body), send)
 
         await self.app(scope, receive, hold)
         return tag
@@ -115,41 +120,41 @@ class ConditionalGet:
         state = scope["state"]
         if "valid_until" not in state:  # no key was let in
             return
-        self._told[question] = Told(tag, stamp, state["valid_until"], scope.get("route"))
-        self._told.move_to_end(question)
-        if len(self._told) > MOST_REMEMBERED:
-            self._told.popitem(last=False)
+        self._answers[question] = Remembered(tag, stamp, state["valid_until"], scope.get("route"))
+        self._answers.move_to_end(question)
+        if len(self._answers) > MOST_REMEMBERED:
+            self._answers.popitem(last=False)
 
 
-def matches(given: str | None, tag: str) -> bool:
+def matches(if_none_match: str | None, tag: str) -> bool:
     """Whether an If-None-Match names the tag; a weak one counts, as RFC 9110 says for this header.
 
     >>> matches('W/"a", "b"', '"b"'), matches("*", '"b"'), matches(None, '"b"')
     (True, True, False)
     """
-    named = [one.strip().removeprefix("W/") for one in (given or "").split(",")]
-    return "*" in named or tag in named
+    tags = [part.strip().removeprefix("W/") for part in (if_none_match or "").split(",")]
+    return "*" in tags or tag in tags
 
 
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
+def _header(scope: Scope, header: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == header), None)
 
 
 def _question(scope: Scope) -> Question | None:
     """Who asks what, when a key asks for what the database alone tells."""
-    if scope["path"] not in FROM_THE_DATABASE:
+    if scope["path"] not in DATABASE_ONLY_PATHS:
         return None
     keys = [value for name, value in scope["headers"] if name == b"authorization"]
     return (hashlib.sha256(keys[0]).digest(), scope["path"], scope["query_string"]) if len(keys) == 1 else None
 
 
-async def _unchanged(tag: str, send: Send) -> None:
+async def _send_unchanged(tag: str, send: Send) -> None:
     headers = [(b"etag", tag.encode()), (b"cache-control", b"private, no-cache")]
     await send({"type": "http.response.start", "status": 304, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer(given: str | None, start: Message, body: bytes, send: Send) -> str | None:
+async def _send_tagged(if_none_match: str | None, start: Message, body: bytes, send: Send) -> str | None:
     tag = None
     if start["status"] == 200:
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
@@ -157,7 +162,7 @@ async def _answer(given: str | None, start: Message, body: bytes, send: Send) ->
         headers["ETag"] = tag
         # kept by the caller alone, and asked about again each time
         headers["Cache-Control"] = "private, no-cache"
-        if matches(given, tag):
+        if matches(if_none_match, tag):
             start["status"], body = 304, b""
             for name in ("content-length", "content-type", "content-disposition"):
                 if name in headers:

@@ -1,4 +1,4 @@
-"""Figures on pages in the reader's language: what the browser asks for first, and English where it asks for none."""
+"""Numbers on pages in the reader's language: what the browser asks for first, and English where it asks for none."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +14,6 @@ class Language:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         for_systems = scope["type"] != "http" or scope["path"].startswith("/v1/")
-        wanted = "" if for_systems else Headers(scope=scope).get("accept-language", "")
-        with in_locale(locale_of(wanted) if wanted else ENGLISH):
+        accepted = "" if for_systems else Headers(scope=scope).get("accept-language", "")
+        with in_locale(locale_of(accepted) if accepted else ENGLISH):
             await self.app(scope, receive, send)

@@ -60,10 +60,10 @@ class Guard:
             body = await self._checked_body(request, receive)
             await self.app(scope, _replayed(body, receive), send_guarded)
         except Exception as error:
-            told = _told(error, request)
+            refusal = _refusal_of(error, request)
             if started:
                 raise
-            await answer(request, told)(scope, receive, send_guarded)
+            await answer(request, refusal)(scope, receive, send_guarded)
 
     async def _checked_body(self, request: Request, receive: Receive) -> bytes:
         if b"%00" in request.scope["query_string"] or "\x00" in request.scope["path"]:
@@ -94,7 +94,7 @@ def _check_json(body: bytes) -> None:
     Text that is no JSON at all is left to the endpoint, which says so.
     """
     try:
-        json.loads(body, object_pairs_hook=_each_once, parse_constant=_no_constant)
+        json.loads(body, object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise InvalidRequest.field("body", "is nested too deeply") from error
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -103,25 +103,25 @@ def _check_json(body: bytes) -> None:
         raise InvalidRequest.field("body", str(error)[:200]) from error
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = next(name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place]))
-        shown = twice.encode("utf-8", "replace").decode()[:80]
-        raise ValueError(f"names {shown!r} twice in one object")
-    return found
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        repeated = next(name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place]))
+        printable = repeated.encode("utf-8", "replace").decode()[:80]
+        raise ValueError(f"names {printable!r} twice in one object")
+    return members
 
 
-def _no_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
 def _check_media_type(request: Request) -> None:
     path = request.url.path
-    wanted = X12_TYPE if path in X12_PATHS else JSON_TYPE if path.startswith("/v1/") else FORM_TYPE
-    given = Headers(scope=request.scope).get("content-type", "").split(";")[0].strip().lower()
-    if given != wanted:
-        raise UnsupportedMediaType(f"send {wanted}, not {given[:80] or 'a body without Content-Type'}")
+    expected = X12_TYPE if path in X12_PATHS else JSON_TYPE if path.startswith("/v1/") else FORM_TYPE
+    media_type = Headers(scope=request.scope).get("content-type", "").split(";")[0].strip().lower()
+    if media_type != expected:
+        raise UnsupportedMediaType(f"send {expected}, not {media_type[:80] or 'a body without Content-Type'}")
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -137,7 +137,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _told(error: Exception, request: Request) -> ApiError:
+def _refusal_of(error: Exception, request: Request) -> ApiError:
     if isinstance(error, ApiError):
         return error
     logger.error("request %s failed: %s %s", request.state.request_id, request.method, request.url.path, exc_info=error)
@@ -152,8 +152,8 @@ def _is_busy_or_away(error: Exception) -> bool:
     if not isinstance(error, sa.exc.OperationalError):
         return False
     # SQLite's driver calls a wrong column operational too: only these two words are about the moment
-    of_sqlite = isinstance(error.orig, sqlite3.Error)
-    return not of_sqlite or any(word in str(error.orig) for word in ("locked", "unable to open"))
+    is_sqlite = isinstance(error.orig, sqlite3.Error)
+    return not is_sqlite or any(word in str(error.orig) for word in ("locked", "unable to open"))
 
 
 def _add_headers(message: Message, request: Request) -> None:

@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse.schema.ledger import DELIVERY_STATES, WebhookDelivery
 
-access = logging.getLogger("pgx_supply.access")
+access_log = logging.getLogger("pgx_supply.access")
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 """Paths that monitors ask all day: counted, not logged."""
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
 class Metrics:
@@ -29,7 +29,7 @@ class Metrics:
         labels = ("method", "route", "status")
         self.requests = Counter("pgx_requests", "Requests answered.", labels, registry=self.registry)
         self.seconds = Histogram(
-            "pgx_request_seconds", "Time to answer.", labels[:2], buckets=SECONDS, registry=self.registry
+            "pgx_request_seconds", "Time to answer.", labels[:2], buckets=BUCKETS_SECONDS, registry=self.registry
         )
         self.deliveries = Gauge(
             "pgx_webhook_deliveries", "Webhook deliveries not taken yet.", ("status",), registry=self.registry
@@ -38,13 +38,13 @@ class Metrics:
     def count_deliveries(self, connection: sa.Connection) -> None:
         """Bring the numbers of waiting and dead deliveries up to date."""
         query = sa.select(WebhookDelivery.status, sa.func.count()).group_by(WebhookDelivery.status)
-        found = {status: count for status, count in connection.execute(query)}
+        counts = {status: count for status, count in connection.execute(query)}
         for status in DELIVERY_STATES:
             if status != "delivered":
-                self.deliveries.labels(status).set(found.get(status, 0))
+                self.deliveries.labels(status).set(counts.get(status, 0))
 
 
-class Observed:
+class Observability:
     """ASGI middleware around everything else: counts and logs each answer once it is sent."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
@@ -56,26 +56,26 @@ class Observed:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        answered: dict[str, Any] = {"status": 500, "request_id": None}
+        answer: dict[str, Any] = {"status": 500, "request_id": None}
 
-        async def noticing(message: Message) -> None:
+        async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answered.update(status=message["status"], request_id=scope.get("state", {}).get("request_id"))
+                answer.update(status=message["status"], request_id=scope.get("state", {}).get("request_id"))
             await send(message)
 
         try:
-            await self.app(scope, receive, noticing)
+            await self.app(scope, receive, send_noted)
         finally:
-            self._note(scope, answered, time.perf_counter() - started)
+            self._log(scope, answer, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, answered: dict[str, Any], seconds: float) -> None:
+    def _log(self, scope: Scope, answer: dict[str, Any], seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") else "other"
-        self.metrics.requests.labels(method, route, answered["status"]).inc()
+        self.metrics.requests.labels(method, route, answer["status"]).inc()
         self.metrics.seconds.labels(method, route).observe(seconds)
         if scope["path"] not in QUIET:
-            told = {"method": method, "route": route, "milliseconds": round(seconds * 1000, 1), **answered}
-            access.info("request", extra=told)
+            members = {"method": method, "route": route, "milliseconds": round(seconds * 1000, 1), **answer}
+            access_log.info("request", extra=members)
 
 
 def log_as_json(level: str = "INFO", stream: TextIO | None = None) -> None:

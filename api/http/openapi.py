@@ -44,7 +44,7 @@ class Problem(BaseModel):
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an endpoint that may refuse with these statuses, and with 422, 429, 500 and 503 as all may."""
-    return {status: _documented(REFUSALS[status]) for status in sorted({*statuses, 422, 429, 500, 503})}
+    return {status: _refusal(REFUSALS[status]) for status in sorted({*statuses, 422, 429, 500, 503})}
 
 
 def documents(*media_types: str) -> dict[int | str, dict[str, Any]]:
@@ -53,7 +53,7 @@ def documents(*media_types: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "The document.", "content": dict.fromkeys(media_types, text)}}
 
 
-def _documented(kind: type[ApiError]) -> dict[str, Any]:
+def _refusal(kind: type[ApiError]) -> dict[str, Any]:
     example: dict[str, Any] = {
         "type": PROBLEM_TYPE + kind.slug,
         "title": kind.title,

@@ -14,32 +14,32 @@ from api.http.fields import PageOut
 from warehouse.schema.base import ExactDecimal, exact_text
 
 
-class Lines:
+class PageWriter:
     """How rows of a page's model are selected and written.
 
-    >>> from api.models import FacilityPage
-    >>> Lines(FacilityPage).names
+    >>> from api.routes.resources import FacilityPage
+    >>> PageWriter(FacilityPage).names
     ('facility_id', 'name', 'network', 'closed_on', 'successor_id')
     """
 
     def __init__(self, page: type[PageOut]) -> None:
         item = get_args(page.model_fields["items"].annotation)[0]
         self.names = tuple(item.model_fields)
-        self._line = msgspec.defstruct(item.__name__, self.names)
-        self._moments = [name for name, field in item.model_fields.items() if field.annotation is dt.datetime]
+        self._item = msgspec.defstruct(item.__name__, self.names)
+        self._instants = [name for name, field in item.model_fields.items() if field.annotation is dt.datetime]
 
-    def of(self, query: sa.Select[Any], *more: str) -> sa.Select[Any]:
-        """The query with the model's columns alone, ready to write, in its order, and `more` after them."""
-        found = {column.key: column for column in query.selected_columns}
-        columns = (found[name] for name in (*self.names, *more))
-        ready = (exact_text(one).label(one.key) if isinstance(one.type, ExactDecimal) else one for one in columns)
+    def select(self, query: sa.Select[Any], *further: str) -> sa.Select[Any]:
+        """The query with the model's columns alone, ready to write, in its order, and `further` ones after them."""
+        by_name = {column.key: column for column in query.selected_columns}
+        columns = (by_name[name] for name in (*self.names, *further))
+        ready = (exact_text(c).label(c.key) if isinstance(c.type, ExactDecimal) else c for c in columns)
         return query.with_only_columns(*ready, maintain_column_froms=True)
 
-    def written(self, rows: Sequence[sa.Row[Any]], next_cursor: str | None, units: Mapping[str, str]) -> bytes:
-        """JSON of the page; each row begins with the columns that `of` selects."""
+    def write(self, rows: Sequence[sa.Row[Any]], next_cursor: str | None, units: Mapping[str, str]) -> bytes:
+        """JSON of the page; each row begins with the columns that `select` leaves."""
         count = len(self.names)
-        items = [self._line(*row[:count]) for row in rows]
-        for name in self._moments:
-            for one in items:
-                setattr(one, name, getattr(one, name).replace(tzinfo=dt.UTC))
+        items = [self._item(*row[:count]) for row in rows]
+        for name in self._instants:
+            for item in items:
+                setattr(item, name, getattr(item, name).replace(tzinfo=dt.UTC))
         return msgspec.json.encode({"next_cursor": next_cursor, "units": units, "items": items})

@@ -1,51 +1,84 @@
 """Lists in pages: a cursor names the last row's place in the order, so that rows never repeat or go missing."""
 
 import base64
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from api.http.errors import InvalidRequest
+from api.http.fields import LARGEST_INTEGER, PageOut, PageParameters
 
-LARGEST_INTEGER = 2**31 - 1
-
-Key = tuple[str, Any, bool]
-"""Name in the row, column, and whether it falls. The keys together must be unique."""
+Answer = TypeVar("Answer", bound=PageOut)
 
 
-def page_of(
-    connection: sa.Connection, query: sa.Select[Any], keys: Sequence[Key], *, limit: int, cursor: str | None
-) -> tuple[list[dict[str, Any]], str | None]:
-    """The rows of one page and the cursor of the next, None on the last."""
-    found, after = rows_of(connection, query, keys, limit=limit, cursor=cursor)
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A column of a list's order, rising unless `descending`. The keys of a list together must be unique."""
+
+    column: Any
+    descending: bool = False
+
+    @property
+    def name(self) -> str:
+        """The column's name in a row."""
+        return str(self.column.key)
+
+
+def list_page(
+    model: type[Answer],
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    keys: Sequence[Key],
+    parameters: PageParameters,
+    **members: Any,
+) -> Answer:
+    """A page of a list as its model; `members` are those beside items and cursor: `units`, unless there are none.
+
+    An `item` among them is the function that makes an item of a row.
+    """
+    rows, next_cursor = rows_of(connection, query, keys, parameters)
+    item = members.pop("item", dict)
     # plain dicts: a row that looks each name up costs a model more than the copy
-    return [dict(row._mapping) for row in found], after
+    items = [item(row._mapping) for row in rows]
+    return model.model_validate({"items": items, "next_cursor": next_cursor, "units": {}} | members)
 
 
 def rows_of(
-    connection: sa.Connection, query: sa.Select[Any], keys: Sequence[Key], *, limit: int, cursor: str | None
+    connection: sa.Connection, query: sa.Select[Any], keys: Sequence[Key], parameters: PageParameters
 ) -> tuple[Sequence[sa.Row[Any]], str | None]:
-    """The same as rows, in the order of the query's columns, which hold the keys."""
-    if cursor is not None:
-        query = query.where(_after(keys, _decoded(cursor, keys)))
-    order = [column.desc() if falls else column.asc() for _, column, falls in keys]
-    rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
-    more = len(rows) > limit
-    return rows[:limit], _encoded(rows[limit - 1], keys) if more else None
+    """The rows of one page, whose columns hold the keys, and the cursor of the next page, None on the last."""
+    if parameters.cursor is not None:
+        query = query.where(_after(keys, _decoded(parameters.cursor, keys)))
+    order = [key.column.desc() if key.descending else key.column.asc() for key in keys]
+    rows = connection.execute(query.order_by(*order).limit(parameters.limit + 1)).all()
+    more = len(rows) > parameters.limit
+    return rows[: parameters.limit], _encoded(rows[parameters.limit - 1], keys) if more else None
 
 
-def slice_of(rows: Sequence[Any], *, limit: int, cursor: str | None) -> tuple[list[Any], str | None]:
+def slice_of(rows: Sequence[Any], parameters: PageParameters) -> tuple[list[Any], str | None]:
     """The same of rows that are computed and whose order never changes: the cursor is a place.
 
-    >>> slice_of("abc", limit=2, cursor=slice_of("abc", limit=1, cursor=None)[1])
+    >>> first = slice_of("abc", PageParameters(limit=1))
+    >>> slice_of("abc", PageParameters(limit=2, cursor=first[1]))
     (['b', 'c'], None)
     """
-    first = _place(cursor) if cursor is not None else 0
-    more = len(rows) > first + limit
-    return list(rows[first : first + limit]), _written({"place": first + limit}) if more else None
+    first = _place(parameters.cursor) if parameters.cursor is not None else 0
+    after = first + parameters.limit
+    return list(rows[first:after]), _cursor({"place": after}) if len(rows) > after else None
+
+
+def filtered(query: sa.Select[Any], *filters: tuple[Any, Any]) -> sa.Select[Any]:
+    """The query with the rows whose column is the wanted value, or one of a list; None and an empty list = any."""
+    for column, wanted in filters:
+        if isinstance(wanted, list | tuple):
+            query = query.where(column.in_([*wanted])) if wanted else query
+        elif wanted is not None:
+            query = query.where(column == wanted)
+    return query
 
 
 def _place(cursor: str) -> int:
@@ -61,19 +94,18 @@ def _place(cursor: str) -> int:
 def _after(keys: Sequence[Key], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """Strictly after the values, in the keys' order: (a > x) or (a = x and b > y) or ..."""
     steps = []
-    for place, (_, column, falls) in enumerate(keys):
-        same = [keys[before][1] == values[before] for before in range(place)]
-        steps.append(sa.and_(*same, column < values[place] if falls else column > values[place]))
+    for place, (key, value) in enumerate(zip(keys, values, strict=True)):
+        same = [keys[before].column == values[before] for before in range(place)]
+        steps.append(sa.and_(*same, key.column < value if key.descending else key.column > value))
     return sa.or_(*steps)
 
 
 def _encoded(row: sa.Row[Any], keys: Sequence[Key]) -> str:
-    held = {name: getattr(row, name) for name, _, _ in keys}
-    values = {name: one.isoformat() if isinstance(one, dt.date) else one for name, one in held.items()}
-    return _written(values)
+    values = {key.name: getattr(row, key.name) for key in keys}
+    return _cursor({name: v.isoformat() if isinstance(v, dt.date) else v for name, v in values.items()})
 
 
-def _written(values: dict[str, Any]) -> str:
+def _cursor(values: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
@@ -84,9 +116,9 @@ def _read(cursor: str) -> Any:
 def _decoded(cursor: str, keys: Sequence[Key]) -> list[Any]:
     try:
         stored = _read(cursor)
-        if list(stored) != [name for name, _, _ in keys]:
+        if list(stored) != [key.name for key in keys]:
             raise ValueError("of another list")
-        return [_typed(stored[name], column) for name, column, _ in keys]
+        return [_typed(stored[key.name], key.column) for key in keys]
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidRequest.field("cursor", "is not a next_cursor of this list with this sort") from error
 

@@ -9,7 +9,9 @@ def units_of(*tables: str) -> dict[str, str]:
     >>> units_of("recommendations")["packs"]
     'packs'
     """
-    return {one.name: one.info["unit"] for name in tables for one in table(name).columns if one.info.get("unit")}
+    return {
+        column.name: column.info["unit"] for name in tables for column in table(name).columns if column.info.get("unit")
+    }
 
 
 RECOMMENDATION_UNITS = {

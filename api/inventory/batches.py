@@ -26,47 +26,46 @@ AHEAD = dt.timedelta(days=1)
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
-    """What is pushed: its table, the resource's name, and the column that must not lie in the future."""
+class Resource:
+    """What is pushed: its table, its name, and the column that must not lie in the future."""
 
     table: sa.Table
-    resource: str
-    moment: str
-    small_cells: str | None = None
+    name: str
+    time_column: str
+    people_column: str | None = None
 
     @property
     def fields(self) -> list[str]:
         """The columns, which are the fields of a row."""
-        return [one.name for one in self.table.columns]
+        return [column.name for column in self.table.columns]
 
 
-STOCK = Kind(table("stock"), "stock-snapshots", "counted_at")
-DISPENSING = Kind(table("dispensing"), "dispensing", "period_start", small_cells="patients")
-OPEN_ORDERS = Kind(table("open_orders"), "open-orders", "ordered_at")
-RECEIPTS = Kind(table("receipts"), "receipts", "received_at")
+STOCK = Resource(table("stock"), "stock-snapshots", "counted_at")
+DISPENSING = Resource(table("dispensing"), "dispensing", "period_start", people_column="patients")
+OPEN_ORDERS = Resource(table("open_orders"), "open-orders", "ordered_at")
+RECEIPTS = Resource(table("receipts"), "receipts", "received_at")
 
 
-def keep(
-    db: sa.Connection, kind: Kind, given: list[dict[str, Any]], caller: Principal, now: dt.datetime
+def store_rows(
+    db: sa.Connection, resource: Resource, rows: list[dict[str, Any]], caller: Principal, now: dt.datetime
 ) -> BatchReport:
     """Keep the good rows and report the others; the ledger gets one load and its refused rows."""
-    refused = _unreadable(given, kind.fields)
-    unread = {one.row for one in refused}
-    rows = [(place, row) for place, row in enumerate(given, 1) if place not in unread]
-    places = [place for place, _ in rows]
-    frame = pd.DataFrame([row for _, row in rows], columns=kind.fields, dtype=object, index=places)
-    good, broken = _judged(db, kind, frame, caller.sites, now)
-    refused = sorted(refused + broken, key=lambda one: (one.row, one.field))
-    written = _written(db, kind, good)
-    if kind is DISPENSING:
-        keep_revisions(db, written, f"{kind.resource} by {caller.name}", now)
+    refused = _unreadable(rows, resource.fields)
+    unreadable = {problem.row for problem in refused}
+    readable = {place: row for place, row in enumerate(rows, 1) if place not in unreadable}
+    frame = pd.DataFrame(list(readable.values()), columns=resource.fields, dtype=object, index=list(readable))
+    good, broken = _judged(db, resource, frame, caller.sites, now)
+    refused = sorted(refused + broken, key=lambda problem: (problem.row, problem.field))
+    stored = _stored(db, resource, good)
+    if resource is DISPENSING:
+        keep_revisions(db, stored, f"{resource.name} by {caller.name}", now)
     report = BatchReport(
-        accepted=written.accepted,
-        unchanged=written.unchanged,
-        rejected=len({one.row for one in refused}),
+        accepted=stored.accepted,
+        unchanged=stored.unchanged,
+        rejected=len({problem.row for problem in refused}),
         rejected_rows=refused,
     )
-    _enter_in_ledger(db, kind, given, caller, report, now)
+    _enter_in_ledger(db, resource, rows, caller, report, now)
     return report
 
 
@@ -94,12 +93,12 @@ def _printable(text: str) -> str:
 
 
 def _judged(
-    db: sa.Connection, kind: Kind, frame: pd.DataFrame, sites: Scope, now: dt.datetime
+    db: sa.Connection, resource: Resource, frame: pd.DataFrame, sites: Scope, now: dt.datetime
 ) -> tuple[pd.DataFrame, list[RefusedRow]]:
     """The rows that break no rule, and what the others break. The schema's rules, and those a schema cannot say."""
-    read, unreadable = coerce(frame, kind.table)
-    broken = [*unreadable, *violations(read, kind.table)]
-    named = {name: read[name].notna() for name in ("facility_id", "product_id", kind.moment)}
+    read, unreadable = coerce(frame, resource.table)
+    broken = [*unreadable, *violations(read, resource.table)]
+    stated = {name: read[name].notna() for name in ("facility_id", "product_id", resource.time_column)}
     known_sites: set[str] = set(
         db.execute(sa.select(Facility.facility_id).where(within(Facility.facility_id, sites))).scalars()
     )
@@ -107,78 +106,67 @@ def _judged(
     outside = {
         ("facility_id", "must be a site that this key writes for"): ~read["facility_id"].isin(known_sites),
         ("product_id", "must be a product_id of products"): ~read["product_id"].isin(known_products),
-        (kind.moment, "must not lie in the future"): (read[kind.moment] > now + AHEAD),
+        (resource.time_column, "must not lie in the future"): (read[resource.time_column] > now + AHEAD),
     }
     # one reason a field: what cannot be read is blank afterwards, and that is not a second mistake
     refused: dict[tuple[int, str], str] = {}
-    for one in broken:
-        for at in one.rows:
-            refused.setdefault((int(read.index[at]), one.column), one.rule)
+    for problem in broken:
+        for at in problem.rows:
+            refused.setdefault((int(read.index[at]), problem.column), problem.rule)
     for (field, rule), mask in outside.items():
-        for place in read.index[mask & named[field]]:
+        for place in read.index[mask & stated[field]]:
             refused.setdefault((int(place), field), rule)
     good = read.drop(index=list({place for place, _ in refused}))
-    if kind.small_cells:
+    if resource.people_column:
         # a few people could be somebody: kept as suppressed, as the loaders do
-        small = (good[kind.small_cells] > 0) & (good[kind.small_cells] < small_cell_threshold())
-        good[kind.small_cells] = good[kind.small_cells].mask(small)
+        small = (good[resource.people_column] > 0) & (good[resource.people_column] < small_cell_threshold())
+        good[resource.people_column] = good[resource.people_column].mask(small)
     return good, [RefusedRow(row=place, field=field, reason=rule) for (place, field), rule in refused.items()]
 
 
-def _written(db: sa.Connection, kind: Kind, good: pd.DataFrame) -> store.UpsertResult:
+def _stored(db: sa.Connection, resource: Resource, good: pd.DataFrame) -> store.UpsertResult:
     if good.empty:
         return store.UpsertResult(accepted=0, unchanged=0)
     if db.dialect.name == "postgresql":
         # two systems may push the same rows at once: the second waits, then finds them unchanged
-        db.execute(sa.text(f"LOCK TABLE {kind.table.name} IN SHARE ROW EXCLUSIVE MODE"))
-    return store.upsert(db, kind.table, good.reset_index(drop=True))
+        db.execute(sa.text(f"LOCK TABLE {resource.table.name} IN SHARE ROW EXCLUSIVE MODE"))
+    return store.upsert(db, resource.table, good.reset_index(drop=True))
 
 
 def _enter_in_ledger(
     db: sa.Connection,
-    kind: Kind,
-    given: list[dict[str, Any]],
+    resource: Resource,
+    rows: list[dict[str, Any]],
     caller: Principal,
     report: BatchReport,
     now: dt.datetime,
 ) -> None:
     """One load and its refused rows; a repeat that changed nothing is not entered twice."""
-    digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
-    known = db.execute(
-        sa.select(Load.load_id)
-        .where(Load.sha256 == digest, Load.format == "api", Load.table_name == kind.table.name)
-        .limit(1)
-    ).first()
-    if known and report.accepted == 0:
+    digest = hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+    same = (Load.sha256 == digest, Load.format == "api", Load.table_name == resource.table.name)
+    repeated = db.execute(sa.select(Load.load_id).where(*same).limit(1)).first()
+    if repeated and report.accepted == 0:
         return
-    load = {
-        "file": f"{kind.resource} by {caller.name}",
-        "format": "api",
-        "sha256": digest,
-        "table_name": kind.table.name,
-        "accepted": report.accepted,
-        "unchanged": report.unchanged,
-        "rejected": report.rejected,
-        "loaded_at": now,
-    }
+    counts = {"accepted": report.accepted, "unchanged": report.unchanged, "rejected": report.rejected}
+    load = {"file": f"{resource.name} by {caller.name}", "format": "api", "sha256": digest, "loaded_at": now}
+    load |= {"table_name": resource.table.name, **counts}
     number = db.execute(sa.insert(Load).values(load).returning(Load.load_id)).scalar_one()
     entries = [
         {
             "load_id": number,
             "file": load["file"],
-            "line": one.row,
-            "column_name": one.field,
-            "value": _as_it_stood(given[one.row - 1].get(one.field)) if one.field in kind.fields else None,
-            "rule": one.reason,
+            "line": problem.row,
+            "column_name": problem.field,
+            "value": _raw_text(rows[problem.row - 1].get(problem.field)) if problem.field in resource.fields else None,
+            "rule": problem.reason,
         }
-        for one in report.rejected_rows
+        for problem in report.rejected_rows
     ]
     if entries:
         db.execute(sa.insert(RejectedRow), entries)
-    counts = {"accepted": report.accepted, "unchanged": report.unchanged, "rejected": report.rejected}
-    event = Event(f"{kind.table.name}.push", f"load:{number}", after=counts | {"sha256": digest})
+    event = Event(f"{resource.table.name}.push", f"load:{number}", after=counts | {"sha256": digest})
     audit.append(db, caller.actor, now, [event])
 
 
-def _as_it_stood(value: Any) -> str | None:
+def _raw_text(value: Any) -> str | None:
     return None if value is None else _printable(str(value))

@@ -20,7 +20,7 @@ from warehouse.audit import Event
 from warehouse.schema.ledger import OrderLine
 from warehouse.schema.results import Recommendation
 
-KEPT = ("acknowledgement", "packs_confirmed", "expected_at", "acknowledgement_note")
+ANSWER_COLUMNS = ("acknowledgement", "packs_confirmed", "expected_at", "acknowledgement_note")
 
 
 def acknowledge(
@@ -35,16 +35,16 @@ def acknowledge(
     lines = {
         line["line_number"]: line for line in order_lines(connection, [order_number], for_update=True)[order_number]
     }
-    named = [answer.line_number for answer in answers]
+    numbers = [answer.line_number for answer in answers]
     events = []
     for place, answer in enumerate(answers):
         line = lines.get(answer.line_number)
-        rule = "is named twice" if named.count(answer.line_number) > 1 else _broken_rule(line, answer)
+        rule = "is named twice" if numbers.count(answer.line_number) > 1 else _broken_rule(line, answer)
         if rule or line is None:
             raise InvalidRequest.field(f"lines.{place}", f"line {answer.line_number} {rule}")
         values = _values(line, answer)
-        if any(line[name] != values[name] for name in KEPT):
-            events.append(_keep(connection, line, values, now))
+        if any(line[name] != values[name] for name in ANSWER_COLUMNS):
+            events.append(_store(connection, line, values, now))
     audit.append(connection, caller.actor, now, events)
 
 
@@ -75,7 +75,7 @@ def _values(line: Any, answer: AcknowledgedLine) -> dict[str, Any]:
     }
 
 
-def _keep(connection: sa.Connection, line: Any, values: dict[str, Any], now: dt.datetime) -> Event:
+def _store(connection: sa.Connection, line: Any, values: dict[str, Any], now: dt.datetime) -> Event:
     connection.execute(
         sa.update(OrderLine)
         .where(OrderLine.order_number == line["order_number"], OrderLine.line_number == line["line_number"])
@@ -87,7 +87,7 @@ def _keep(connection: sa.Connection, line: Any, values: dict[str, Any], now: dt.
         .where(Recommendation.recommendation_id == line["recommendation_id"])
         .values(status=status, version=Recommendation.version + 1, updated_at=now)
     )
-    before = {"status": line["status"], "version": line["version"]} | {name: line[name] for name in KEPT}
+    before = {"status": line["status"], "version": line["version"]} | {name: line[name] for name in ANSWER_COLUMNS}
     after = {"status": status, "version": line["version"] + 1} | values
     subject = f"recommendation:{line['recommendation_id']}"
     return Event("recommendation.acknowledge", subject, line["facility_id"], before, after)

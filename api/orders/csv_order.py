@@ -6,11 +6,11 @@ import io
 from decimal import Decimal
 from typing import Any
 
-from api.orders.order import Line, OrderDocument
+from api.orders.order import OrderDocument, OrderedLine
 
 COLUMNS = (
     *("order_number", "ordered_at", "supplier_id", "supplier_name"),
-    *(one.name for one in dataclasses.fields(Line)),
+    *(field.name for field in dataclasses.fields(OrderedLine)),
     "currency",
 )
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -31,13 +31,13 @@ def write_csv(order: OrderDocument) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
-    return "" if value is None else as_text(str(value))
+    return "" if value is None else spreadsheet_text(str(value))
 
 
-def as_text(text: str) -> str:
+def spreadsheet_text(text: str) -> str:
     """The text as a spreadsheet shows it, never as a formula: an apostrophe goes before what would start one.
 
-    >>> as_text("=1+1"), as_text("0186-0777")
+    >>> spreadsheet_text("=1+1"), spreadsheet_text("0186-0777")
     ("'=1+1", '0186-0777')
     """
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -11,7 +11,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from api.orders.order import Line, OrderDocument
+from api.orders.order import OrderDocument, OrderedLine
+
+FHIR_TYPE = "application/fhir+json"
 
 LINE_SYSTEM = "urn:pgx-supply:order-line"
 RECOMMENDATION_SYSTEM = "urn:pgx-supply:recommendation"
@@ -47,7 +49,8 @@ def write_r5(order: OrderDocument) -> str:
 def _bundle(order: OrderDocument, item: str, wrapped: Any) -> dict[str, Any]:
     entries = []
     for line in order.lines:
-        resource = _request(order, line) | {item: wrapped(coded(line.code_system, line.code, line))}
+        concept = coded(line.code_system, line.code, line.product_id, line.description)
+        resource = _request(order, line) | {item: wrapped(concept)}
         name = _line_name(order, line)
         entries.append(
             {
@@ -69,7 +72,7 @@ def _bundle(order: OrderDocument, item: str, wrapped: Any) -> dict[str, Any]:
     }
 
 
-def _request(order: OrderDocument, line: Line) -> dict[str, Any]:
+def _request(order: OrderDocument, line: OrderedLine) -> dict[str, Any]:
     parameters = [
         {"code": {"text": "dose units per pack"}, "valueQuantity": {"value": number(line.pack_size)}},
         {"code": {"text": "dose units ordered"}, "valueQuantity": {"value": number(line.quantity)}},
@@ -102,12 +105,12 @@ def _request(order: OrderDocument, line: Line) -> dict[str, Any]:
     return request
 
 
-def coded(code_system: str | None, code: str | None, line: Any) -> dict[str, Any]:
+def coded(code_system: str | None, code: str | None, product_id: str, text: str) -> dict[str, Any]:
     """The product as a CodeableConcept: its issued code where it has one, always the network's own."""
-    codings = [{"system": PRODUCT_SYSTEM, "code": line.product_id}]
+    codings = [{"system": PRODUCT_SYSTEM, "code": product_id}]
     if code and code_system:
         codings.insert(0, {"system": CODE_SYSTEMS[code_system], "code": code})
-    return {"coding": codings, "text": plain(line.description)}
+    return {"coding": codings, "text": plain(text)}
 
 
 def plain(text: str) -> str:
@@ -128,7 +131,7 @@ def number(value: Decimal) -> int | Decimal:
     return int(value) if value == value.to_integral_value() else value
 
 
-def _line_name(order: OrderDocument, line: Line) -> str:
+def _line_name(order: OrderDocument, line: OrderedLine) -> str:
     return f"{order.order_number}-{line.line_number}"
 
 

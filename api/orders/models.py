@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.http.fields import (
     MOST_BATCH_ROWS,
@@ -19,6 +19,7 @@ from api.http.fields import (
     Text,
     UtcOut,
     Whole,
+    with_examples,
 )
 from forecasting.terms import AcknowledgementStatus
 
@@ -35,9 +36,7 @@ class DocumentFormat(StrEnum):
 class OrderExportIn(Strict):
     """Which approved lines to order; an empty list is no limit."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"facility_id": ["north"], "account_type": "gpo"}, {}]}
-    )
+    model_config = with_examples({"facility_id": ["north"], "account_type": "gpo"}, {})
 
     facility_id: Names = Field([], description="Only lines of these sites.")
     supplier_id: Names = Field([], description="Only lines of these suppliers.")
@@ -153,13 +152,8 @@ class AcknowledgedLine(Strict):
 class AcknowledgementIn(Strict):
     """The supplier's answer; lines it does not name stay as they are."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"lines": [{"line_number": 1, "status": "changed", "packs_confirmed": 10, "expected_at": "2026-11-27"}]}
-            ]
-        },
+    model_config = with_examples(
+        {"lines": [{"line_number": 1, "status": "changed", "packs_confirmed": 10, "expected_at": "2026-11-27"}]}
     )
 
     lines: list[AcknowledgedLine] = Field(min_length=1, max_length=MOST_BATCH_ROWS)

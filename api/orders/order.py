@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class OrderedLine:
     """One line of an order, as it was ordered."""
 
     line_number: int
@@ -36,13 +36,13 @@ class OrderDocument:
     supplier_name: str
     currency: str | None
     created_at: dt.datetime
-    lines: tuple[Line, ...]
+    lines: tuple[OrderedLine, ...]
     sender_id: str = "PGXSUPPLY"
 
     @classmethod
-    def of(cls, order: Any, lines: Any, sender_id: str) -> "OrderDocument":
+    def from_rows(cls, order: Any, lines: Any, sender_id: str) -> "OrderDocument":
         """From the rows of `orders` and `order_lines`."""
-        names = [one.name for one in dataclasses.fields(Line)]
-        kept = tuple(Line(**{name: line[name] for name in names}) for line in lines)
+        names = [field.name for field in dataclasses.fields(OrderedLine)]
+        ordered = tuple(OrderedLine(**{name: line[name] for name in names}) for line in lines)
         head = ("order_number", "control_number", "supplier_id", "supplier_name", "currency", "created_at")
-        return cls(**{name: order[name] for name in head}, lines=kept, sender_id=sender_id)
+        return cls(**{name: order[name] for name in head}, lines=ordered, sender_id=sender_id)

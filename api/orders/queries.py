@@ -1,4 +1,4 @@
-"""Reading orders back, within the sites of who asks: an order that holds another site's line is not found."""
+"""Stored orders, within the sites of who asks: an order that holds another site's line is not found."""
 
 import json
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.http.errors import NotFound
+from api.http.errors import NotFound, or_not_found
 from api.http.units import units_of
 from api.orders.models import DocumentFormat
 from warehouse.queries.lines import Scope
@@ -29,10 +29,7 @@ def visible(scope: Scope) -> sa.ColumnElement[bool]:
 def order_row(connection: sa.Connection, scope: Scope, order_number: str) -> sa.RowMapping:
     """The order of that number; `NotFound` when there is none in scope."""
     query = sa.select(Order.__table__).where(Order.order_number == order_number, visible(scope))
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"there is no order {order_number}")
-    return row
+    return or_not_found(connection.execute(query).mappings().one_or_none(), f"order {order_number}")
 
 
 def order_lines(
@@ -47,31 +44,28 @@ def order_lines(
     )
     if for_update:
         query = query.with_for_update()
-    found: dict[str, list[sa.RowMapping]] = {name: [] for name in order_numbers}
+    lines: dict[str, list[sa.RowMapping]] = {number: [] for number in order_numbers}
     for row in connection.execute(query).mappings():
-        found[row["order_number"]].append(row)
-    return found
+        lines[row["order_number"]].append(row)
+    return lines
 
 
-def told(order: Any, lines: Any) -> dict[str, Any]:
+def order_resource(order: Any, lines: Any) -> dict[str, Any]:
     """An order with its lines, cost and where its documents are."""
     costs = [line["packs"] * line["pack_price"] for line in lines if line["pack_price"] is not None]
-    paths = {kind.value: f"/v1/orders/{order['order_number']}/document?format={kind.value}" for kind in DocumentFormat}
+    path = f"/v1/orders/{order['order_number']}/document?format="
     return {
         **order,
         "cost": Decimal(format(sum(costs, Decimal(0)).normalize(), "f")) if costs else None,
-        "documents": paths,
+        "documents": {kind.value: path + kind.value for kind in DocumentFormat},
         "lines": lines,
     }
 
 
-def export_told(connection: sa.Connection, scope: Scope, export_id: str) -> dict[str, Any]:
+def export_resource(connection: sa.Connection, scope: Scope, export_id: str) -> dict[str, Any]:
     """A hand-off with its orders as they were handed off; `NotFound` when none of its orders is in scope."""
-    export = (
-        connection.execute(sa.select(OrderExport.__table__).where(OrderExport.export_id == export_id))
-        .mappings()
-        .one_or_none()
-    )
+    exports = sa.select(OrderExport.__table__).where(OrderExport.export_id == export_id)
+    export = connection.execute(exports).mappings().one_or_none()
     query = sa.select(Order.__table__).where(Order.export_id == export_id, visible(scope))
     orders = connection.execute(query.order_by(Order.order_number)).mappings().all()
     if export is None or not orders:
@@ -81,15 +75,15 @@ def export_told(connection: sa.Connection, scope: Scope, export_id: str) -> dict
         "export_id": export_id,
         "created_at": export["created_at"],
         "created_by": export["actor_name"],
-        "orders": [told(order, lines[order["order_number"]]) for order in orders],
+        "orders": [order_resource(order, lines[order["order_number"]]) for order in orders],
         # who is bound to fewer sites than the caller then must not read of the others' lines
-        "not_exported": json.loads(export["not_exported"]) if _same_view(export, scope) else [],
+        "not_exported": json.loads(export["not_exported"]) if _sees_as_much(export, scope) else [],
         "units": ORDER_UNITS,
     }
 
 
-def _same_view(export: Any, scope: Scope) -> bool:
+def _sees_as_much(export: Any, scope: Scope) -> bool:
     if scope is None:
         return True
-    asked = export["facility_ids"]
-    return asked is not None and set(asked.split(";")) <= scope
+    exported = export["facility_ids"]
+    return exported is not None and set(exported.split(";")) <= scope

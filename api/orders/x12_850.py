@@ -9,7 +9,7 @@ import unicodedata
 from decimal import Decimal
 
 from api.http.errors import InvalidRequest
-from api.orders.order import Line, OrderDocument
+from api.orders.order import OrderDocument, OrderedLine
 
 ELEMENT, SEGMENT, COMPONENT, REPETITION = "*", "~", ">", "^"
 DELIMITERS = re.compile(r"[*~>^]")
@@ -26,7 +26,10 @@ def write_850(order: OrderDocument) -> str:
     transaction = [["ST", "850", "0001"], *body]
     transaction.append(["SE", str(len(transaction) + 1), "0001"])
     day, time = order.created_at.strftime("%Y%m%d"), order.created_at.strftime("%H%M")
-    sender, receiver = _identifier("sender", order.sender_id), _identifier("supplier_id", order.supplier_id)
+    sender, receiver = (
+        _exact_code(name, value, LONGEST_ID)
+        for name, value in (("sender", order.sender_id), ("supplier_id", order.supplier_id))
+    )
     segments = [
         ["ISA", "00", " " * 10, "00", " " * 10, "ZZ", f"{sender:<15}", "ZZ", f"{receiver:<15}", day[2:], time]
         + [REPETITION, "00501", control, "0", "P", COMPONENT],
@@ -41,36 +44,36 @@ def write_850(order: OrderDocument) -> str:
 def _head(order: OrderDocument) -> list[list[str]]:
     head = [["BEG", "00", "SA", order.order_number, "", order.created_at.strftime("%Y%m%d")]]
     if order.currency:
-        head.append(["CUR", "BY", _exactly("currency", order.currency, 3)])
-    supplier = _exactly("supplier_id", order.supplier_id, LONGEST_NAME)
-    return [*head, ["N1", "SU", _words(order.supplier_name), "92", supplier]]
+        head.append(["CUR", "BY", _exact_code("currency", order.currency, 3)])
+    supplier = _exact_code("supplier_id", order.supplier_id, LONGEST_NAME)
+    return [*head, ["N1", "SU", _ascii_name(order.supplier_name), "92", supplier]]
 
 
-def _line(line: Line) -> list[list[str]]:
+def _line(line: OrderedLine) -> list[list[str]]:
     price = "" if line.pack_price is None else format(line.pack_price, "f")
-    codes = [*_code(line), "BP", _exactly("product_id", line.product_id, LONGEST_CODE)]
+    codes = [*_code(line), "BP", _exact_code("product_id", line.product_id, LONGEST_CODE)]
     segments = [
         ["PO1", str(line.line_number), str(line.packs), UNIT, price, "", *codes],
-        ["PID", "F", "", "", "", _words(line.description, 80)],
-        ["REF", "ZZ", _exactly("recommendation_id", line.recommendation_id, 50), "RECOMMENDATION"],
+        ["PID", "F", "", "", "", _ascii_name(line.description, 80)],
+        ["REF", "ZZ", _exact_code("recommendation_id", line.recommendation_id, 50), "RECOMMENDATION"],
     ]
     if line.account_type:
         segments.append(["REF", "ZZ", line.account_type.upper(), "ACCOUNT TYPE"])
     if line.need_by:
         segments.append(["DTM", "002", line.need_by.strftime("%Y%m%d")])
-    ship_to = _exactly("facility_id", line.facility_id, LONGEST_NAME)
-    return [*segments, ["N1", "ST", _words(line.facility_name), "92", ship_to]]
+    ship_to = _exact_code("facility_id", line.facility_id, LONGEST_NAME)
+    return [*segments, ["N1", "ST", _ascii_name(line.facility_name), "92", ship_to]]
 
 
-def _code(line: Line) -> list[str]:
+def _code(line: OrderedLine) -> list[str]:
     """The issued code and its qualifier: N4 = NDC in 5-4-2, ND = NDC as issued, UK = GTIN-14; others have none."""
     if not line.code or line.code_system not in ("ndc", "gtin"):
         return []
     if line.code_system == "gtin":
-        digits = _exactly("code", line.code, LONGEST_CODE)
+        digits = _exact_code("code", line.code, LONGEST_CODE)
         return ["UK", digits.zfill(14)] if digits.isdigit() and len(digits) <= 14 else []
     normal = ndc_542(line.code)
-    return ["N4", normal] if normal else ["ND", _exactly("code", line.code, LONGEST_CODE)]
+    return ["N4", normal] if normal else ["ND", _exact_code("code", line.code, LONGEST_CODE)]
 
 
 def ndc_542(code: str) -> str | None:
@@ -93,23 +96,19 @@ def _totals(order: OrderDocument) -> list[str]:
     return ["CTT", str(len(order.lines)), str(Decimal(sum(line.packs for line in order.lines)))]
 
 
-def _words(text: str, longest: int = LONGEST_NAME) -> str:
+def _ascii_name(text: str, longest: int = LONGEST_NAME) -> str:
     """A name for people: in ASCII, without delimiters, cut to length."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    kept = " ".join("".join(one if one.isprintable() else " " for one in DELIMITERS.sub(" ", plain)).split())
-    return kept[:longest].strip() or "-"
+    printable = "".join(letter if letter.isprintable() else " " for letter in DELIMITERS.sub(" ", plain))
+    return " ".join(printable.split())[:longest].strip() or "-"
 
 
-def _exactly(name: str, value: str, longest: int) -> str:
-    """A code, unchanged; one that X12 cannot carry is refused, never bent."""
+def _exact_code(name: str, value: str, longest: int) -> str:
+    """A code, unchanged; one that X12 cannot carry is refused, never changed."""
     if not value.isascii() or not value.isprintable() or DELIMITERS.search(value) or len(value) > longest:
         rule = f"{value!r} cannot be written in X12: at most {longest} plain characters without * ~ > ^"
         raise InvalidRequest.field(name, rule)
     return value
-
-
-def _identifier(name: str, value: str) -> str:
-    return _exactly(name, value, LONGEST_ID)
 
 
 def _joined(segment: list[str]) -> str:

@@ -29,38 +29,41 @@ WHOLE_ORDER = {"AD": _A.ACCEPTED, "AK": _A.ACCEPTED, "AT": _A.ACCEPTED, "RJ": _A
 
 @dataclasses.dataclass(frozen=True)
 class Acknowledgement:
-    """Order number, answers to lines, and the answer to all lines not named (None = they stay as they are)."""
+    """Order number, answers to lines, and the answer to all other lines (None = they stay as they are)."""
 
     order_number: str
     lines: list[AcknowledgedLine]
-    others: AcknowledgementStatus | None
+    other_lines: AcknowledgementStatus | None
 
 
 def read_855(text: str) -> Acknowledgement:
     """The acknowledgement; `InvalidRequest` names what is wrong with the envelope, its counts or a line."""
     segments = _segments(text)
-    transactions = [one for one in segments if one[0] == "ST"]
-    if [one[1] for one in transactions] != ["855"]:
+    transactions = [segment for segment in segments if segment[0] == "ST"]
+    if [segment[1] for segment in transactions] != ["855"]:
         raise InvalidRequest.field("body", "must hold one transaction set 855")
-    begins = [one for one in segments if one[0] == "BAK"]
-    if len(begins) != 1 or len(begins[0]) < 4:
+    beginnings = [segment for segment in segments if segment[0] == "BAK"]
+    if len(beginnings) != 1 or len(beginnings[0]) < 4:
         raise InvalidRequest.field("BAK", "must be there once, with the purchase order number in BAK03")
-    others = WHOLE_ORDER.get(begins[0][2])
-    return Acknowledgement(begins[0][3], _lines(segments), others)
+    _, _, whole_order, order_number, *_ = beginnings[0]
+    return Acknowledgement(order_number, _lines(segments), WHOLE_ORDER.get(whole_order))
 
 
-def answers_for(read: Acknowledgement, packs: dict[int, int]) -> list[AcknowledgedLine]:
+def answers_for(acknowledgement: Acknowledgement, packs: dict[int, int]) -> list[AcknowledgedLine]:
     """The answers to an order with so many packs by line: less than was ordered is a change, whatever it is called."""
-    found = []
-    for answer in read.lines:
+    answers = []
+    for answer in acknowledgement.lines:
         ordered = packs.get(answer.line_number)
         less = answer.status is _A.ACCEPTED and answer.packs_confirmed not in (None, ordered)
-        found.append(answer.model_copy(update={"status": _A.CHANGED}) if less else answer)
-    if read.others is not None:
-        named = {answer.line_number for answer in read.lines}
+        answers.append(answer.model_copy(update={"status": _A.CHANGED}) if less else answer)
+    if acknowledgement.other_lines is not None:
+        named = {answer.line_number for answer in acknowledgement.lines}
         rest = sorted(set(packs) - named)
-        found += [AcknowledgedLine.model_validate({"line_number": at, "status": read.others}) for at in rest]
-    return found
+        answers += [
+            AcknowledgedLine.model_validate({"line_number": number, "status": acknowledgement.other_lines})
+            for number in rest
+        ]
+    return answers
 
 
 def _segments(text: str) -> list[list[str]]:
@@ -77,8 +80,8 @@ def _segments(text: str) -> list[list[str]]:
     except (X12Error, UnicodeError, IndexError, TypeError, ValueError) as error:
         raise InvalidRequest.field("body", f"is not an X12 interchange: {error}") from error
     if errors:
-        told = [{"field": "body", "reason": f"X12: {one[2]}"} for one in errors[:100]]
-        raise InvalidRequest(f"X12: {errors[0][2]}", errors=told)
+        problems = [{"field": "body", "reason": f"X12: {error[2]}"} for error in errors[:100]]
+        raise InvalidRequest(problems[0]["reason"], errors=problems)
     return segments
 
 
@@ -103,7 +106,7 @@ def _answer(number: str, acks: list[list[str]]) -> AcknowledgedLine:
     coming = [packs for status, packs in parts if status is not _A.REJECTED]
     confirmed = None if None in coming or not coming else sum(packs for packs in coming if packs is not None)
     order = (_A.SUBSTITUTED, _A.BACKORDERED, _A.CHANGED, _A.ACCEPTED, _A.REJECTED)
-    status = next(one for one in order if one in statuses)
+    status = next(candidate for candidate in order if candidate in statuses)
     if _A.REJECTED in statuses and len(statuses) > 1 and confirmed is None:
         raise InvalidRequest.field(
             "ACK02", f"line {number}: accepted and rejected in part, without saying how many packs"
@@ -115,7 +118,7 @@ def _answer(number: str, acks: list[list[str]]) -> AcknowledgedLine:
             "status": status,
             "packs_confirmed": confirmed,
             "expected_at": max((day.isoformat() for day in dates if day), default=None),
-            "note": ", ".join(_told(ack) for ack in acks)[:1000],
+            "note": ", ".join(_summary(ack) for ack in acks)[:1000],
         }
     )
 
@@ -143,20 +146,18 @@ def _date(ack: list[str]) -> dt.date | None:
     if not text:
         return None
     try:
-        return dt.date(int(text[:4]), int(text[4:6]), int(text[6:])) if len(text) == 8 else _not_a_date(text)
-    except ValueError:
-        return _not_a_date(text)
+        if len(text) != 8:
+            raise ValueError("not eight digits")
+        return dt.date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError as error:
+        raise InvalidRequest.field("ACK05", f"{text!r} is not a date (CCYYMMDD)") from error
 
 
-def _not_a_date(text: str) -> dt.date:
-    raise InvalidRequest.field("ACK05", f"{text!r} is not a date (CCYYMMDD)")
-
-
-def _told(ack: list[str]) -> str:
+def _summary(ack: list[str]) -> str:
     """The segment in short: status, quantity, and another product's code where one is named."""
     other = f" {_element(ack, 7)} {_element(ack, 8)}".rstrip()
     return " ".join(part for part in (f"X12 {_element(ack, 1)}", _element(ack, 2)) if part) + other
 
 
-def _element(segment: list[Any], at: int) -> str:
-    return str(segment[at]).strip() if at < len(segment) else ""
+def _element(segment: list[Any], place: int) -> str:
+    return str(segment[place]).strip() if place < len(segment) else ""

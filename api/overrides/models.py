@@ -4,10 +4,22 @@ import datetime as dt
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.config import JsonDict
 
-from api.http.fields import MOST_PACKS, DayIn, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut, Whole
+from api.http.fields import (
+    MOST_PACKS,
+    DayIn,
+    Names,
+    Note,
+    PageOut,
+    PageParameters,
+    Strict,
+    Text,
+    UtcOut,
+    Whole,
+    with_examples,
+)
 from forecasting.terms import OverrideKind, OverrideReason
 
 MOST_QUANTITY = 1e9
@@ -24,13 +36,13 @@ NEW_WARD: JsonDict = {
 }
 
 
-def _number(value: Any) -> Any:
+def _not_boolean_or_text(value: Any) -> Any:
     if isinstance(value, bool | str):
         raise ValueError("must be a number")
     return value
 
 
-Amount = Annotated[float, BeforeValidator(_number)]
+Amount = Annotated[float, BeforeValidator(_not_boolean_or_text)]
 
 
 class OverrideState(StrEnum):
@@ -53,7 +65,7 @@ class OverrideFilters(PageParameters):
 class OverrideIn(Strict):
     """What a signed-in person sets of a site's forecast: for a product or a drug, some periods, with a reason."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [NEW_WARD]})
+    model_config = with_examples(NEW_WARD)
 
     facility_id: Text = Field(description="Site.")
     product_id: Text | None = Field(None, description="Product; or name a drug.")
@@ -70,7 +82,7 @@ class OverrideIn(Strict):
 class WithdrawalIn(Strict):
     """Taking an override back."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"note": "the ward opens in spring"}]})
+    model_config = with_examples({"note": "the ward opens in spring"})
 
     note: Note | None = Field(None, description="Why.")
 
@@ -78,11 +90,8 @@ class WithdrawalIn(Strict):
 class PacksIn(Strict):
     """An edit of a line's packs before it is decided."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"recommendation_id": "rec-01", "packs": 14}, {"recommendation_id": "rec-01", "quantity": 400}]
-        },
+    model_config = with_examples(
+        {"recommendation_id": "rec-01", "packs": 14}, {"recommendation_id": "rec-01", "quantity": 400}
     )
 
     recommendation_id: Text = Field(description="Line.")
@@ -196,6 +205,6 @@ class ValueOut(BaseModel):
 class ValuePage(BaseModel):
     """What edits at the caller's sites were worth: in total, by person, reason, drug, direction and size."""
 
-    as_of: dt.date | None = Field(description="Origin of the run that measured it; null = none did.")
+    as_of: dt.date | None = Field(description="Origin of the run that measured_edits it; null = none did.")
     items: list[ValueOut]
     units: dict[str, str]

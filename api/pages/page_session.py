@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.access.roles import Principal
-from api.access.sign_in import SESSION_COOKIE, SESSION_LENGTH, person_of
+from api.access.sign_in import SESSION_COOKIE, SESSION_LENGTH, session_person
 from api.http.context import Db, Now
 from api.http.errors import ApiError
 
@@ -26,7 +26,7 @@ class SignInFirst(ApiError):
 
 
 def _visitor(request: Request, db: Db, now: Now) -> Principal:
-    person = person_of(db, request.cookies.get(SESSION_COOKIE), now)
+    person = session_person(db, request.cookies.get(SESSION_COOKIE), now)
     if person is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise SignInFirst(request.url.path + query if request.method == "GET" else "/")
@@ -59,13 +59,12 @@ def must_be_secure(request: Request) -> bool:
     return request.url.scheme == "https" or request.url.hostname not in LOCAL_HOSTS
 
 
+def set_cookie(request: Request, response: Response, name: str, value: str, seconds: float) -> None:
+    """Hand the browser a cookie that no script reads, for so long."""
+    secure = must_be_secure(request)
+    response.set_cookie(name, value, max_age=int(seconds), httponly=True, samesite="lax", secure=secure)
+
+
 def set_session_cookie(request: Request, response: Response, token: str) -> None:
     """Hand the session's token to the browser."""
-    response.set_cookie(
-        SESSION_COOKIE,
-        token,
-        max_age=int(SESSION_LENGTH.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=must_be_secure(request),
-    )
+    set_cookie(request, response, SESSION_COOKIE, token, SESSION_LENGTH.total_seconds())

@@ -1,30 +1,31 @@
 """Rules of what is routine: which stand, who set them, and for approvers a form to set and to end one."""
 
+import dataclasses
 import datetime as dt
+from decimal import Decimal
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import Field
 
 from api.access.callers import check_csrf
 from api.access.roles import Principal
-from api.display.templating import page
-from api.http.context import Db, Now, refuse_parameters
+from api.display.templating import Page, render
+from api.http.context import NO_PARAMETERS, Db, Now
 from api.http.errors import InvalidRequest
-from api.http.fields import Strict, Text
+from api.http.fields import Text
+from api.pages.forms import PageForm, RowNumber, sites_by_name
 from api.pages.page_session import Visitor, see_other
-from api.recommendations.routine_rules import LONGEST, RoutineRuleIn, end_rule, may_set, set_rule
-from api.recommendations.second_approval import SECOND_ROLES
+from api.recommendations.routine_rules import LONGEST_PERIOD, RoutineRuleIn, end_rule, may_set, set_rule
 from api.settings import ApprovalLimits
 from warehouse.queries import worklist
-from warehouse.queries.lines import facilities_query
-from warehouse.schema.inputs import Facility, Product
+from warehouse.queries.lines import Rows
+from warehouse.schema.inputs import Product
 
-router = APIRouter()
+router = APIRouter(dependencies=NO_PARAMETERS)
 
-USUAL = dt.timedelta(days=90)
+USUAL_PERIOD = dt.timedelta(days=90)
 
 
 class RuleForm(RoutineRuleIn):
@@ -38,65 +39,69 @@ class RuleForm(RoutineRuleIn):
         return RoutineRuleIn.model_validate(values)
 
 
-class EndForm(Strict):
+class EndForm(PageForm):
     """The button that ends a rule."""
 
-    csrf_token: Text
-    rule_id: int = Field(ge=1, le=2**31 - 1)
+    rule_id: RowNumber
 
 
-@router.get("/routine-rules", dependencies=[Depends(refuse_parameters)])
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RoutineRulesPage(Page, template="routine_rules.html", menu_entry="worklist"):
+    """The rules of what is routine, and the form that sets one."""
+
+    today: dt.date
+    rules: Rows  # of the person's sites and of every site, newest first
+    in_force: set[int]  # rule_ids that count today
+    may_set: bool  # whether the person sets and ends rules
+    sites: Rows  # to choose from
+    currencies: list[str]  # to choose from
+    limit: Decimal | None  # order value above which one approval is not enough; None = no limit
+    usual_end: dt.date  # the day that the form proposes
+    last_end: dt.date  # the latest day that it takes
+    error: InvalidRequest | None = None  # why nothing was saved
+    form: RuleForm | None = None  # what was filled in
+
+
+@router.get("/routine-rules")
 def show_rules(person: Visitor, db: Db, now: Now, request: Request) -> HTMLResponse:
     """The rules that stand, and those before them."""
-    return _page(db, person, now, request)
+    return render(_page(db, person, now.date(), request))
 
 
-@router.post("/routine-rules", dependencies=[Depends(refuse_parameters)])
-def set_on_page(form: Annotated[RuleForm, Form()], person: Visitor, db: Db, now: Now, request: Request) -> Response:
+@router.post("/routine-rules")
+def set_rule_on_page(
+    form: Annotated[RuleForm, Form()], person: Visitor, db: Db, now: Now, request: Request
+) -> Response:
     """Set a rule; when it breaks one itself, the page says which."""
     check_csrf(person, form.csrf_token)
     try:
         set_rule(db, person, form.rule(), now, request.app.state.server.approvals)
     except InvalidRequest as error:
         # nothing has been written at this point: every rule is checked before the first write
-        return _page(db, person, now, request, error=error, form=form)
+        page = dataclasses.replace(_page(db, person, now.date(), request), error=error, form=form)
+        return render(page, status=error.status)
     return see_other("/routine-rules")
 
 
-@router.post("/routine-rules/end", dependencies=[Depends(refuse_parameters)])
-def end_on_page(form: Annotated[EndForm, Form()], person: Visitor, db: Db, now: Now) -> Response:
+@router.post("/routine-rules/end")
+def end_rule_on_page(form: Annotated[EndForm, Form()], person: Visitor, db: Db, now: Now) -> Response:
     """End a rule."""
     check_csrf(person, form.csrf_token)
     end_rule(db, person, form.rule_id, now)
     return see_other("/routine-rules")
 
 
-def _page(
-    db: sa.Connection,
-    person: Principal,
-    now: dt.datetime,
-    request: Request,
-    error: InvalidRequest | None = None,
-    form: RuleForm | None = None,
-) -> HTMLResponse:
+def _page(db: sa.Connection, person: Principal, today: dt.date, request: Request) -> RoutineRulesPage:
     limits: ApprovalLimits = request.app.state.server.approvals
-    rules = worklist.routine_rules(db, person.sites, SECOND_ROLES)
-    today = now.date()
-    in_force = {rule["rule_id"] for rule in worklist.rules_in_force(db, person.sites, today, SECOND_ROLES)}
-    return page(
-        "routine.html",
-        status=error.status if error else 200,
+    return RoutineRulesPage(
         person=person,
-        here="worklist",
         today=today,
-        rules=rules,
-        in_force=in_force,
+        rules=worklist.routine_rules(db, person.sites),
+        in_force={rule["rule_id"] for rule in worklist.rules_in_force(db, person.sites, today)},
         may_set=may_set(person),
-        sites=db.execute(facilities_query(person.sites).order_by(Facility.name)).mappings().all(),
-        currencies=sorted({one for one in db.scalars(sa.select(Product.currency).distinct()) if one}),
+        sites=sites_by_name(db, person),
+        currencies=sorted(currency for currency in db.scalars(sa.select(Product.currency).distinct()) if currency),
         limit=limits.second_above,
-        usual_end=today + USUAL,
-        last_end=today + LONGEST,
-        error=error,
-        form=form,
+        usual_end=today + USUAL_PERIOD,
+        last_end=today + LONGEST_PERIOD,
     )

@@ -1,39 +1,54 @@
 """What-ifs that the command kept: which there are, and what each would change at the person's sites."""
 
-import json
+import dataclasses
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from api.display.templating import page
-from api.http.context import Db, refuse_parameters
-from api.http.errors import NotFound
+from api.display.templating import Page, render
+from api.http.context import NO_PARAMETERS, Db
+from api.http.errors import or_not_found
 from api.http.fields import Text
 from api.pages.page_session import Visitor
-from warehouse.queries.lines import table
+from api.routes.scenarios import scenario_resource
+from warehouse.queries.lines import Rows, table
 from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines_query, scenarios_query
 
-router = APIRouter()
+router = APIRouter(dependencies=NO_PARAMETERS)
 
 MOST_SCENARIOS = 100
 MOST_LINES = 500
 
 
-@router.get("/scenarios", dependencies=[Depends(refuse_parameters)])
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScenariosPage(Page, template="scenarios.html", menu_entry="scenarios"):
+    """Every what-if, the last computed first."""
+
+    scenarios: list[dict[str, Any]]  # rows with their changes as a list
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScenarioPage(Page, template="scenario.html", menu_entry="scenarios"):
+    """One what-if."""
+
+    scenario: dict[str, Any]
+    lines: Rows  # the lines that differ, by site and product
+    more: bool  # whether there are more lines than are shown
+
+
+@router.get("/scenarios")
 def show_scenarios(person: Visitor, db: Db) -> HTMLResponse:
     """Every what-if, the last computed first."""
     newest = scenarios_query().order_by(SCENARIOS.c.made_at.desc(), SCENARIOS.c.scenario_id).limit(MOST_SCENARIOS)
-    rows = [_told(row) for row in db.execute(newest).mappings()]
-    return page("scenarios.html", person=person, here="scenarios", scenarios=rows)
+    scenarios = [scenario_resource(row) for row in db.execute(newest).mappings()]
+    return render(ScenariosPage(person=person, scenarios=scenarios))
 
 
-@router.get("/scenarios/{scenario_id}", dependencies=[Depends(refuse_parameters)])
+@router.get("/scenarios/{scenario_id}")
 def show_scenario(scenario_id: Text, person: Visitor, db: Db) -> HTMLResponse:
     """One what-if: the lines that differ at the person's sites, by site and product."""
-    row = scenario(db, scenario_id)
-    if row is None:
-        raise NotFound(f"there is no scenario {scenario_id}")
+    row = or_not_found(scenario(db, scenario_id), f"scenario {scenario_id}")
     facilities = table("facilities").c
     query = (
         scenario_lines_query(person.sites, scenario_id)
@@ -44,9 +59,5 @@ def show_scenario(scenario_id: Text, person: Visitor, db: Db) -> HTMLResponse:
         .limit(MOST_LINES + 1)
     )
     lines = db.execute(query).mappings().all()
-    shown, more = lines[:MOST_LINES], len(lines) > MOST_LINES
-    return page("scenario.html", person=person, here="scenarios", scenario=_told(row), lines=shown, more=more)
-
-
-def _told(row: Any) -> dict[str, Any]:
-    return {**row, "changes": json.loads(row["changes"])}
+    more = len(lines) > MOST_LINES
+    return render(ScenarioPage(person=person, scenario=scenario_resource(row), lines=lines[:MOST_LINES], more=more))

@@ -2,7 +2,7 @@
 
 A line is decided by a signed-in person, on the version that person saw. The decision and the line change in the same
 transaction, and the decision is never changed or deleted: taking it back, until the line is ordered, is another one.
-Where one approval is not enough (`api.approvals`), the first leaves the line proposed.
+Where one approval is not enough (`second_approval`), the first leaves the line proposed.
 """
 
 import datetime as dt
@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from api.access.roles import Principal
-from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.http.errors import InvalidRequest, NotAllowed, NotPending, or_not_found
 from api.recommendations.models import DecisionIn
-from api.recommendations.second_approval import check_second, first_approval, needs_second
+from api.recommendations.second_approval import check_second_approval, first_approval, needs_second_approval
 from api.settings import ApprovalLimits
 from api.webhooks.outbox import enqueue
 from forecasting.terms import DecisionKind, RecommendationStatus
@@ -36,7 +36,7 @@ TRANSITIONS: dict[RecommendationStatus, frozenset[RecommendationStatus]] = {
     _S.RECEIVED: frozenset(),
 }
 """From each status, where a line may go. Back to proposed leads an undo; only a run supersedes, or proposes the same
-line anew; a hand-off exports (`api.orders.hand_off`), a supplier's answer acknowledges, a receipt receives
+line anew; an export of orders (`api.orders.export`), a supplier's answer acknowledges, a receipt receives
 (`warehouse.receiving`)."""
 
 STATUS_AFTER: dict[DecisionKind, RecommendationStatus] = {
@@ -46,19 +46,17 @@ STATUS_AFTER: dict[DecisionKind, RecommendationStatus] = {
     DecisionKind.UNDO: _S.PROPOSED,
 }
 
-UNDONE = (_S.APPROVED, _S.MODIFIED, _S.REJECTED)
+UNDOABLE = (_S.APPROVED, _S.MODIFIED, _S.REJECTED)
 """What can be taken back: a line that was ordered cannot."""
 
-
-ACTION_AFTER = {
+EVENT_OF_STATUS = {
     _S.APPROVED.value: "recommendation.approve",
     _S.MODIFIED.value: "recommendation.modify",
     _S.REJECTED.value: "recommendation.reject",
     _S.PROPOSED.value: "recommendation.first_approval",
 }
-"""How the audit trail calls a decision, by where it led; an undo has its own word."""
-
-UNDO_ACTION = "recommendation.undo"
+"""How the audit trail calls a decision, by where it led; an undo has its own name."""
+UNDO_EVENT = "recommendation.undo"
 
 
 def decide(
@@ -78,8 +76,7 @@ def decide(
     if person.user_id is None or not person.may_decide():
         raise NotAllowed("only a signed-in person decides")
     line = recommendation(connection, person.sites, recommendation_id, for_update=True)
-    if line is None:
-        raise NotFound(f"there is no recommendation {recommendation_id}")
+    line = or_not_found(line, f"recommendation {recommendation_id}")
     after = STATUS_AFTER[decision.kind]
     _check_pending(line, after, decision)
     packs = _checked_packs(connection, line, decision)
@@ -88,9 +85,11 @@ def decide(
     if decision.kind is DecisionKind.UNDO:
         pass
     elif first is not None and decision.kind is DecisionKind.APPROVE:
-        check_second(person, first)
+        check_second_approval(person, first)
         after, packs = STATUS_AFTER[DecisionKind(first["kind"])], first["packs_after"]
-    elif decision.kind is not DecisionKind.REJECT and needs_second(connection, person, line, packs, limits, now):
+    elif decision.kind is not DecisionKind.REJECT and needs_second_approval(
+        connection, person, line, packs, limits, now
+    ):
         after = _S.PROPOSED
     _change_line(connection, line, after, packs, now)
     row = {
@@ -116,11 +115,11 @@ def decide(
 
 def _event(line: sa.RowMapping, row: dict[str, Any]) -> Event:
     before = {"status": line["status"], "packs": line["packs"], "version": line["version"]}
-    kept = row["packs_before"] if row["kind"] == DecisionKind.REJECT.value else row["packs_after"]
-    after: dict[str, Any] = {"status": row["status_after"], "packs": kept, "version": line["version"] + 1}
+    packs = row["packs_before"] if row["kind"] == DecisionKind.REJECT.value else row["packs_after"]
+    after: dict[str, Any] = {"status": row["status_after"], "packs": packs, "version": line["version"] + 1}
     after |= {name: row[name] for name in ("reason_code", "note", "routine_rule_id") if row[name] is not None}
     subject = f"recommendation:{line['recommendation_id']}"
-    action = UNDO_ACTION if row["kind"] == DecisionKind.UNDO.value else ACTION_AFTER[row["status_after"]]
+    action = UNDO_EVENT if row["kind"] == DecisionKind.UNDO.value else EVENT_OF_STATUS[row["status_after"]]
     return Event(action, subject, line["facility_id"], before, after)
 
 
@@ -128,7 +127,7 @@ def _check_pending(line: sa.RowMapping, after: RecommendationStatus, decision: D
     version, status = decision.version, RecommendationStatus(line["status"])
     current = {name: line[name] for name in ("status", "version", "packs")}
     current["updated_at"] = f"{line['updated_at'].isoformat()}Z"
-    if decision.kind is DecisionKind.UNDO and status not in UNDONE:
+    if decision.kind is DecisionKind.UNDO and status not in UNDOABLE:
         raise NotPending(f"the line is {line['status']}: there is no decision to take back", current=current)
     if after not in TRANSITIONS[status]:
         raise NotPending(f"the line is {line['status']}: it can no longer be decided", current=current)
@@ -187,15 +186,15 @@ def _change_line(
     now: dt.datetime,
 ) -> None:
     values: dict[str, Any] = {"status": after.value, "version": line["version"] + 1, "updated_at": now}
-    if packs != line["packs"] and after is not _S.REJECTED and (after is _S.MODIFIED or line["status"] in UNDONE):
+    if packs != line["packs"] and after is not _S.REJECTED and (after is _S.MODIFIED or line["status"] in UNDOABLE):
         price = line["pack_price"]
         values |= {
             "packs": packs,
             "quantity": packs * line["pack_size"],
             "cost": None if price is None else packs * price,
         }
-    seen = sa.update(Recommendation).where(
+    same_version = sa.update(Recommendation).where(
         Recommendation.recommendation_id == line["recommendation_id"], Recommendation.version == line["version"]
     )
-    if connection.execute(seen.values(**values)).rowcount != 1:
+    if connection.execute(same_version.values(**values)).rowcount != 1:
         raise NotPending("the line changed while it was being decided", current=None)

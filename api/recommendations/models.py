@@ -4,9 +4,21 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.http.fields import MOST_PACKS, DayIn, Names, Note, PageOut, PageParameters, Strict, UtcIn, UtcOut, Whole
+from api.http.fields import (
+    MOST_PACKS,
+    DayIn,
+    Names,
+    Note,
+    PageOut,
+    PageParameters,
+    Strict,
+    UtcIn,
+    UtcOut,
+    Whole,
+    with_examples,
+)
 from forecasting.terms import DecisionKind, DecisionReason, Reason, RecommendationStatus
 
 
@@ -91,15 +103,10 @@ class RecommendationPage(PageOut):
 class DecisionIn(Strict):
     """What a signed-in person decides about a line, and the version of it that was seen."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"kind": "approve", "version": 1},
-                {"kind": "modify", "packs": 10, "reason_code": "storage", "note": "shelf is full", "version": 1},
-                {"kind": "undo", "version": 2},
-            ]
-        },
+    model_config = with_examples(
+        {"kind": "approve", "version": 1},
+        {"kind": "modify", "packs": 10, "reason_code": "storage", "note": "shelf is full", "version": 1},
+        {"kind": "undo", "version": 2},
     )
 
     kind: DecisionKind = Field(description="undo takes back a decision until the line is ordered.")

@@ -13,17 +13,17 @@ from pydantic import Field
 from api.access.roles import Principal
 from api.http.errors import InvalidRequest, NotAllowed, NotFound
 from api.http.fields import DayIn, Note, Strict, Text
-from api.recommendations.second_approval import SECOND_ROLES
 from api.settings import ApprovalLimits
 from forecasting.terms import ALL_FACILITIES
 from warehouse import audit
 from warehouse.audit import Event
 from warehouse.queries import worklist
 from warehouse.queries.lines import facilities_query
+from warehouse.roles import Permission, roles_with
 from warehouse.schema.inputs import Product
 from warehouse.schema.worklist import RoutineRule
 
-LONGEST = dt.timedelta(days=366)
+LONGEST_PERIOD = dt.timedelta(days=366)
 MOST_URGENCY = 1e6
 
 
@@ -45,16 +45,16 @@ class RoutineRuleIn(Strict):
 
 def may_set(person: Principal) -> bool:
     """Whether a person's role sets and ends rules."""
-    return person.user_id is not None and person.role in SECOND_ROLES
+    return person.user_id is not None and person.may(Permission.APPROVE_SECOND)
 
 
 def set_rule(
     connection: sa.Connection, person: Principal, rule: RoutineRuleIn, now: dt.datetime, limits: ApprovalLimits
 ) -> int:
     """Number of the new rule; what breaks a rule of rules raises `InvalidRequest`."""
-    _check_may(person)
+    _check_may_set(person)
     _check_site(connection, person, rule.facility_id)
-    if not now.date() < rule.expires_on <= now.date() + LONGEST:
+    if not now.date() < rule.expires_on <= now.date() + LONGEST_PERIOD:
         raise InvalidRequest.field("expires_on", "must be a day after today, within a year")
     if limits.second_above is not None and rule.most_cost > limits.second_above:
         raise InvalidRequest.field(
@@ -68,16 +68,16 @@ def set_rule(
     insert = sa.insert(RoutineRule).values(row).returning(RoutineRule.rule_id)
     number = int(connection.execute(insert).scalar_one())
     site = None if rule.facility_id == ALL_FACILITIES else rule.facility_id
-    told: dict[str, Any] = {name: value for name, value in row.items() if name != "set_at"}
-    audit.append(connection, person.actor, now, [Event("policy.set_routine", _subject(number), site, after=told)])
+    after: dict[str, Any] = {name: value for name, value in row.items() if name != "set_at"}
+    audit.append(connection, person.actor, now, [Event("policy.set_routine", _subject(number), site, after=after)])
     return number
 
 
 def end_rule(connection: sa.Connection, person: Principal, rule_id: int, now: dt.datetime) -> None:
     """End a rule of the person's sites; one that is unknown or over raises `NotFound`."""
-    _check_may(person)
-    known = {one["rule_id"]: one for one in worklist.routine_rules(connection, person.sites, SECOND_ROLES)}
-    rule = known.get(rule_id)
+    _check_may_set(person)
+    rules = {rule["rule_id"]: rule for rule in worklist.routine_rules(connection, person.sites)}
+    rule = rules.get(rule_id)
     if rule is None or rule["ended_at"] is not None:
         raise NotFound(f"there is no routine rule {rule_id} to end")
     if rule["facility_id"] == ALL_FACILITIES and person.sites is not None:
@@ -88,14 +88,10 @@ def end_rule(connection: sa.Connection, person: Principal, rule_id: int, now: dt
     audit.append(connection, person.actor, now, [Event("policy.end_routine", _subject(rule_id), site, after=ended)])
 
 
-def rules_today(connection: sa.Connection, person: Principal, now: dt.datetime) -> Any:
-    """Rules in force for the person's sites, newest first."""
-    return worklist.rules_in_force(connection, person.sites, now.date(), SECOND_ROLES)
-
-
-def _check_may(person: Principal) -> None:
+def _check_may_set(person: Principal) -> None:
     if not may_set(person):
-        raise NotAllowed(f"rules of what is routine are set by {' or '.join(SECOND_ROLES)}, not {person.role}")
+        roles = " or ".join(roles_with(Permission.APPROVE_SECOND))
+        raise NotAllowed(f"rules of what is routine are set by {roles}, not {person.role}")
 
 
 def _check_site(connection: sa.Connection, person: Principal, facility_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What a person does with an item on the worklist beside deciding: put it off, give it to somebody, say something.
+"""What a person does with an item on the worklist beside deciding: snooze it, assign it, comment on it.
 
 An action belongs to a site and product, so that it outlives the line it was done on. Rows are only added; taking one
 back adds a row that says what stood before.
@@ -9,14 +9,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.roles import DECIDE, ROLE_MAY, Principal
-from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
+from api.access.roles import Principal
+from api.http.errors import InvalidRequest, NotAllowed, NotPending, or_not_found
+from api.http.fields import LARGEST_INTEGER
 from api.recommendations.triage_models import ActionKind, WorklistActionIn
 from forecasting.terms import RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event
 from warehouse.queries import worklist
 from warehouse.queries.lines import Rows, recommendation
+from warehouse.roles import Permission
 from warehouse.schema.worklist import Comment, WorklistAction
 
 LONGEST_SNOOZE = dt.timedelta(days=90)
@@ -26,11 +28,10 @@ STORED_KIND = {
     ActionKind.ASSIGN: "assign",
     ActionKind.UNASSIGN: "assign",
 }
-DECIDERS = tuple(role for role, may in ROLE_MAY.items() if DECIDE in may)
-STATE = ("snoozed_until", "assignee_id")
+STATE_COLUMNS = ("snoozed_until", "assignee_id")
 
 
-def act(
+def act_on_item(
     connection: sa.Connection, person: Principal, recommendation_id: str, action: WorklistActionIn, now: dt.datetime
 ) -> int:
     """Number of the action that was written, on the item of a line.
@@ -49,11 +50,13 @@ def act(
     if action.kind is ActionKind.SNOOZE:
         row["snoozed_until"] = _checked_day(action, line, row["reason"], now.date())
     if action.kind is ActionKind.ASSIGN:
-        row["assignee_id"] = _checked_person(connection, action, line)
+        row["assignee_id"] = _checked_assignee(connection, action, line)
     return _write(connection, person, line, action.kind, row | {"kind": STORED_KIND[action.kind]}, now)
 
 
-def say(connection: sa.Connection, person: Principal, recommendation_id: str, text: str, now: dt.datetime) -> int:
+def add_comment(
+    connection: sa.Connection, person: Principal, recommendation_id: str, text: str, now: dt.datetime
+) -> int:
     """Number of the comment that was written on the item of a line, whatever its status."""
     line = _line(connection, person, recommendation_id)
     row = {name: line[name] for name in ("facility_id", "product_id", "recommendation_id")}
@@ -64,18 +67,17 @@ def say(connection: sa.Connection, person: Principal, recommendation_id: str, te
     return number
 
 
-def may_take(connection: sa.Connection, facility_id: str) -> Rows:
+def possible_assignees(connection: sa.Connection, facility_id: str) -> Rows:
     """People to whom an item of the site can be given."""
-    return [one for one in worklist.people(connection, DECIDERS) if worklist.sees(one, facility_id)]
+    people = worklist.people_with(connection, Permission.DECIDE)
+    return [person for person in people if worklist.sees(person, facility_id)]
 
 
 def _line(connection: sa.Connection, person: Principal, recommendation_id: str) -> sa.RowMapping:
     if person.user_id is None or not person.may_decide():
         raise NotAllowed("only a signed-in person who may decide does this")
     line = recommendation(connection, person.sites, recommendation_id, for_update=True)
-    if line is None:
-        raise NotFound(f"there is no recommendation {recommendation_id}")
-    return line
+    return or_not_found(line, f"recommendation {recommendation_id}")
 
 
 def _checked_day(action: WorklistActionIn, line: sa.RowMapping, reason: str | None, today: dt.date) -> dt.date:
@@ -95,8 +97,8 @@ def _checked_day(action: WorklistActionIn, line: sa.RowMapping, reason: str | No
     return until
 
 
-def _checked_person(connection: sa.Connection, action: WorklistActionIn, line: sa.RowMapping) -> int:
-    if action.assignee_id not in {one["user_id"] for one in may_take(connection, line["facility_id"])}:
+def _checked_assignee(connection: sa.Connection, action: WorklistActionIn, line: sa.RowMapping) -> int:
+    if action.assignee_id not in {other["user_id"] for other in possible_assignees(connection, line["facility_id"])}:
         raise InvalidRequest.field("assignee_id", f"must be a person who decides for {line['facility_name']}")
     assert action.assignee_id is not None
     return action.assignee_id
@@ -112,8 +114,8 @@ def _undo(
     if not done["stands"]:
         raise NotPending("the item was put off, woken or given away again since", current=None)
     before = worklist.actions_of_item(connection, *item, done["kind"], done["action_id"])[1:]
-    stood = {name: before[0][name] if before else None for name in STATE}
-    row = stood | {"kind": done["kind"], "undoes": done["action_id"], "reason": None}
+    state = {name: before[0][name] if before else None for name in STATE_COLUMNS}
+    row = state | {"kind": done["kind"], "undoes": done["action_id"], "reason": None}
     return _write(connection, person, line, ActionKind.UNDO, row, now)
 
 
@@ -126,12 +128,12 @@ def _write(
     now: dt.datetime,
 ) -> int:
     item = (line["facility_id"], line["product_id"])
-    stood = worklist.actions_of_item(connection, *item, row["kind"], 2**31 - 1)
-    before = {name: stood[0][name] for name in STATE if stood and stood[0][name] is not None}
-    after = {name: row[name] for name in (*STATE, "reason", "undoes") if row[name] is not None}
-    whole = row | {name: line[name] for name in ("facility_id", "product_id", "recommendation_id")}
-    whole |= {"order_by_seen": line["order_by"], "user_id": person.user_id, "acted_at": now}
-    insert = sa.insert(WorklistAction).values(whole).returning(WorklistAction.action_id)
+    actions = worklist.actions_of_item(connection, *item, row["kind"], LARGEST_INTEGER)
+    before = {name: actions[0][name] for name in STATE_COLUMNS if actions and actions[0][name] is not None}
+    after = {name: row[name] for name in (*STATE_COLUMNS, "reason", "undoes") if row[name] is not None}
+    values = row | {name: line[name] for name in ("facility_id", "product_id", "recommendation_id")}
+    values |= {"order_by_seen": line["order_by"], "user_id": person.user_id, "acted_at": now}
+    insert = sa.insert(WorklistAction).values(values).returning(WorklistAction.action_id)
     number = int(connection.execute(insert).scalar_one())
     event = Event(f"recommendation.{kind}", _subject(line), line["facility_id"], before, after | {"action_id": number})
     audit.append(connection, person.actor, now, [event])

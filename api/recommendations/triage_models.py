@@ -4,21 +4,21 @@ import datetime as dt
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from api.http.fields import DayIn, PageOut, Strict, Text, UtcOut, Whole, clean_text
+from api.http.fields import DayIn, PageOut, Strict, Text, UtcOut, Whole, clean_text, with_examples
 from api.recommendations.models import RecommendationOut
 
 MOST_COMMENT = 2000
 
 
-def _said(text: str) -> str:
+def _comment_text(text: str) -> str:
     if not clean_text(text).strip():
         raise ValueError("must not be blank")
     return text.strip()
 
 
-CommentText = Annotated[str, AfterValidator(_said), Field(max_length=MOST_COMMENT)]
+CommentText = Annotated[str, AfterValidator(_comment_text), Field(max_length=MOST_COMMENT)]
 
 
 class ActionKind(StrEnum):
@@ -34,15 +34,10 @@ class ActionKind(StrEnum):
 class WorklistActionIn(Strict):
     """What a signed-in person does with the item of a proposed line, beside deciding it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"kind": "snooze", "until": "2026-11-27", "reason": "ask the ward first"},
-                {"kind": "assign", "assignee_id": 2, "reason": "knows the supplier"},
-                {"kind": "undo", "action_id": 7},
-            ]
-        },
+    model_config = with_examples(
+        {"kind": "snooze", "until": "2026-11-27", "reason": "ask the ward first"},
+        {"kind": "assign", "assignee_id": 2, "reason": "knows the supplier"},
+        {"kind": "undo", "action_id": 7},
     )
 
     kind: ActionKind = Field(description="undo takes an action back, as long as it is the item's newest of its kind.")
@@ -65,7 +60,7 @@ class WorklistActionOut(BaseModel):
 class CommentIn(Strict):
     """What a signed-in person says about the item of a line."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"text": "Ward 4 opens ten beds."}]})
+    model_config = with_examples({"text": "Ward 4 opens ten beds."})
 
     text: CommentText = Field(description="Plain text; no patient's name or number.")
 

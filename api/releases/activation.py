@@ -1,4 +1,4 @@
-"""Putting a release in force: the one way from the API, the pages and the command line, and who may go it."""
+"""Putting a release in force, for the API, the pages and the command line: who may, and from which day."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def activate_releases(
 
     A key, a role that does not activate, or a site outside the person's raises `NotAllowed`; what cannot be activated,
     or a day that is over and for which or after which a plan was made, `InvalidInput`. Before anything was planned the
-    past can be told: a history that followed a release is un-mixed by it.
+    past can be stated: a history that followed a release is un-mixed by it.
     """
     if person.user_id is None or not person.may_activate():
         raise NotAllowed("only a signed-in pharmacist, approver or administrator puts a release in force")
@@ -52,9 +52,9 @@ def activate_releases(
         note=note,
     )
     sites = list(dict.fromkeys(facility_ids)) or [ALL_FACILITIES]
-    told = {"effective_on": effective_on.isoformat(), "note": (note or "").strip() or None}
+    after = {"effective_on": effective_on.isoformat(), "note": (note or "").strip() or None}
     events = [
-        Event("release.activate", f"release:{release_id}", None if site == ALL_FACILITIES else site, after=told)
+        Event("release.activate", f"release:{release_id}", None if site == ALL_FACILITIES else site, after=after)
         for release_id in release_ids
         for site in sites
     ]

@@ -4,12 +4,12 @@ import datetime as dt
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.http.fields import DayIn, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut
-from warehouse.schema.reference import CONTENT_KINDS
+from api.http.fields import DayIn, Names, Note, PageOut, PageParameters, Strict, Text, UtcOut, with_examples
+from warehouse.schema import reference
 
-ContentKind = StrEnum("ContentKind", {kind.upper(): kind for kind in CONTENT_KINDS})  # type: ignore[misc]
+ContentKind = StrEnum("ContentKind", {kind.name: kind.value for kind in reference.ContentKind})  # type: ignore[misc]
 RELEASE = "guidance:curated:2026-11+1a2b3c4d"
 
 
@@ -119,11 +119,8 @@ class ImpactPage(PageOut):
 class ActivationIn(Strict):
     """From which day, where, and why."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"effective_on": "2026-12-01", "facility_id": ["north"], "reason": "P&T meeting 19 Nov"}]
-        },
+    model_config = with_examples(
+        {"effective_on": "2026-12-01", "facility_id": ["north"], "reason": "P&T meeting 19 Nov"}
     )
 
     effective_on: DayIn = Field(description="First origin day that uses it; today or later.")

@@ -3,20 +3,18 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends
 
-from api.access.callers import Caller, check_csrf
+from api.access.callers import Caller, CsrfToken, check_csrf
 from api.access.roles import Principal
 from api.http.errors import NotAllowed
-
-CSRF = Header(description="`csrf_token` of /v1/session.")
 
 
 def administrator(manages: str) -> Callable[..., Principal]:
     """The dependency of reading what only administrators see."""
 
     def allowed(caller: Caller) -> Principal:
-        if not caller.keeps_access():
+        if not caller.may_administer():
             raise NotAllowed(f"only a signed-in administrator of every site manages {manages}")
         return caller
 
@@ -27,7 +25,7 @@ def changing_administrator(manages: str) -> Callable[..., Principal]:
     """The dependency of changing it."""
     allowed = Depends(administrator(manages))
 
-    def changing(person: Annotated[Principal, allowed], x_csrf_token: Annotated[str | None, CSRF] = None) -> Principal:
+    def changing(person: Annotated[Principal, allowed], x_csrf_token: CsrfToken = None) -> Principal:
         check_csrf(person, x_csrf_token)
         return person
 

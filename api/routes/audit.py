@@ -8,23 +8,24 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from api.access.callers import Caller, reader
-from api.access.roles import MAY_AUDIT, Principal
-from api.http.context import Db, refuse_repeated_parameters
+from api.access.callers import Caller, check_may, reader
+from api.access.roles import Principal
+from api.http.context import ONCE_EACH, Db
 from api.http.errors import NotAllowed
 from api.http.fields import PageOut, PageParameters, Text, UtcIn, UtcOut
 from api.http.openapi import refusals
-from api.http.paging import Key, page_of
+from api.http.paging import Key, filtered, list_page
 from api.http.units import units_of
 from forecasting.terms import DecisionKind, DecisionReason
 from warehouse.queries.lines import within
+from warehouse.roles import Permission
 from warehouse.schema.ledger import AuditEvent, Decision, User
 from warehouse.schema.results import Recommendation
 
-router = APIRouter(prefix="/v1", tags=["history"], dependencies=[Depends(refuse_repeated_parameters)])
+router = APIRouter(prefix="/v1", tags=["history"], dependencies=ONCE_EACH)
 
-DECISION_KEYS: list[Key] = [("decision_id", Decision.decision_id, False)]
-EVENT_KEYS: list[Key] = [("sequence", AuditEvent.sequence, False)]
+DECISION_KEYS = [Key(Decision.decision_id)]
+EVENT_KEYS = [Key(AuditEvent.sequence)]
 
 
 class DecisionFilters(PageParameters):
@@ -102,18 +103,16 @@ def list_decisions(
         .join(Recommendation, Recommendation.recommendation_id == Decision.recommendation_id)
         .where(within(Recommendation.facility_id, caller.sites))
     )
-    if filters.recommendation_id is not None:
-        query = query.where(Decision.recommendation_id == filters.recommendation_id)
+    query = filtered(query, (Decision.recommendation_id, filters.recommendation_id))
     query = _since(query, Decision.decided_at, filters.updated_since)
-    rows, cursor = page_of(db, query, DECISION_KEYS, limit=filters.limit, cursor=filters.cursor)
-    return DecisionPage.model_validate({"items": rows, "next_cursor": cursor, "units": units_of("decisions")})
+    return list_page(DecisionPage, db, query, DECISION_KEYS, filters, units=units_of("decisions"))
 
 
 def _auditor(caller: Caller) -> Principal:
     if caller.key_id is not None and "audit:read" not in caller.scopes:
         raise NotAllowed("the key needs the scope audit:read")
-    if caller.key_id is None and caller.role not in MAY_AUDIT:
-        raise NotAllowed(f"the role {caller.role} does not read the audit trail")
+    if caller.key_id is None:
+        check_may(caller, Permission.AUDIT, "does not read the audit trail")
     return caller
 
 
@@ -123,18 +122,14 @@ def list_audit_events(
 ) -> EventPage:
     """Every change of state, oldest first. Who is bound to some sites sees those sites' events only."""
     query = sa.select(AuditEvent.__table__).where(within(AuditEvent.facility_id, caller.sites))
-    for column, wanted in ((AuditEvent.subject, filters.subject), (AuditEvent.actor, filters.actor)):
-        if wanted is not None:
-            query = query.where(column == wanted)
+    query = filtered(query, (AuditEvent.subject, filters.subject), (AuditEvent.actor, filters.actor))
     query = _since(query, AuditEvent.at, filters.updated_since)
-    rows, cursor = page_of(db, query, EVENT_KEYS, limit=filters.limit, cursor=filters.cursor)
-    items = [{**row} | {name: _decoded(row[name]) for name in ("before", "after")} for row in rows]
-    return EventPage.model_validate({"items": items, "next_cursor": cursor, "units": {}})
+    return list_page(EventPage, db, query, EVENT_KEYS, filters, item=_event_resource)
 
 
 def _since(query: sa.Select[Any], column: Any, moment: dt.datetime | None) -> sa.Select[Any]:
     return query if moment is None else query.where(column >= moment)
 
 
-def _decoded(text: str | None) -> dict[str, Any] | None:
-    return None if text is None else dict(json.loads(text))
+def _event_resource(row: sa.RowMapping) -> dict[str, Any]:
+    return {**row} | {name: row[name] and json.loads(row[name]) for name in ("before", "after")}

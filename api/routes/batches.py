@@ -2,17 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from api.access.callers import writer_key
 from api.access.roles import Principal
-from api.http.context import Db, Now, refuse_parameters
+from api.http.context import NO_PARAMETERS, Db, Now
 from api.http.openapi import refusals
 from api.inventory import batches
 from api.inventory.models import BatchReport, DispensingIn, OpenOrdersIn, ReceiptsIn, StockIn
 from warehouse.receiving import receive_lines
 
-router = APIRouter(prefix="/v1", tags=["batches"], dependencies=[Depends(refuse_parameters)])
+router = APIRouter(prefix="/v1", tags=["batches"], dependencies=NO_PARAMETERS)
 
 REFUSALS = refusals(401, 403, 413, 415)
 
@@ -23,7 +23,7 @@ def push_stock(body: StockIn, caller: Annotated[Principal, writer_key("stock:wri
 
     `counted_at` without an offset is UTC. Sending the same rows again changes nothing.
     """
-    return batches.keep(db, batches.STOCK, body.rows, caller, now)
+    return batches.store_rows(db, batches.STOCK, body.rows, caller, now)
 
 
 @router.post("/dispensing", responses=REFUSALS)
@@ -35,7 +35,7 @@ def push_dispensing(
     A row of the same site, product and period takes the place of the one before. `patients` below 11 is kept as
     unknown.
     """
-    return batches.keep(db, batches.DISPENSING, body.rows, caller, now)
+    return batches.store_rows(db, batches.DISPENSING, body.rows, caller, now)
 
 
 @router.post("/open-orders", responses=REFUSALS)
@@ -46,7 +46,7 @@ def push_open_orders(
 
     An exported order that is pushed back under its order number is counted once.
     """
-    return batches.keep(db, batches.OPEN_ORDERS, body.rows, caller, now)
+    return batches.store_rows(db, batches.OPEN_ORDERS, body.rows, caller, now)
 
 
 @router.post("/receipts", responses=REFUSALS)
@@ -54,6 +54,6 @@ def push_receipts(
     body: ReceiptsIn, caller: Annotated[Principal, writer_key("receipts:write")], db: Db, now: Now
 ) -> BatchReport:
     """Keep what arrived, in packs. Lines of that order that came in full become received."""
-    report = batches.keep(db, batches.RECEIPTS, body.rows, caller, now)
+    report = batches.store_rows(db, batches.RECEIPTS, body.rows, caller, now)
     receive_lines(db, caller.actor, now)
     return report

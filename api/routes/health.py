@@ -1,10 +1,10 @@
 """Whether the process lives, and whether it can serve."""
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.http.context import Db, refuse_parameters
+from api.http.context import NO_PARAMETERS, Db
 from api.http.errors import Unavailable
 from api.http.observability import Metrics
 from api.http.openapi import documents, refusals
@@ -12,7 +12,7 @@ from warehouse import migrations
 
 TEXT_FORMAT = CONTENT_TYPE_LATEST.split(";")[0]
 
-router = APIRouter(tags=["health"], dependencies=[Depends(refuse_parameters)])
+router = APIRouter(tags=["health"], dependencies=NO_PARAMETERS)
 
 
 @router.get("/healthz")
@@ -24,9 +24,9 @@ def healthz() -> dict[str, str]:
 @router.get("/metrics", response_class=Response, responses=refusals() | documents(TEXT_FORMAT))
 def metrics(request: Request, db: Db) -> Response:
     """Counts for Prometheus: requests by route and status, times, webhook deliveries that wait or were given up."""
-    found: Metrics = request.app.state.metrics
-    found.count_deliveries(db)
-    return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_LATEST)
+    counts: Metrics = request.app.state.metrics
+    counts.count_deliveries(db)
+    return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/readyz", responses=refusals())

@@ -3,17 +3,17 @@
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from api.access.callers import reader
 from api.access.roles import Principal
-from api.http.context import Db, Now, refuse_repeated_parameters
-from api.http.errors import NotFound
-from api.http.fields import PageParameters
+from api.http.context import ONCE_EACH, Db, Now
+from api.http.errors import or_not_found
 from api.http.openapi import documents, refusals
-from api.http.paging import Key, page_of
+from api.http.paging import Key, filtered, list_page
 from api.http.units import units_of
-from api.inventory.fhir_report import (
+from api.inventory.fhir_report import write_inventory_report
+from api.inventory.models import (
     InventoryFilters,
     OpenOrderFilters,
     OpenOrderPage,
@@ -21,25 +21,22 @@ from api.inventory.fhir_report import (
     ReportParameters,
     StockFilters,
     StockPage,
-    write_inventory_report,
 )
+from api.orders.fhir_order import FHIR_TYPE
 from warehouse.queries.lines import Scope, table, within
 from warehouse.schema.inputs import Facility, OpenOrder, Product, Receipt, Stock
 
-router = APIRouter(prefix="/v1", tags=["inventory"], dependencies=[Depends(refuse_repeated_parameters)])
+router = APIRouter(prefix="/v1", tags=["inventory"], dependencies=ONCE_EACH)
 
-FHIR_TYPE = "application/fhir+json"
-PRODUCT_WORDS = ("drug", "strength_value", "strength_unit", "dose_form", "code_system", "code")
+PRODUCT_TERMS = ("drug", "strength_value", "strength_unit", "dose_form", "code_system", "code")
 MOST_LOTS = 50_000
 
 
-def _keys(kind: Any, *names: str) -> list[Key]:
-    return [(name, getattr(kind, name), False) for name in names]
-
-
-STOCK_KEYS = _keys(Stock, "facility_id", "product_id", "counted_at", "lot")
-OPEN_ORDER_KEYS = _keys(OpenOrder, "order_id", "product_id", "facility_id")
-RECEIPT_KEYS = _keys(Receipt, "order_id", "product_id", "facility_id", "received_at")
+STOCK_KEYS = [Key(column) for column in (Stock.facility_id, Stock.product_id, Stock.counted_at, Stock.lot)]
+OPEN_ORDER_KEYS = [Key(column) for column in (OpenOrder.order_id, OpenOrder.product_id, OpenOrder.facility_id)]
+RECEIPT_KEYS = [
+    Key(column) for column in (Receipt.order_id, Receipt.product_id, Receipt.facility_id, Receipt.received_at)
+]
 
 
 @router.get("/stock-snapshots", responses=refusals(401, 403))
@@ -49,12 +46,12 @@ def list_stock(
     db: Db,
 ) -> StockPage:
     """Counted stock per lot; unless asked otherwise the latest count of each site and product."""
-    query = _of(Stock, filters, caller.sites)
+    query = _rows_at_sites(Stock, filters, caller.sites)
     if filters.latest:
         query = query.where(_is_latest())
     if filters.counted_since is not None:
         query = query.where(Stock.counted_at >= filters.counted_since)
-    return StockPage.model_validate(_page(db, query, STOCK_KEYS, filters, "stock"))
+    return list_page(StockPage, db, query, STOCK_KEYS, filters, units=units_of("stock"))
 
 
 @router.get("/stock-snapshots/inventory-report", responses=refusals(401, 403, 404) | documents(FHIR_TYPE))
@@ -66,12 +63,11 @@ def read_inventory_report(
 ) -> Response:
     """The latest counts of one site as a FHIR R5 InventoryReport."""
     name = parameters.facility_id
-    mine = sa.select(Facility.__table__).where(Facility.facility_id == name, within(Facility.facility_id, caller.sites))
-    facility = db.execute(mine).mappings().one_or_none()
-    if facility is None:
-        raise NotFound(f"there is no facility {name}")
-    words = (table("products").columns[word] for word in PRODUCT_WORDS)
-    query = sa.select(*Stock.__table__.columns, *words).join(Product, Product.product_id == Stock.product_id)
+    sites = sa.select(Facility.__table__).where(within(Facility.facility_id, caller.sites))
+    facility = db.execute(sites.where(Facility.facility_id == name)).mappings().one_or_none()
+    facility = or_not_found(facility, f"facility {name}")
+    terms = (table("products").columns[term] for term in PRODUCT_TERMS)
+    query = sa.select(*Stock.__table__.columns, *terms).join(Product, Product.product_id == Stock.product_id)
     rows = db.execute(query.where(Stock.facility_id == name, _is_latest()).limit(MOST_LOTS)).mappings().all()
     return Response(write_inventory_report(facility, rows, now), media_type=FHIR_TYPE)
 
@@ -83,10 +79,8 @@ def list_open_orders(
     db: Db,
 ) -> OpenOrderPage:
     """Orders that systems and files call open; what was exported here is under /v1/orders."""
-    query = _of(OpenOrder, filters, caller.sites)
-    if filters.order_id:
-        query = query.where(OpenOrder.order_id.in_(filters.order_id))
-    return OpenOrderPage.model_validate(_page(db, query, OPEN_ORDER_KEYS, filters, "open_orders"))
+    query = filtered(_rows_at_sites(OpenOrder, filters, caller.sites), (OpenOrder.order_id, filters.order_id))
+    return list_page(OpenOrderPage, db, query, OPEN_ORDER_KEYS, filters, units=units_of("open_orders"))
 
 
 @router.get("/receipts", responses=refusals(401, 403))
@@ -96,28 +90,16 @@ def list_receipts(
     db: Db,
 ) -> ReceiptPage:
     """What arrived when."""
-    query = _of(Receipt, filters, caller.sites)
-    if filters.order_id:
-        query = query.where(Receipt.order_id.in_(filters.order_id))
-    return ReceiptPage.model_validate(_page(db, query, RECEIPT_KEYS, filters, "receipts"))
+    query = filtered(_rows_at_sites(Receipt, filters, caller.sites), (Receipt.order_id, filters.order_id))
+    return list_page(ReceiptPage, db, query, RECEIPT_KEYS, filters, units=units_of("receipts"))
 
 
-def _of(kind: Any, filters: InventoryFilters, sites: Scope) -> sa.Select[Any]:
+def _rows_at_sites(kind: Any, filters: InventoryFilters, sites: Scope) -> sa.Select[Any]:
     query = sa.select(kind.__table__).where(within(kind.facility_id, sites))
-    for column, wanted in ((kind.facility_id, filters.facility_id), (kind.product_id, filters.product_id)):
-        if wanted:
-            query = query.where(column.in_(wanted))
-    return query
+    return filtered(query, (kind.facility_id, filters.facility_id), (kind.product_id, filters.product_id))
 
 
 def _is_latest() -> sa.ColumnElement[bool]:
     other = sa.orm.aliased(Stock)
     same = (other.facility_id == Stock.facility_id) & (other.product_id == Stock.product_id)
     return Stock.counted_at == sa.select(sa.func.max(other.counted_at)).where(same).scalar_subquery()
-
-
-def _page(
-    db: sa.Connection, query: sa.Select[Any], keys: list[Key], parameters: PageParameters, name: str
-) -> dict[str, Any]:
-    rows, cursor = page_of(db, query, keys, limit=parameters.limit, cursor=parameters.cursor)
-    return {"items": rows, "next_cursor": cursor, "units": units_of(name)}

@@ -5,34 +5,28 @@ from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.access.keys import SCOPES, create_api_key, key_row, revoke_api_key, rotate_api_key
 from api.access.roles import Principal
-from api.http.context import Db, Now, refuse_parameters, refuse_repeated_parameters
-from api.http.errors import InvalidRequest, NotFound
-from api.http.fields import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole
+from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
+from api.http.errors import InvalidRequest, or_not_found
+from api.http.fields import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole, with_examples
 from api.http.openapi import refusals
-from api.http.paging import Key, page_of
+from api.http.paging import Key, list_page
 from api.routes.administrator import administrator, changing_administrator
 from warehouse.schema.ledger import ApiKey
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
-KEYS: list[Key] = [("key_id", ApiKey.key_id, False)]
+KEYS = [Key(ApiKey.key_id)]
 LONGEST_DAYS, LONGEST_HOURS = 3650, 24 * 30
-TOLD = ("key_id", "name", "created_at", "expires_at", "revoked_at")
 
 
 class KeyIn(Strict):
     """What uses the key, what it may do and where, and for how long."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"name": "stores", "scopes": ["recommendations:read", "stock:write"], "days": 365}]
-        },
-    )
+    model_config = with_examples({"name": "stores", "scopes": ["recommendations:read", "stock:write"], "days": 365})
 
     name: Annotated[Text, Field(min_length=1)]
     scopes: list[Literal[SCOPES]] = Field(min_length=1, max_length=len(SCOPES))  # type: ignore[valid-type]
@@ -75,61 +69,53 @@ Administrator = Annotated[Principal, Depends(administrator("keys"))]
 Changing = Annotated[Principal, Depends(changing_administrator("keys"))]
 
 
-@router.get("", dependencies=[Depends(refuse_repeated_parameters)], responses=refusals(401, 403))
+@router.get("", dependencies=ONCE_EACH, responses=refusals(401, 403))
 def list_keys(parameters: Annotated[PageParameters, Query()], person: Administrator, db: Db) -> KeyPage:
     """All keys, live and ended."""
-    rows, cursor = page_of(db, sa.select(ApiKey.__table__), KEYS, limit=parameters.limit, cursor=parameters.cursor)
-    return KeyPage.model_validate({"items": [_told(row) for row in rows], "next_cursor": cursor, "units": {}})
+    return list_page(KeyPage, db, sa.select(ApiKey.__table__), KEYS, parameters, item=_resource)
 
 
-@router.post("", status_code=201, dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 413, 415))
-def create_key(wanted: KeyIn, person: Changing, db: Db, now: Now) -> NewKeyOut:
+@router.post("", status_code=201, dependencies=NO_PARAMETERS, responses=refusals(401, 403, 413, 415))
+def create_key(key: KeyIn, person: Changing, db: Db, now: Now) -> NewKeyOut:
     """A new key. The answer holds the secret, this once."""
     text = create_api_key(
         db,
-        name=wanted.name,
-        scopes=wanted.scopes,
-        facility_ids=wanted.facility_ids,
-        expires_at=now + dt.timedelta(days=wanted.days),
+        name=key.name,
+        scopes=key.scopes,
+        facility_ids=key.facility_ids,
+        expires_at=now + dt.timedelta(days=key.days),
         now=now,
         actor=person.actor,
     )
-    return _new(db, text)
+    return _new_key(db, text)
 
 
-@router.post(
-    "/{key_id}/rotation", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404, 413, 415)
-)
-def rotate_key(key_id: Text, wanted: RotationIn, person: Changing, db: Db, now: Now) -> NewKeyOut:
+@router.post("/{key_id}/rotation", dependencies=NO_PARAMETERS, responses=refusals(401, 403, 404, 413, 415))
+def rotate_key(key_id: Text, rotation: RotationIn, person: Changing, db: Db, now: Now) -> NewKeyOut:
     """A new secret for a live key, shown this once; scopes, sites and end stay, the secret before ends later."""
-    _live(db, key_id, now)
-    until = now + dt.timedelta(hours=wanted.hours)
-    return _new(db, rotate_api_key(db, key_id, old_until=until, now=now, actor=person.actor))
+    _check_live(db, key_id, now)
+    until = now + dt.timedelta(hours=rotation.hours)
+    return _new_key(db, rotate_api_key(db, key_id, old_until=until, now=now, actor=person.actor))
 
 
-@router.delete("/{key_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))
+@router.delete("/{key_id}", dependencies=NO_PARAMETERS, responses=refusals(401, 403, 404))
 def revoke_key(key_id: Text, person: Changing, db: Db, now: Now) -> KeyOut:
     """End a live key at once."""
-    _live(db, key_id, now)
+    _check_live(db, key_id, now)
     revoke_api_key(db, key_id, now=now, actor=person.actor)
-    return KeyOut.model_validate(_told(key_row(db, key_id)))
+    return KeyOut.model_validate(_resource(key_row(db, key_id)))
 
 
-def _live(db: sa.Connection, key_id: str, now: dt.datetime) -> None:
-    row = key_row(db, key_id)
-    if row is None:
-        raise NotFound(f"there is no key {key_id}")
+def _check_live(db: sa.Connection, key_id: str, now: dt.datetime) -> None:
+    row = or_not_found(key_row(db, key_id), f"key {key_id}")
     if row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
         raise InvalidRequest.field("key_id", "has ended already")
 
 
-def _new(db: sa.Connection, text: str) -> NewKeyOut:
-    return NewKeyOut.model_validate(_told(key_row(db, text.split("_")[1])) | {"key": text})
+def _new_key(db: sa.Connection, text: str) -> NewKeyOut:
+    return NewKeyOut.model_validate(_resource(key_row(db, text.split("_")[1])) | {"key": text})
 
 
-def _told(row: Any) -> dict[str, Any]:
+def _resource(row: Any) -> dict[str, Any]:
     sites = row["facility_ids"]
-    return {name: row[name] for name in (*TOLD, "previous_until")} | {
-        "scopes": row["scopes"].split(";"),
-        "facility_ids": None if sites is None else sites.split(";"),
-    }
+    return {**row, "scopes": row["scopes"].split(";"), "facility_ids": None if sites is None else sites.split(";")}

@@ -3,18 +3,18 @@
 import datetime as dt
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from api.access.callers import reader
 from api.access.roles import Principal
-from api.http.context import Db, Now, refuse_repeated_parameters
+from api.http.context import ONCE_EACH, Db, Now
 from api.http.fields import Strict
 from api.http.openapi import refusals
 from warehouse.queries.kpi_sources import WHOLE
 from warehouse.queries.kpis import DEFINITIONS, KeyFigure, key_figures
 
-router = APIRouter(prefix="/v1", tags=["key figures"], dependencies=[Depends(refuse_repeated_parameters)])
+router = APIRouter(prefix="/v1", tags=["key figures"], dependencies=ONCE_EACH)
 
 MOST_WEEKS = 104
 
@@ -61,21 +61,21 @@ def list_kpis(
     now: Now,
 ) -> KpisOut:
     """Stock-out rate, expired stock, days on hand, inventory turns, what is overdue, and decisions."""
-    found = key_figures(db, caller.sites, now.date(), parameters.weeks)
-    return KpisOut(items=[_told(one) for one in found])
+    figures = key_figures(db, caller.sites, now.date(), parameters.weeks)
+    return KpisOut(items=[_resource(figure) for figure in figures])
 
 
-def _told(one: KeyFigure) -> KpiOut:
-    what = DEFINITIONS[one.kpi]
+def _resource(figure: KeyFigure) -> KpiOut:
+    definition = DEFINITIONS[figure.kpi]
     return KpiOut(
-        kpi=one.kpi,
-        name=what.name,
-        meaning=what.meaning,
-        facility_id=None if one.facility_id == WHOLE else one.facility_id,
-        value=one.value,
-        unit=one.unit,
-        rests_on=one.rests_on,
-        rests_on_unit=what.rests_on,
-        note=one.note,
-        trend=[WeekOut(week=week, value=value) for week, value in one.trend],
+        kpi=figure.kpi,
+        name=definition.name,
+        meaning=definition.meaning,
+        facility_id=None if figure.facility_id == WHOLE else figure.facility_id,
+        value=figure.value,
+        unit=figure.unit,
+        rests_on=figure.rests_on,
+        rests_on_unit=definition.rests_on,
+        note=figure.note,
+        trend=[WeekOut(week=week, value=value) for week, value in figure.trend],
     )

@@ -64,14 +64,14 @@ class Readers:
             connection.close()
 
 
-def reads(*scopes: str) -> Any:
+def pooled_read(*scopes: str) -> Any:
     """The dependency of such a read: a function that answers with the JSON that `work` makes of a connection.
 
     A key needs one of the scopes, as with `callers.reader`; what is refused raises before `work` is called.
     """
 
-    async def given(request: Request) -> Read:
-        async def answered(work: Work) -> Response:
+    async def read_function(request: Request) -> Read:
+        async def answer(work: Work) -> Response:
             def read(connection: sa.Connection) -> bytes:
                 caller = principal(request, connection, request.app.state.clock())
                 check_scope(caller, scopes)
@@ -80,6 +80,6 @@ def reads(*scopes: str) -> Any:
             readers: Readers = request.app.state.readers
             return Response(await readers.run(read), media_type=JSON_TYPE)
 
-        return answered
+        return answer
 
-    return Depends(given)
+    return Depends(read_function)

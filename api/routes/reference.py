@@ -3,16 +3,16 @@
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from api.access.callers import Caller, reader
 from api.access.keys import SCOPES
 from api.access.roles import Principal
-from api.http.context import Db, refuse_parameters, refuse_repeated_parameters
+from api.http.context import NO_PARAMETERS, ONCE_EACH, Db
 from api.http.errors import NotAllowed
 from api.http.fields import PageParameters
 from api.http.openapi import refusals
-from api.http.paging import page_of
+from api.http.paging import Key, list_page
 from api.http.units import PRODUCT_UNITS
 from api.routes.resources import FacilityPage, ProductPage, SessionOut
 from warehouse.queries.lines import facilities_query
@@ -22,27 +22,22 @@ router = APIRouter(prefix="/v1", tags=["reference"])
 
 # whoever may read or write anything needs the names it is written with
 Reader = Annotated[Principal, reader(*SCOPES)]
-Once = [Depends(refuse_repeated_parameters)]
 
 
-@router.get("/facilities", dependencies=Once, responses=refusals(401, 403))
+@router.get("/facilities", dependencies=ONCE_EACH, responses=refusals(401, 403))
 def list_facilities(parameters: Annotated[PageParameters, Query()], caller: Reader, db: Db) -> FacilityPage:
     """The caller's sites."""
-    keys = [("facility_id", Facility.facility_id, False)]
-    rows, cursor = page_of(db, facilities_query(caller.sites), keys, limit=parameters.limit, cursor=parameters.cursor)
-    return FacilityPage(items=rows, next_cursor=cursor, units={})  # type: ignore[arg-type]
+    return list_page(FacilityPage, db, facilities_query(caller.sites), [Key(Facility.facility_id)], parameters)
 
 
-@router.get("/products", dependencies=Once, responses=refusals(401, 403))
+@router.get("/products", dependencies=ONCE_EACH, responses=refusals(401, 403))
 def list_products(parameters: Annotated[PageParameters, Query()], caller: Reader, db: Db) -> ProductPage:
     """The products of the network, with codes and pack terms."""
-    keys = [("product_id", Product.product_id, False)]
     query = sa.select(Product.__table__)
-    rows, cursor = page_of(db, query, keys, limit=parameters.limit, cursor=parameters.cursor)
-    return ProductPage(items=rows, next_cursor=cursor, units=PRODUCT_UNITS)  # type: ignore[arg-type]
+    return list_page(ProductPage, db, query, [Key(Product.product_id)], parameters, units=PRODUCT_UNITS)
 
 
-@router.get("/session", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403))
+@router.get("/session", dependencies=NO_PARAMETERS, responses=refusals(401, 403))
 def read_session(caller: Caller) -> SessionOut:
     """Who is signed in, and the token that a decision carries."""
     if caller.role is None or caller.csrf_token is None:

@@ -6,29 +6,25 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from api.access.callers import reader
 from api.access.roles import Principal
-from api.http.context import Db, refuse_parameters, refuse_repeated_parameters
-from api.http.errors import NotFound
+from api.http.context import NO_PARAMETERS, ONCE_EACH, Db
+from api.http.errors import or_not_found
 from api.http.fields import Names, PageOut, PageParameters, Text, UtcOut
 from api.http.openapi import refusals
-from api.http.paging import Key, page_of
+from api.http.paging import Key, filtered, list_page
 from api.http.units import units_of
 from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines_query, scenarios_query
 
 router = APIRouter(prefix="/v1/scenarios", tags=["scenarios"])
 
 Reader = Annotated[Principal, reader("forecasts:read")]
-Once = [Depends(refuse_repeated_parameters)]
 
-SCENARIO_KEYS: list[Key] = [
-    ("made_at", SCENARIOS.c.made_at, True),
-    ("scenario_id", SCENARIOS.c.scenario_id, False),
-]
-LINE_KEYS: list[Key] = [(name, LINES.c[name], False) for name in ("facility_id", "product_id")]
+SCENARIO_KEYS = [Key(SCENARIOS.c.made_at, descending=True), Key(SCENARIOS.c.scenario_id)]
+LINE_KEYS = [Key(LINES.c.facility_id), Key(LINES.c.product_id)]
 
 
 class ScenarioOut(BaseModel):
@@ -79,20 +75,19 @@ class ScenarioLinePage(PageOut):
     items: list[ScenarioLineOut]
 
 
-@router.get("", dependencies=Once, responses=refusals(401, 403))
+@router.get("", dependencies=ONCE_EACH, responses=refusals(401, 403))
 def list_scenarios(parameters: Annotated[PageParameters, Query()], caller: Reader, db: Db) -> ScenarioPage:
     """What-ifs, the last computed first."""
-    rows, cursor = page_of(db, scenarios_query(), SCENARIO_KEYS, limit=parameters.limit, cursor=parameters.cursor)
-    return ScenarioPage.model_validate({"items": [_told(row) for row in rows], "next_cursor": cursor, "units": {}})
+    return list_page(ScenarioPage, db, scenarios_query(), SCENARIO_KEYS, parameters, item=scenario_resource)
 
 
-@router.get("/{scenario_id}", dependencies=[Depends(refuse_parameters)], responses=refusals(401, 403, 404))
+@router.get("/{scenario_id}", dependencies=NO_PARAMETERS, responses=refusals(401, 403, 404))
 def read_scenario(scenario_id: Text, caller: Reader, db: Db) -> ScenarioOut:
     """One what-if."""
-    return ScenarioOut.model_validate(_told(_stored(db, scenario_id)))
+    return ScenarioOut.model_validate(scenario_resource(_stored(db, scenario_id)))
 
 
-@router.get("/{scenario_id}/lines", dependencies=Once, responses=refusals(401, 403, 404))
+@router.get("/{scenario_id}/lines", dependencies=ONCE_EACH, responses=refusals(401, 403, 404))
 def read_lines(
     scenario_id: Text, filters: Annotated[ScenarioLineFilters, Query()], caller: Reader, db: Db
 ) -> ScenarioLinePage:
@@ -101,20 +96,14 @@ def read_lines(
     query = scenario_lines_query(caller.sites, scenario_id)
     if not filters.all_lines:
         query = query.where(LINES.c.cause.is_not(None))
-    for name in ("facility_id", "product_id"):
-        wanted = getattr(filters, name)
-        query = query.where(LINES.c[name].in_(wanted)) if wanted else query
-    rows, cursor = page_of(db, query, LINE_KEYS, limit=filters.limit, cursor=filters.cursor)
-    units = units_of("scenario_lines")
-    return ScenarioLinePage.model_validate({"items": rows, "next_cursor": cursor, "units": units})
+    query = filtered(query, (LINES.c.facility_id, filters.facility_id), (LINES.c.product_id, filters.product_id))
+    return list_page(ScenarioLinePage, db, query, LINE_KEYS, filters, units=units_of("scenario_lines"))
 
 
 def _stored(db: sa.Connection, scenario_id: str) -> sa.RowMapping:
-    row = scenario(db, scenario_id)
-    if row is None:
-        raise NotFound(f"there is no scenario {scenario_id}")
-    return row
+    return or_not_found(scenario(db, scenario_id), f"scenario {scenario_id}")
 
 
-def _told(row: Any) -> dict[str, Any]:
+def scenario_resource(row: Any) -> dict[str, Any]:
+    """A what-if with its changes as a list."""
     return {**row, "changes": json.loads(row["changes"])}

@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter
 
-from api.access.callers import Decider, check_csrf, reader
+from api.access.callers import CsrfToken, Decider, check_csrf, reader
 from api.access.roles import Principal
-from api.http.context import Db, Now, refuse_parameters
-from api.http.errors import NotFound
+from api.http.context import NO_PARAMETERS, Db, Now
+from api.http.errors import or_not_found
 from api.http.fields import Text
 from api.http.openapi import refusals
-from api.recommendations.triage import act, say
+from api.recommendations.triage import act_on_item, add_comment
 from api.recommendations.triage_models import CommentIn, CommentOut, CommentPage, WorklistActionIn, WorklistActionOut
 from warehouse.queries.lines import recommendation
 from warehouse.queries.worklist import comments_of_item, item_state
@@ -18,10 +18,8 @@ from warehouse.queries.worklist import comments_of_item, item_state
 router = APIRouter(
     prefix="/v1/recommendations/{recommendation_id}",
     tags=["recommendations"],
-    dependencies=[Depends(refuse_parameters)],
+    dependencies=NO_PARAMETERS,
 )
-
-CsrfToken = Annotated[str | None, Header(description="`csrf_token` of /v1/session.")]
 
 
 @router.post("/worklist-action", responses=refusals(401, 403, 404, 409, 413, 415))
@@ -37,7 +35,7 @@ def act_on_recommendation(
     back. A signed-in person only. The action stays with the site and product when a run proposes a new line.
     """
     check_csrf(person, x_csrf_token)
-    number = act(db, person, recommendation_id, action, now)
+    number = act_on_item(db, person, recommendation_id, action, now)
     line = recommendation(db, person.sites, recommendation_id)
     assert line is not None
     state = item_state(db, line["facility_id"], line["product_id"], now.date())
@@ -57,8 +55,7 @@ def list_comments(
 ) -> CommentPage:
     """What people said about the line's item, on this line and earlier ones, oldest first."""
     line = recommendation(db, caller.sites, recommendation_id)
-    if line is None:
-        raise NotFound(f"there is no recommendation {recommendation_id}")
+    line = or_not_found(line, f"recommendation {recommendation_id}")
     rows = comments_of_item(db, line["facility_id"], line["product_id"])
     return CommentPage.model_validate({"items": rows, "next_cursor": None, "units": {}})
 
@@ -69,7 +66,7 @@ def comment_on_recommendation(
 ) -> CommentOut:
     """Say something about the line's item, as plain text: a signed-in person only. Comments are never changed."""
     check_csrf(person, x_csrf_token)
-    number = say(db, person, recommendation_id, comment.text, now)
+    number = add_comment(db, person, recommendation_id, comment.text, now)
     return CommentOut.model_validate(
         {"comment_id": number, "recommendation_id": recommendation_id, "by": person.name, "written_at": now}
         | {"text": comment.text}

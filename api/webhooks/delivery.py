@@ -73,7 +73,7 @@ def deliver_due(
 def _claim(engine: sa.Engine, now: dt.datetime) -> sa.RowMapping | None:
     """The delivery that waits longest, with its webhook; nobody else claims it for a minute."""
     is_due = (WebhookDelivery.status == "waiting") & (WebhookDelivery.next_try_at <= now)
-    with engine.begin() as connection:  # most of the time nothing is: no write lock for that
+    with engine.begin() as connection:  # mostly nothing is due: no write lock for that
         if connection.execute(sa.select(WebhookDelivery.delivery_id).where(is_due).limit(1)).first() is None:
             return None
     due = (
@@ -134,7 +134,7 @@ def signed(claimed: sa.RowMapping, server: ServerSettings, now: dt.datetime) -> 
         "webhook-id": claimed["event_id"],
         "webhook-timestamp": str(int(moment.timestamp())),
         "webhook-signature": " ".join(
-            Signer(one).sign(claimed["event_id"], moment, claimed["body"]) for one in secrets
+            Signer(secret).sign(claimed["event_id"], moment, claimed["body"]) for secret in secrets
         ),
     }
 
@@ -145,14 +145,14 @@ def _trusted() -> ssl.SSLContext:
 
 
 def _record(engine: sa.Engine, claimed: sa.RowMapping, outcome: Outcome, now: dt.datetime) -> None:
-    told: dict[str, object] = {"status_code": outcome.status_code, "error": outcome.error}
+    answer: dict[str, object] = {"status_code": outcome.status_code, "error": outcome.error}
     tries = claimed["tries"] + 1
     if outcome.error is None:
-        change = told | {"status": "delivered", "delivered_at": now}
+        change = answer | {"status": "delivered", "delivered_at": now}
     elif tries >= MOST_TRIES:
-        change = told | {"status": "dead"}
+        change = answer | {"status": "dead"}
     else:
-        change = told | {"next_try_at": now + pause_after(tries)}
+        change = answer | {"next_try_at": now + pause_after(tries)}
     with writing(engine) as connection:
         # a failure is old news when the claim ended and somebody else tries, or tried with success
         same_try = WebhookDelivery.tries == tries if outcome.error else sa.true()

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.http.fields import Names, PageOut, PageParameters, Strict, Text, UtcOut
+from api.http.fields import Names, PageOut, PageParameters, Strict, Text, UtcOut, with_examples
 
 EventType = Literal["recommendation.approved", "recommendation.modified", "recommendation.exported"]
 DeliveryStatus = Literal["waiting", "delivered", "dead"]
@@ -13,18 +13,13 @@ DeliveryStatus = Literal["waiting", "delivered", "dead"]
 class WebhookIn(Strict):
     """Where to post which events, signed with which secret of the server's environment."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "url": "https://stores.example/hooks/pgx",
-                    "event_types": ["recommendation.approved", "recommendation.exported"],
-                    "secret_name": "stores",
-                    "facility_ids": ["north"],
-                }
-            ]
-        },
+    model_config = with_examples(
+        {
+            "url": "https://stores.example/hooks/pgx",
+            "event_types": ["recommendation.approved", "recommendation.exported"],
+            "secret_name": "stores",
+            "facility_ids": ["north"],
+        }
     )
 
     url: Annotated[str, Field(min_length=1, max_length=500)]

@@ -1,4 +1,4 @@
-"""The outbox: what is told is written in the transaction that changes it, so neither is there without the other."""
+"""The outbox: a delivery is written in the transaction of its change, so that neither is stored without the other."""
 
 import datetime as dt
 import hashlib
@@ -16,13 +16,13 @@ EVENT_TYPES = {
     "recommendation.undo": "recommendation.modified",
     "recommendation.export": "recommendation.exported",
 }
-"""Audited action -> event that is told. What is taken back is told as a change: its status is proposed again."""
+"""Audited action -> event that is posted. An undo is posted as a change: the status is proposed again."""
 
 
 def enqueue(connection: sa.Connection, now: dt.datetime, events: Sequence[Event]) -> None:
     """Write a delivery for each webhook that asked for one of the events at the event's site."""
-    told = [event for event in events if event.action in EVENT_TYPES]
-    if not told:
+    posted = [event for event in events if event.action in EVENT_TYPES]
+    if not posted:
         return
     webhooks = connection.execute(sa.select(Webhook.__table__).where(Webhook.active)).mappings().all()
     rows = [
@@ -36,7 +36,7 @@ def enqueue(connection: sa.Connection, now: dt.datetime, events: Sequence[Event]
             "next_try_at": now,
             "created_at": now,
         }
-        for event in told
+        for event in posted
         for webhook in webhooks
         if _wants(webhook, event)
     ]
@@ -55,8 +55,8 @@ def body(event: Event, now: dt.datetime) -> str:
     after = event.after or {}
     data = {"recommendation_id": event.subject.partition(":")[2], "facility_id": event.facility_id}
     data |= {name: after[name] for name in ("status", "version", "packs", "order_number") if name in after}
-    told = {"type": EVENT_TYPES[event.action], "timestamp": f"{now.isoformat()}Z", "data": data}
-    return json.dumps(told, separators=(",", ":"))
+    message = {"type": EVENT_TYPES[event.action], "timestamp": f"{now.isoformat()}Z", "data": data}
+    return json.dumps(message, separators=(",", ":"))
 
 
 def _wants(webhook: sa.RowMapping, event: Event) -> bool:

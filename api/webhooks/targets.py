@@ -40,8 +40,8 @@ def checked_url(url: str, server: ServerSettings) -> httpx2.URL:
     local = parsed.host in LOOPBACK
     if parsed.scheme != "https" and not (parsed.scheme == "http" and local):
         raise ForbiddenTarget("must be https (http only to this machine)")
-    named = {f"{parsed.host}:{port_of(parsed)}"} | ({parsed.host} if local or port_of(parsed) == 443 else set())
-    if not named & server.webhook_hosts:
+    names = {f"{parsed.host}:{port_of(parsed)}"} | ({parsed.host} if local or port_of(parsed) == 443 else set())
+    if not names & server.webhook_hosts:
         raise ForbiddenTarget(f"{parsed.host}:{port_of(parsed)} is not among the hosts that webhooks may call")
     return parsed
 
@@ -54,8 +54,8 @@ def port_of(url: httpx2.URL) -> int:
 async def permitted_address(url: httpx2.URL, server: ServerSettings) -> str:
     """An address of the host; `ForbiddenTarget` when any of its addresses is one that must not be called."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(url.host, port_of(url), type=socket.SOCK_STREAM)
-    addresses = [ipaddress.ip_address(one[4][0]) for one in found]
+    answers = await loop.getaddrinfo(url.host, port_of(url), type=socket.SOCK_STREAM)
+    addresses = [ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in answers]
     for address in addresses:
         if not _permitted(address, url.host, server):
             raise ForbiddenTarget(f"{url.host} is at {address}, which webhooks may not call")
@@ -67,5 +67,5 @@ def _permitted(address: Address, host: str, server: ServerSettings) -> bool:
     plain: Address = mapped or address
     if plain.is_loopback:
         return host in LOOPBACK
-    listed = any(plain.version == one.version and plain in one for one in server.webhook_networks)
+    listed = any(plain.version == net.version and plain in net for net in server.webhook_networks)
     return listed or (plain.is_global and not plain.is_multicast)

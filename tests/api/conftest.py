@@ -20,7 +20,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from api.access import sign_in
-from api.access.accounts import create_user
+from api.access.accounts import NewUser, create_user
 from api.access.keys import create_api_key
 from api.app import create_app
 from warehouse.engine import create_engine, writing
@@ -93,7 +93,7 @@ class Clock:
 def _quick_hashes(monkeypatch):
     # the real cost is tested on its own; here every sign-in would wait for it
     monkeypatch.setattr(sign_in, "_HASHER", ARGON2_FOR_TESTS)
-    monkeypatch.setattr(sign_in, "_NOBODY", ARGON2_FOR_TESTS.hash("nobody"))
+    monkeypatch.setattr(sign_in, "_HASH_OF_NOBODY", ARGON2_FOR_TESTS.hash("nobody"))
 
 
 @pytest.fixture(scope="session")
@@ -214,7 +214,7 @@ def signed_in_at(app, engine, role, sites):
     """A browser of a new person of that role and those sites (None = all)."""
     name = f"{role}-{'all' if sites is None else '-'.join(sites)}"
     with writing(engine) as connection:
-        create_user(connection, name=name, display_name=name, role=role, password=PASSWORD, facility_ids=sites, now=NOW)
+        create_user(connection, NewUser(name, name, role, PASSWORD, sites), now=NOW)
     browser = TestClient(app, base_url="http://localhost", follow_redirects=False)
     token = hidden_token(browser.get("/sign-in").text)
     browser.post("/sign-in", data={"name": name, "password": PASSWORD, "csrf_token": token})
@@ -234,15 +234,7 @@ def fill(engine):
         for name, rows in network().items():
             connection.execute(sa.insert(tables[name]), rows)
         for name, (role, sites) in USERS.items():
-            create_user(
-                connection,
-                name=name,
-                display_name=name.capitalize(),
-                role=role,
-                password=PASSWORD,
-                facility_ids=sites,
-                now=NOW,
-            )
+            create_user(connection, NewUser(name, name.capitalize(), role, PASSWORD, sites), now=NOW)
 
 
 def network():

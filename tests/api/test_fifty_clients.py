@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from api.access.accounts import create_user
+from api.access.accounts import NewUser, create_user
 from api.access.keys import create_api_key
 from api.access.sign_in import SESSION_COOKIE, open_session
 from tests.api.conftest import LINES, NOW, _explanation, _line, fill
@@ -125,7 +125,7 @@ def sessions(engine, count):
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         for place in range(count):
             person = {"name": f"person-{place}", "display_name": f"Person {place}", "role": "approver"}
-            create_user(connection, **person, password="correct horse battery", facility_ids=None, now=now)
+            create_user(connection, NewUser(**person, password="correct horse battery"), now=now)
             query = sa.select(table("users")).where(table("users").c.name == person["name"])
             user = connection.execute(query).mappings().one()
             tokens.append(open_session(connection, user, now, "this server", None))

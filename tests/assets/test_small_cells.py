@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from starlette.testclient import TestClient
 
-from api.access.accounts import create_user
+from api.access.accounts import NewUser, create_user
 from api.access.keys import create_api_key
 from api.app import create_app
 from assets.execute import instance_folder
@@ -108,8 +108,7 @@ def reference_release(engine: Any) -> str:
 def pages(engine: Any, release: str) -> list[str]:
     """Every page and what else a signed-in person of every site can get: orders' documents, audit trail, refusals."""
     with writing(engine) as connection:
-        who = {"name": "ada", "display_name": "Ada", "role": "admin", "password": "correct horse battery"}
-        create_user(connection, **who, facility_ids=None, now=NOW)
+        create_user(connection, NewUser("ada", "Ada", "admin", "correct horse battery"), now=NOW)
     browser = TestClient(create_app(engine), base_url="http://localhost")
     form = {"name": "ada", "password": "correct horse battery"}
     form["csrf_token"] = hidden_token(browser.get("/sign-in").text)

@@ -5,7 +5,7 @@ Like `queries`: each takes the `scope` of who asks and never looks beyond it.
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ import sqlalchemy.orm
 
 from forecasting.terms import ALL_FACILITIES, Criticality, DecisionKind, Reason, RecommendationStatus
 from warehouse.queries.lines import Rows, Scope, within
+from warehouse.roles import Permission, roles_with
 from warehouse.schema.inputs import Facility, Product
 from warehouse.schema.ledger import Decision, User
 from warehouse.schema.results import Recommendation
@@ -142,10 +143,10 @@ def first_approvals(connection: sa.Connection, scope: Scope) -> dict[str, sa.Row
     return {row["recommendation_id"]: row for row in connection.execute(query).mappings()}
 
 
-def people(connection: sa.Connection, roles: Sequence[str]) -> Rows:
-    """People of those roles who may sign in: user_id, display_name, role, facility_ids; by name."""
+def people_with(connection: sa.Connection, permission: Permission) -> Rows:
+    """People who may sign in and have the permission: user_id, display_name, role, facility_ids; by name."""
     query = sa.select(User.user_id, User.display_name, User.role, User.facility_ids).where(
-        User.active, User.role.in_(sorted(roles))
+        User.active, User.role.in_(roles_with(permission))
     )
     return connection.execute(query.order_by(User.display_name, User.user_id)).mappings().all()
 
@@ -171,11 +172,11 @@ def comments_of_item(connection: sa.Connection, facility_id: str, product_id: st
     return connection.execute(query).mappings().all()
 
 
-def routine_rules(connection: sa.Connection, scope: Scope, approvers: Sequence[str]) -> Rows:
+def routine_rules(connection: sa.Connection, scope: Scope) -> Rows:
     """Rules of the caller's sites and of every site, newest first; `by` who set it, `may` whether that person still
     approves."""
     seen = (RoutineRule.facility_id == ALL_FACILITIES) | within(RoutineRule.facility_id, scope)
-    may = User.active & User.role.in_(sorted(approvers))
+    may = User.active & User.role.in_(roles_with(Permission.APPROVE_SECOND))
     query = (
         sa.select(RoutineRule.__table__, User.display_name.label("by"), may.label("may"))
         .join(User, User.user_id == RoutineRule.user_id)
@@ -184,9 +185,9 @@ def routine_rules(connection: sa.Connection, scope: Scope, approvers: Sequence[s
     return connection.execute(query.order_by(RoutineRule.rule_id.desc())).mappings().all()
 
 
-def rules_in_force(connection: sa.Connection, scope: Scope, today: dt.date, approvers: Sequence[str]) -> Rows:
+def rules_in_force(connection: sa.Connection, scope: Scope, today: dt.date) -> Rows:
     """Those that count today: not ended, not expired, and their author may still approve."""
-    rules = routine_rules(connection, scope, approvers)
+    rules = routine_rules(connection, scope)
     return [rule for rule in rules if rule["ended_at"] is None and today < rule["expires_on"] and rule["may"]]
 
 

@@ -17,11 +17,11 @@ from forecasting.terms import (
     OverrideKind,
     OverrideReason,
 )
+from warehouse.roles import Role
 from warehouse.schema.base import Base, ExactDecimal, column
 from warehouse.schema.columns import amount, day, exact_amount, flag, moment, text, whole_number
 from warehouse.schema.rules import AtLeast, MoreThan, NotBlank, OneOf, Refers
 
-ROLES = ("viewer", "buyer", "approver", "pharmacist", "admin")
 ACCOUNT_TYPES = ("gpo", "340b", "wac")
 WEBHOOK_EVENTS = ("recommendation.approved", "recommendation.modified", "recommendation.exported")
 DELIVERY_STATES = ("waiting", "delivered", "dead")
@@ -85,7 +85,7 @@ class User(Base):
     subject: Mapped[str | None] = text(
         "Issuer and subject at the identity provider; blank = signs in by password.", unique=True
     )
-    role: Mapped[str] = text("What the person may do.", OneOf(ROLES))
+    role: Mapped[str] = text("What the person may do.", OneOf.of(Role))
     facility_ids: Mapped[str | None] = text("Sites, ';'-separated; blank = all.")
     active: Mapped[bool] = flag("May sign in.")
     failed_sign_ins: Mapped[int] = column(sa.Integer, "Since the last success.", AtLeast(0), default=0)

@@ -5,12 +5,19 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
+from forecasting.terms import DescribedEnum
 from warehouse.schema.base import Base, column
 from warehouse.schema.columns import moment, text
 from warehouse.schema.results import STAGES
 from warehouse.schema.rules import NotBlank, OneOf
 
-PROBLEM_STATES = ("open", "addressed", "resolved")
+
+class ProblemStatus(DescribedEnum):
+    """What people say about a problem."""
+
+    OPEN = "open", "open"
+    ADDRESSED = "addressed", "being addressed"
+    RESOLVED = "resolved", "resolved"
 
 
 class ProblemState(Base):
@@ -31,7 +38,7 @@ class ProblemState(Base):
     rule: Mapped[str] = text("Short name of the rule.", NotBlank())
     facility_id: Mapped[str | None] = text("Site it concerns; blank = all.")
     subject: Mapped[str | None] = text("Product, drug or gene it concerns.")
-    state: Mapped[str] = text("open, addressed (somebody works on it) or resolved.", OneOf(PROBLEM_STATES))
+    state: Mapped[str] = text("open, addressed (somebody works on it) or resolved.", OneOf.of(ProblemStatus))
     note: Mapped[str | None] = text("In the person's words.")
     user_id: Mapped[int] = column(sa.Integer, "Who.", refers="users.user_id")
     set_at: Mapped[dt.datetime] = moment("When (UTC).")

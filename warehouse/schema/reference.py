@@ -8,25 +8,27 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from forecasting.terms import FALLBACK_ACTIONS, Action, BiogeographicGroup, GuidanceReason, Strength
+from forecasting.terms import FALLBACK_ACTIONS, Action, BiogeographicGroup, DescribedEnum, GuidanceReason, Strength
 from warehouse.schema.base import Base, column
 from warehouse.schema.columns import amount, moment, share, text, whole_number
 from warehouse.schema.rules import AtLeast, AtMost, NotBlank, OneOf
 
-CONTENT_KINDS = (
-    "gene",
-    "allele_frequency",
-    "allele_function",
-    "function_probability",
-    "phenotype_rule",
-    "diplotype",
-    "guidance",
-    "population_share",
-    "usual_daily_dose",
-    "default_alternative",
-    "group_effective_size",
-    "published_recommendation",
-)
+
+class ContentKind(DescribedEnum):
+    """What the rows of a content release are."""
+
+    GENE = "gene", "genes"
+    ALLELE_FREQUENCY = "allele_frequency", "allele frequencies"
+    ALLELE_FUNCTION = "allele_function", "allele functions"
+    FUNCTION_PROBABILITY = "function_probability", "function probabilities"
+    PHENOTYPE_RULE = "phenotype_rule", "phenotype rules"
+    DIPLOTYPE = "diplotype", "diplotypes"
+    GUIDANCE = "guidance", "guidance"
+    POPULATION_SHARE = "population_share", "shares of populations"
+    USUAL_DAILY_DOSE = "usual_daily_dose", "usual daily doses"
+    DEFAULT_ALTERNATIVE = "default_alternative", "alternatives"
+    GROUP_EFFECTIVE_SIZE = "group_effective_size", "weights of published frequencies"
+    PUBLISHED_RECOMMENDATION = "published_recommendation", "published recommendations"
 
 
 class ContentRelease(Base):
@@ -35,7 +37,7 @@ class ContentRelease(Base):
     __tablename__ = "content_releases"
 
     release_id: Mapped[str] = text("kind:publisher:version.", NotBlank(), primary_key=True)
-    kind: Mapped[str] = text("What the rows are.", OneOf(CONTENT_KINDS))
+    kind: Mapped[str] = text("What the rows are.", OneOf.of(ContentKind))
     publisher: Mapped[str] = text("Who published it; 'pgx-supply' for built-in content.", NotBlank())
     version: Mapped[str] = text("Publisher's version or date.", NotBlank())
     sha256: Mapped[str] = column(sa.String(64), "Digest of the rows.", NotBlank())

@@ -22,7 +22,7 @@ from warehouse.schema.columns import (
     whole_number,
 )
 from warehouse.schema.inputs import NOT_STATED
-from warehouse.schema.reference import CONTENT_KINDS
+from warehouse.schema.reference import ContentKind
 from warehouse.schema.rules import AtLeast, AtMost, MoreThan, NotBlank, OneOf
 
 STAGES = ("inputs", "pharmacogenomics", "regimens", "demand", "procurement")
@@ -63,7 +63,7 @@ class SiteRelease(Base):
 
     as_of: Mapped[dt.date] = origin()
     facility_id: Mapped[str] = _facility()
-    kind: Mapped[str] = text("What the release's rows are.", OneOf(CONTENT_KINDS), primary_key=True)
+    kind: Mapped[str] = text("What the release's rows are.", OneOf.of(ContentKind), primary_key=True)
     effective_on: Mapped[dt.date] = day("First day it was in force; 1900-01-01 = since ever.", primary_key=True)
     release_id: Mapped[str] = text("Release.", refers="content_releases.release_id")
     in_force: Mapped[bool] = flag("True for the one in force at the origin.")

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api.access.accounts import create_user
+from api.access.accounts import NewUser, create_user
 from api.access.keys import revoke_api_key, rotate_api_key
 from api.access.roles import Principal
 from api.pages.page_session import local_path
@@ -217,7 +217,7 @@ def test_signing_in_never_leads_away_from_this_server(away):
 def test_a_user_that_breaks_a_rule_is_not_made(database, clock, broken, rule):
     good = {"name": "new", "display_name": "", "role": "buyer", "password": PASSWORD, "facility_ids": None}
     with writing(database) as connection, pytest.raises(InvalidInput, match=rule):
-        create_user(connection, now=clock.now, **(good | broken))
+        create_user(connection, NewUser(**(good | broken)), now=clock.now)
 
 
 def test_there_is_no_user_until_one_is_made(engine):

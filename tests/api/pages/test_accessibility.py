@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.access.accounts import create_user
+from api.access.accounts import NewUser, create_user
 from api.app import create_app
 from api.pages.worklist import View
 from tests.api.conftest import NOW, PASSWORD
@@ -121,9 +121,7 @@ def test_every_page_keeps_every_rule(chromium, url, database, width, scheme):
 def test_a_page_without_rows_keeps_every_rule(chromium, served, new_engine, clock, scheme):
     engine = new_engine("sqlite")
     with writing(engine) as connection:
-        create_user(
-            connection, name="root", display_name="R", role="admin", password=PASSWORD, facility_ids=None, now=NOW
-        )
+        create_user(connection, NewUser("root", "R", "admin", PASSWORD), now=NOW)
     url = served(create_app(engine, clock=clock))
     page = _open(chromium, url, 390, scheme, "root")
     said = []

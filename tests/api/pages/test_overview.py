@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 import sqlalchemy as sa
 
-from api.display.labels import percent
+from api.display.formatting import percent
 from api.display.sparkline import EDGE, HEIGHT, WIDTH, sparkline
 from tests.api.conftest import NOW, signed_in_at
 from warehouse.engine import writing

@@ -7,7 +7,7 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from api.display.problem_labels import RULES, SEVERITIES
+from api.display.problem_labels import RULES, Severity
 from tests.api.conftest import AS_OF, NOW, signed_in_at
 from warehouse.audit import verify
 from warehouse.engine import writing
@@ -172,5 +172,5 @@ def test_ages_are_days_since_the_newest_row_of_each_site(database, signed_in):
 
 
 def test_each_rule_has_a_known_severity_and_something_to_do():
-    assert {severity for severity, _ in RULES.values()} <= set(SEVERITIES)
+    assert {severity for severity, _ in RULES.values()} <= set(Severity)
     assert all(text.endswith(".") for _, text in RULES.values())

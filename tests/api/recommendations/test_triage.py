@@ -268,7 +268,7 @@ def test_on_both_databases_the_newest_action_counts(each_database):
         assert state.snoozed(today, today)
         assert not state.snoozed(today, today + dt.timedelta(days=1))
         assert first_approvals(connection, None) == {}
-        assert routine_rules(connection, None, ("approver",)) == []
+        assert routine_rules(connection, None) == []
         assert covering_rule({"reason": "shortage", "other_reasons": None, "thin_evidence": None}, []) is None
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), connection.begin_nested():
             connection.execute(sa.delete(WorklistAction.__table__))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from api.access.accounts import create_user
+from api.access.accounts import NewUser, create_user
 from assets.checks import mix_is_conserved
 from assets.sites.release_impact import release_impact
 from forecasting.pharmacogenomics.content import builtin_content
@@ -43,15 +43,8 @@ def put_in_force(
     with writing(engine) as connection:
         person = connection.scalar(sa.select(Base.metadata.tables["users"].c.user_id))
         if person is None:
-            person = create_user(
-                connection,
-                name="pia",
-                display_name="Pia",
-                role="pharmacist",
-                password="correct horse battery",
-                facility_ids=None,
-                now=DECIDED,
-            )
+            pia = NewUser("pia", "Pia", "pharmacist", "correct horse battery")
+            person = create_user(connection, pia, now=DECIDED)
         release = content_releases.store_release(connection, kind, "curated", "2026-11", frame)
         activate(
             connection,
