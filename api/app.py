@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from api.access.pooled_reads import Readers
 from api.http import errors
 from api.http.context import Clock, utc_now
 from api.http.etag import ConditionalGet
@@ -38,7 +39,6 @@ from api.routes import (
     triage,
     webhooks,
 )
-from api.routes.pooled_reads import Readers
 from api.settings import ServerSettings
 from api.webhooks.delivery import Worker
 from warehouse.change_stamp import Stamps

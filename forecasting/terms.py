@@ -82,7 +82,7 @@ class Basis(DescribedEnum):
 
     COUNTS = "counts", "the site's own counts beside published figures"
     PUBLISHED = "published", "published figures"
-    STAND_IN = "stand_in", "figures of other groups, which stand in"
+    STAND_IN = "stand_in", "other groups, which stand in"
     NOTHING = "nothing", "nothing that is known"
 
 

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from fastapi import Depends, Header, Request
 
 from api.access.keys import verified_key
-from api.access.roles import Principal, site_scope
 from api.access.sign_in import SESSION_COOKIE, same_token, session_person
 from api.http.context import Db, Now
 from api.http.errors import NotAllowed, NotSignedIn
+from api.principal import Principal, site_scope
 from warehouse.roles import Permission
 
 CSRF = Header(description="`csrf_token` of /v1/session.")

@@ -13,7 +13,7 @@ import argon2
 import sqlalchemy as sa
 
 from api.access.keys import digest
-from api.access.roles import Principal, site_scope
+from api.principal import Principal, site_scope
 from forecasting.errors import InvalidInput
 from warehouse import audit
 from warehouse.audit import Actor, Event

@@ -23,17 +23,9 @@ from api.overrides.models import OverrideOut, OverridePage, ValuePage
 from api.recommendations.models import ExplainedRecommendationOut, RecommendationOut, RecommendationPage
 from api.recommendations.triage_models import CommentOut, CommentPage
 from api.routes.audit import DecisionPage, EventOut, EventPage, PastDecisionOut
+from api.routes.forecasts import ForecastOut, ForecastPage, PrevalenceOut, PrevalencePage
 from api.routes.kpis import KpisOut
-from api.routes.resources import (
-    FacilityOut,
-    FacilityPage,
-    ForecastOut,
-    ForecastPage,
-    PrevalenceOut,
-    PrevalencePage,
-    ProductOut,
-    ProductPage,
-)
+from api.routes.reference import FacilityOut, FacilityPage, ProductOut, ProductPage
 
 OPERATIONS = {
     "recommendations": "GET /v1/recommendations",

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from api.access.roles import Principal
+from api.principal import Principal
 from warehouse.roles import Permission
 
 

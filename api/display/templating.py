@@ -6,8 +6,8 @@ from typing import ClassVar
 import jinja2
 from fastapi.responses import HTMLResponse
 
-from api.access.roles import Principal
 from api.display import labels, menu
+from api.principal import Principal
 from forecasting import terms
 from warehouse.roles import Role
 from warehouse.schema.reference import ContentKind

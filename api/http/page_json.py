@@ -17,7 +17,7 @@ from warehouse.schema.base import ExactDecimal, exact_text
 class PageWriter:
     """How rows of a page's model are selected and written.
 
-    >>> from api.routes.resources import FacilityPage
+    >>> from api.routes.reference import FacilityPage
     >>> PageWriter(FacilityPage).names
     ('facility_id', 'name', 'network', 'closed_on', 'successor_id')
     """

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from api.access.roles import Principal
 from api.inventory.models import BatchReport, RefusedRow
+from api.principal import Principal
 from warehouse import audit, store
 from warehouse.audit import Event
 from warehouse.frames import coerce, violations

@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.roles import Principal
 from api.http.errors import InvalidRequest
 from api.orders.models import AcknowledgedLine
 from api.orders.queries import order_lines, order_row
+from api.principal import Principal
 from forecasting.terms import AcknowledgementStatus, RecommendationStatus
 from warehouse import audit
 from warehouse.audit import Event

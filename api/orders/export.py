@@ -14,12 +14,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.roles import Principal
 from api.display.formatting import ENGLISH, in_locale, number
 from api.display.labels import product
 from api.http.errors import KeyReused, NothingToExport
 from api.http.paging import filtered
 from api.orders.models import OrderExportIn
+from api.principal import Principal
 from api.webhooks.outbox import enqueue
 from forecasting.terms import RecommendationStatus
 from warehouse import audit

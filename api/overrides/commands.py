@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.roles import Principal
 from api.http.errors import InvalidRequest, NotAllowed, OverrideEnded, or_not_found
 from api.http.paging import filtered
 from api.overrides.models import OverrideFilters, OverrideIn, OverrideState
+from api.principal import Principal
 from forecasting.terms import OverrideKind, OverrideReason
 from warehouse import audit
 from warehouse.audit import Event

@@ -205,6 +205,6 @@ class ValueOut(BaseModel):
 class ValuePage(BaseModel):
     """What edits at the caller's sites were worth: in total, by person, reason, drug, direction and size."""
 
-    as_of: dt.date | None = Field(description="Origin of the run that measured_edits it; null = none did.")
+    as_of: dt.date | None = Field(description="Origin of the run that measured it; null = none did.")
     items: list[ValueOut]
     units: dict[str, str]

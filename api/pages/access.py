@@ -12,13 +12,13 @@ from pydantic import Field
 from api.access import accounts
 from api.access.callers import check_csrf
 from api.access.keys import SCOPES, create_api_key, revoke_api_key, rotate_api_key
-from api.access.roles import Principal
 from api.display.templating import Page, render
 from api.http.context import NO_PARAMETERS, Db, Now
 from api.http.errors import NotAllowed, or_not_found
 from api.http.fields import LARGEST_INTEGER, Names, Text
 from api.pages.forms import OrBlank, PageForm, sites_by_name
 from api.pages.page_session import Visitor
+from api.principal import Principal
 from forecasting.errors import InvalidInput
 from warehouse.queries.lines import Rows
 from warehouse.roles import Role

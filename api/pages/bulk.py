@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api.access.roles import Principal
 from api.display.templating import Page, render
 from api.http.context import NO_PARAMETERS, Db, Now
 from api.http.errors import InvalidRequest, NotAllowed, NotFound, NotPending
 from api.http.fields import Note
 from api.pages.forms import NextPath, OrBlank, SelectionForm, check_form
 from api.pages.page_session import Visitor, local_path, see_other
+from api.principal import Principal
 from api.recommendations.decisions import UNDOABLE, decide
 from api.recommendations.models import DecisionIn
 from forecasting.terms import DecisionKind, DecisionReason

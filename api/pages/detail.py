@@ -9,9 +9,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
-from api.access.roles import Principal
 from api.display.calculation_table import calculation_rows
-from api.display.line_pictures import LinePictures, line_genetics, line_pictures
+from api.display.charts.line_pictures import LinePictures, line_genetics, line_pictures
 from api.display.templating import Page, render
 from api.http.context import NO_PARAMETERS, Db, Now
 from api.http.errors import InvalidRequest, NotPending, or_not_found
@@ -19,6 +18,7 @@ from api.http.fields import MOST_PACKS, Note, Text
 from api.pages.forms import NextPath, OrBlank, PageForm, RowNumber, check_form
 from api.pages.page_session import Visitor, local_path, see_other
 from api.pages.worklist import NO_STATE, Line, lines_with_state
+from api.principal import Principal
 from api.recommendations.decisions import decide
 from api.recommendations.models import DecisionIn
 from api.recommendations.triage import LONGEST_SNOOZE, possible_assignees

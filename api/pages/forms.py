@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from pydantic import BeforeValidator, Field
 
 from api.access.callers import check_csrf, check_may
-from api.access.roles import Principal
 from api.http.fields import LARGEST_INTEGER, Strict, Text
+from api.principal import Principal
 from warehouse.queries.lines import Rows, facilities_query
 from warehouse.roles import Permission
 from warehouse.schema.inputs import Facility

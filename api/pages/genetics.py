@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from api.display.column_chart import column_chart
+from api.display.charts.column_chart import column_chart
 from api.display.formatting import signed
 from api.display.labels import product
 from api.display.templating import Page, render

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
-from api.access.roles import Principal
 from api.display.templating import Page, render
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db
 from api.http.errors import NotAllowed, or_not_found
@@ -17,6 +16,7 @@ from api.http.fields import LARGEST_INTEGER, Strict
 from api.orders.csv_order import spreadsheet_text
 from api.pages.forms import OptionalText, PageNumber, select_page
 from api.pages.page_session import Visitor
+from api.principal import Principal
 from warehouse.queries import imports
 
 router = APIRouter()

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
-from api.access.roles import Principal
 from api.display.formatting import total_cost
 from api.display.templating import Page, render
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
@@ -22,6 +21,7 @@ from api.orders.models import OrderExportIn
 from api.orders.queries import export_resource, order_lines, order_resource, order_row, visible
 from api.pages.forms import OptionalText, OrBlank, PageForm, PageNumber, check_form, select_page
 from api.pages.page_session import Visitor, see_other
+from api.principal import Principal
 from forecasting.terms import RecommendationStatus
 from warehouse.queries.lines import recommendations_query
 from warehouse.roles import Permission

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field, ValidationError
 
-from api.access.roles import Principal
 from api.display.labels import label
 from api.display.templating import Page, render
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
@@ -29,6 +28,7 @@ from api.overrides.preview import preview_override, preview_packs
 from api.pages.detail import EditForm
 from api.pages.forms import OptionalText, OrBlank, PageForm, PageNumber, RowNumber, check_form, sites_by_name
 from api.pages.page_session import Visitor, local_path, see_other
+from api.principal import Principal
 from forecasting.terms import DecisionReason, DescribedEnum, OverrideKind, OverrideReason
 from warehouse.queries.lines import Rows, recommendation
 from warehouse.queries.override_value import as_forecast_edits, edit_sums, measured_edits
@@ -116,7 +116,7 @@ class OverridesPage(Page, template="overrides.html", menu_entry="overrides"):
     sites: Rows  # to choose from
     products: Rows  # to choose from
     periods: list[Any]  # next periods of the chosen product's forecast, step by step
-    value_as_of: dt.date | None  # origin of the run that measured_edits the edits; None = none did
+    value_as_of: dt.date | None  # origin of the run that measured the edits; None = none did
     value: dict[str, list[dict[str, Any]]]  # sums over edits of forecasts and of packs
     states: list[OverrideState]  # to choose from
     error: ApiError | None = None  # why nothing was saved

@@ -10,15 +10,15 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from pydantic import BeforeValidator
 
-from api.access.roles import Principal
+from api.display.charts.sparkline import sparkline
 from api.display.figures import value_text
-from api.display.sparkline import sparkline
 from api.display.templating import Page, render
 from api.http.context import ONCE_EACH, Db, Now
 from api.http.errors import NotFound
 from api.http.fields import Strict
 from api.pages.forms import OptionalText, sites_by_name
 from api.pages.page_session import Visitor
+from api.principal import Principal
 from warehouse.queries.kpi_sources import WHOLE, Window, forecast_scores
 from warehouse.queries.kpis import DEFINITIONS, Definition, KeyFigure, key_figures
 

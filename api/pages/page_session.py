@@ -7,10 +7,10 @@ from urllib.parse import quote, urlsplit
 from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.access.roles import Principal
 from api.access.sign_in import SESSION_COOKIE, SESSION_LENGTH, session_person
 from api.http.context import Db, Now
 from api.http.errors import ApiError
+from api.principal import Principal
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 

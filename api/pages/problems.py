@@ -10,7 +10,6 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
-from api.access.roles import Principal
 from api.display.labels import choices
 from api.display.problem_labels import ProblemRule, Severity, problem_rule
 from api.display.templating import Page, render
@@ -19,6 +18,7 @@ from api.http.errors import NotAllowed
 from api.http.fields import Note, Strict, Text
 from api.pages.forms import OptionalText, PageForm, check_form
 from api.pages.page_session import Visitor, see_other
+from api.principal import Principal
 from forecasting.errors import InvalidInput
 from warehouse.problem_states import StateChange, set_problem_states
 from warehouse.queries import lines

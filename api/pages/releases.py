@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, Response
 
-from api.access.roles import Principal
 from api.display.templating import Page, render
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
 from api.http.errors import InvalidRequest, or_not_found
 from api.http.fields import Names, Note, Strict, Text
 from api.pages.forms import OptionalText, OrBlank, PageForm, PageNumber, check_form, pages_of
 from api.pages.page_session import Visitor, see_other
+from api.principal import Principal
 from api.releases.activation import activate_releases
 from forecasting.errors import InvalidInput
 from forecasting.terms import ALL_FACILITIES

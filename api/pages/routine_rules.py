@@ -10,13 +10,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api.access.callers import check_csrf
-from api.access.roles import Principal
 from api.display.templating import Page, render
 from api.http.context import NO_PARAMETERS, Db, Now
 from api.http.errors import InvalidRequest
 from api.http.fields import Text
 from api.pages.forms import PageForm, RowNumber, sites_by_name
 from api.pages.page_session import Visitor, see_other
+from api.principal import Principal
 from api.recommendations.routine_rules import LONGEST_PERIOD, RoutineRuleIn, end_rule, may_set, set_rule
 from api.settings import ApprovalLimits
 from warehouse.queries import worklist

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from api.access.roles import Principal
 from api.display.formatting import total_cost
 from api.display.templating import Page, render
 from api.http.context import ONCE_EACH, Db, Now
@@ -18,6 +17,7 @@ from api.http.fields import Strict
 from api.http.paging import filtered
 from api.pages.forms import MOST_LINES, OptionalText, OrBlank, PageNumber, RowNumber, pages_of, sites_by_name
 from api.pages.page_session import Visitor
+from api.principal import Principal
 from api.recommendations.triage import LONGEST_SNOOZE
 from forecasting.terms import DescribedEnum, Reason, RecommendationStatus
 from warehouse.queries import worklist

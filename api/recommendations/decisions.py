@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.roles import Principal
 from api.http.errors import InvalidRequest, NotAllowed, NotPending, or_not_found
+from api.principal import Principal
 from api.recommendations.models import DecisionIn
 from api.recommendations.second_approval import check_second_approval, first_approval, needs_second_approval
 from api.settings import ApprovalLimits

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from pydantic import Field
 
-from api.access.roles import Principal
 from api.http.errors import InvalidRequest, NotAllowed, NotFound
 from api.http.fields import DayIn, Note, Strict, Text
+from api.principal import Principal
 from api.settings import ApprovalLimits
 from forecasting.terms import ALL_FACILITIES
 from warehouse import audit

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.roles import Principal
 from api.http.errors import NotAllowed
+from api.principal import Principal
 from api.settings import ApprovalLimits
 from forecasting.terms import DecisionKind, RecommendationStatus
 from warehouse.roles import Permission, roles_with

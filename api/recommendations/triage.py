@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.access.roles import Principal
 from api.http.errors import InvalidRequest, NotAllowed, NotPending, or_not_found
 from api.http.fields import LARGEST_INTEGER
+from api.principal import Principal
 from api.recommendations.triage_models import ActionKind, WorklistActionIn
 from forecasting.terms import RecommendationStatus
 from warehouse import audit

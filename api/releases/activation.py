@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from api.access.roles import Principal
 from api.http.errors import NotAllowed
+from api.principal import Principal
 from forecasting.errors import InvalidInput
 from forecasting.terms import ALL_FACILITIES
 from warehouse import audit

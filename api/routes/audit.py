@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from api.access.callers import Caller, check_may, reader
-from api.access.roles import Principal
 from api.http.context import ONCE_EACH, Db
 from api.http.errors import NotAllowed
 from api.http.fields import PageOut, PageParameters, Text, UtcIn, UtcOut
 from api.http.openapi import refusals
 from api.http.paging import Key, filtered, list_page
 from api.http.units import units_of
+from api.principal import Principal
 from forecasting.terms import DecisionKind, DecisionReason
 from warehouse.queries.lines import within
 from warehouse.roles import Permission

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from api.access.callers import writer_key
-from api.access.roles import Principal
 from api.http.context import NO_PARAMETERS, Db, Now
 from api.http.openapi import refusals
 from api.inventory import batches
 from api.inventory.models import BatchReport, DispensingIn, OpenOrdersIn, ReceiptsIn, StockIn
+from api.principal import Principal
 from warehouse.receiving import receive_lines
 
 router = APIRouter(prefix="/v1", tags=["batches"], dependencies=NO_PARAMETERS)

@@ -2,19 +2,20 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 
 from api.access.callers import reader
-from api.access.roles import Principal
 from api.http.context import ONCE_EACH, Db
+from api.http.fields import DayIn, Names, PageOut, PageParameters, Text
 from api.http.openapi import refusals
 from api.http.paging import Key, filtered, list_page
 from api.http.units import FORECAST_UNITS, PREVALENCE_UNITS
-from api.routes.resources import ForecastFilters, ForecastPage, PrevalenceFilters, PrevalencePage
-from forecasting.terms import ALL_GROUPS
+from api.principal import Principal
+from forecasting.terms import ALL_GROUPS, ResultType
 from warehouse.queries.lines import newest_origin, within
 from warehouse.schema.results import Forecast, Prevalence
 from warehouse.settings import small_cell_threshold
@@ -32,6 +33,76 @@ SMALL_CELL_NOTE = (
     "steps of {threshold}: no smaller number of people can be worked out from them."
 )
 FAIR_EVIDENCE, STRONG_EVIDENCE = 100, 1000
+
+
+class ForecastFilters(PageParameters):
+    """Which forecasts."""
+
+    facility_id: Names = Field([], description="Sites; '*' is the whole network.")
+    product_id: Names = Field([], description="Products.")
+    as_of: DayIn | None = Field(None, description="Origin day; default: the newest.")
+
+
+class PrevalenceFilters(PageParameters):
+    """Which prevalence rows."""
+
+    facility_id: Names = Field([], description="Sites.")
+    gene: Text | None = Field(None, description="HGNC symbol.")
+    result_type: ResultType | None = Field(None, description="Kind of result.")
+    as_of: DayIn | None = Field(None, description="Origin day; default: the newest.")
+
+
+class ForecastOut(BaseModel):
+    """Demand of one site, product and period, in dose units."""
+
+    as_of: dt.date
+    facility_id: str
+    product_id: str
+    period_start: dt.date
+    mean: float
+    p025: float
+    p05: float
+    p10: float
+    p25: float
+    p50: float
+    p75: float
+    p90: float
+    p95: float
+    p975: float
+    baseline_mean: float = Field(description="Expected demand if testing stayed as at the origin.")
+    genetic_shift: float = Field(description="What planned testing adds to baseline_mean.")
+    override_shift: float = Field(description="What people's overrides add to both; mean is the sum of the three.")
+    model: str
+
+
+class ForecastPage(PageOut):
+    """A page of forecasts."""
+
+    items: list[ForecastOut]
+
+
+class PrevalenceOut(BaseModel):
+    """Estimated share of people with a result, with its 90 % interval; never a count."""
+
+    as_of: dt.date
+    facility_id: str
+    gene: str = Field(examples=["CYP2C19"])
+    result_type: ResultType
+    result: str = Field(examples=["Poor Metabolizer"])
+    mean: float = Field(examples=[0.0241])
+    low: float
+    high: float
+    evidence: Literal["thin", "fair", "strong"] = Field(
+        description="People the estimate is worth: below 100, 100 to 999, 1000 and more."
+    )
+    share_published: float = Field(description="Weight of published frequencies, to the nearest tenth.")
+
+
+class PrevalencePage(PageOut):
+    """A page of prevalence rows."""
+
+    items: list[PrevalenceOut]
+    small_cell_note: str
 
 
 @router.get("/forecasts", responses=refusals(401, 403))

@@ -6,7 +6,6 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
 
 from api.access.callers import reader
-from api.access.roles import Principal
 from api.http.context import ONCE_EACH, Db, Now
 from api.http.errors import or_not_found
 from api.http.openapi import documents, refusals
@@ -23,6 +22,7 @@ from api.inventory.models import (
     StockPage,
 )
 from api.orders.fhir_order import FHIR_TYPE
+from api.principal import Principal
 from warehouse.queries.lines import Scope, table, within
 from warehouse.schema.inputs import Facility, OpenOrder, Product, Receipt, Stock
 

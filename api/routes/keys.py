@@ -7,14 +7,14 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from api.access.administrator import administrator, changing_administrator
 from api.access.keys import SCOPES, create_api_key, key_row, revoke_api_key, rotate_api_key
-from api.access.roles import Principal
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
 from api.http.errors import InvalidRequest, or_not_found
 from api.http.fields import Names, PageOut, PageParameters, Strict, Text, UtcOut, Whole, with_examples
 from api.http.openapi import refusals
 from api.http.paging import Key, list_page
-from api.routes.administrator import administrator, changing_administrator
+from api.principal import Principal
 from warehouse.schema.ledger import ApiKey
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])

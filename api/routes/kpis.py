@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from api.access.callers import reader
-from api.access.roles import Principal
 from api.http.context import ONCE_EACH, Db, Now
 from api.http.fields import Strict
 from api.http.openapi import refusals
+from api.principal import Principal
 from warehouse.queries.kpi_sources import WHOLE
 from warehouse.queries.kpis import DEFINITIONS, KeyFigure, key_figures
 

@@ -6,7 +6,6 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api.access.callers import Caller, check_csrf, check_may, reader
-from api.access.roles import Principal
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
 from api.http.errors import InvalidRequest, NotAllowed
 from api.http.fields import Strict, Text
@@ -28,6 +27,7 @@ from api.orders.models import (
 from api.orders.order import OrderDocument
 from api.orders.queries import ORDER_UNITS, export_resource, order_lines, order_resource, order_row, visible
 from api.orders.x12_855 import answers_for, read_855
+from api.principal import Principal
 from warehouse.roles import Permission
 from warehouse.schema.ledger import Order
 

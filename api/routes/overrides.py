@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Header, Path, Query
 
 from api.access.callers import Decider, check_csrf, reader
-from api.access.roles import Principal
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
 from api.http.errors import or_not_found
 from api.http.fields import Text
@@ -27,6 +26,7 @@ from api.overrides.models import (
     WithdrawalIn,
 )
 from api.overrides.preview import preview_override, preview_packs
+from api.principal import Principal
 from warehouse.queries.override_value import SUMS, as_forecast_edits, edit_sums, measured_edits
 from warehouse.queries.overrides import override as stored_override
 from warehouse.schema.ledger import ForecastOverride

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 
 from api.access.callers import CsrfToken, Decider, check_csrf, reader
-from api.access.roles import Principal
+from api.access.pooled_reads import Read, pooled_read
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
 from api.http.errors import or_not_found
 from api.http.fields import Text
@@ -14,6 +14,7 @@ from api.http.openapi import refusals
 from api.http.page_json import PageWriter
 from api.http.paging import Key, filtered, rows_of
 from api.http.units import RECOMMENDATION_UNITS
+from api.principal import Principal
 from api.recommendations.decisions import decide
 from api.recommendations.models import (
     DecisionIn,
@@ -23,7 +24,6 @@ from api.recommendations.models import (
     RecommendationPage,
 )
 from api.recommendations.second_approval import first_approval
-from api.routes.pooled_reads import Read, pooled_read
 from warehouse.queries.lines import drug_problems, explanation, recommendation, recommendations_query, within
 from warehouse.schema.results import Recommendation
 

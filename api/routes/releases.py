@@ -6,13 +6,13 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 
 from api.access.callers import Activator, CsrfToken, check_csrf, reader
-from api.access.roles import Principal
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
 from api.http.errors import InvalidRequest, or_not_found
 from api.http.fields import PageParameters, Text
 from api.http.openapi import refusals
 from api.http.paging import Key, list_page, slice_of
 from api.http.units import units_of
+from api.principal import Principal
 from api.releases.activation import activate_releases
 from api.releases.models import (
     ActivatedOut,

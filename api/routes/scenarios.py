@@ -10,13 +10,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from api.access.callers import reader
-from api.access.roles import Principal
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db
 from api.http.errors import or_not_found
 from api.http.fields import Names, PageOut, PageParameters, Text, UtcOut
 from api.http.openapi import refusals
 from api.http.paging import Key, filtered, list_page
 from api.http.units import units_of
+from api.principal import Principal
 from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines_query, scenarios_query
 
 router = APIRouter(prefix="/v1/scenarios", tags=["scenarios"])

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from api.access.callers import CsrfToken, Decider, check_csrf, reader
-from api.access.roles import Principal
 from api.http.context import NO_PARAMETERS, Db, Now
 from api.http.errors import or_not_found
 from api.http.fields import Text
 from api.http.openapi import refusals
+from api.principal import Principal
 from api.recommendations.triage import act_on_item, add_comment
 from api.recommendations.triage_models import CommentIn, CommentOut, CommentPage, WorklistActionIn, WorklistActionOut
 from warehouse.queries.lines import recommendation

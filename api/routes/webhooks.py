@@ -6,12 +6,12 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path, Query, Request
 
-from api.access.roles import Principal
+from api.access.administrator import administrator, changing_administrator
 from api.http.context import NO_PARAMETERS, ONCE_EACH, Db, Now
 from api.http.fields import LARGEST_INTEGER, PageParameters, Text
 from api.http.openapi import refusals
 from api.http.paging import Key, filtered, list_page
-from api.routes.administrator import administrator, changing_administrator
+from api.principal import Principal
 from api.webhooks.models import DeliveryFilters, DeliveryOut, DeliveryPage, ReplayIn, WebhookIn, WebhookOut, WebhookPage
 from api.webhooks.subscriptions import add_webhook, delivery_row, end_webhook, replay, webhook_resource, webhook_row
 from warehouse.schema.ledger import Webhook, WebhookDelivery

@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from api.access.keys import stored_sites
-from api.access.roles import Principal
 from api.http.errors import InvalidRequest, or_not_found
+from api.principal import Principal
 from api.settings import ServerSettings
 from api.webhooks.models import WebhookIn
 from api.webhooks.targets import ForbiddenTarget, checked_url

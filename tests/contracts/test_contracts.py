@@ -58,6 +58,28 @@ def test_imports_go_one_way():
     assert wrong == []
 
 
+API_ORDER = (
+    *("settings", "principal", "display", "http", "access", "webhooks", "releases", "recommendations"),
+    *("orders", "inventory", "overrides", "routes", "pages", "client", "app", "cli"),
+)
+"""Parts of `api/`: each imports only those before it."""
+
+
+def part_of_api(path):
+    return API_ORDER.index(path.relative_to(ROOT / "api").parts[0].removesuffix(".py"))
+
+
+def test_the_parts_of_the_api_import_one_way():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources()
+        if path.is_relative_to(ROOT / "api") and path != ROOT / "api" / "__init__.py"
+        for name in imported(path)
+        if name.startswith("api.") and API_ORDER.index(name.split(".")[1]) > part_of_api(path)
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     ("name", "path", "may"),
     [

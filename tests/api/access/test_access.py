@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from api.access.accounts import NewUser, create_user
 from api.access.keys import revoke_api_key, rotate_api_key
-from api.access.roles import Principal
 from api.pages.page_session import local_path
+from api.principal import Principal
 from api.releases.activation import activate_releases
 from forecasting.errors import InvalidInput
 from warehouse.engine import writing

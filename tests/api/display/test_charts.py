@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.display.fan_chart import Fan, fan_chart, month_starts, nice_ceiling
+from api.display.charts.fan_chart import Fan, fan_chart
+from api.display.charts.svg import month_starts, nice_ceiling
 
 START = dt.date(2026, 11, 23)
 LEVELS = {"p025": 60, "p10": 70, "p25": 80, "p50": 90, "p75": 100, "p90": 110, "p975": 120}

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.display.fan_chart import Fan, fan_chart
-from api.display.phenotype_chart import phenotype_chart
-from api.display.stock_chart import description, stock_chart
-from api.display.stock_projection import Lot, counted_lots, daily_demand, project
-from api.display.waterfall import waterfall, waterfall_chart
+from api.display.charts.fan_chart import Fan, fan_chart
+from api.display.charts.phenotype_chart import phenotype_chart
+from api.display.charts.stock_chart import description, stock_chart
+from api.display.charts.stock_projection import Lot, counted_lots, daily_demand, project
+from api.display.charts.waterfall import waterfall, waterfall_chart
 from tests.api.conftest import AS_OF
 from tests.api.display.test_charts import fan
 from warehouse.engine import writing
@@ -67,7 +67,7 @@ def unit_by_unit(lots, wanted):
 def test_a_shelf_is_used_first_expired_first_and_nothing_is_lost(lots, wanted):
     found = project(lots, START, wanted)
     left, gone, short = unit_by_unit(lots, wanted)
-    assert found.short == pytest.approx(short)
+    assert found.unmet == pytest.approx(short)
     assert sum(path.expired for path in found.paths) == pytest.approx(gone)
     arrived = [path for path in found.paths if path.lot.arrives_on <= found.days[-1]]
     to_come = sum(path.lot.quantity for path in found.paths if path not in arrived and path.expired == 0)

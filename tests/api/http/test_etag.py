@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from api.access.keys import create_api_key, revoke_api_key, rotate_api_key
 from api.app import create_app
-from api.http.etag import Ask
+from api.http.etag import StampReader
 from tests.api.conftest import NOW, fill
 from tests.api.orders.test_export_killed import Server
 from warehouse.engine import create_engine, writing
@@ -129,7 +129,7 @@ def test_who_asks_while_the_stamp_is_read_is_told_of_a_later_reading_and_all_sha
     held = Held()
 
     async def crowd():
-        ask = Ask(held)
+        ask = StampReader(held)
         first = asyncio.ensure_future(ask.now())
         await asyncio.to_thread(held.begun.acquire)
         late = [asyncio.ensure_future(ask.now()) for _ in range(20)]

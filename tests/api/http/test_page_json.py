@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.http.units import RECOMMENDATION_UNITS
 from api.recommendations.models import RecommendationPage
-from api.routes.recommendations import LINES, PAGE
+from api.routes.recommendations import LINES, WRITER
 from tests.api.conftest import NOW
 from warehouse.queries.lines import recommendations_query
 from warehouse.schema.results import Recommendation
@@ -46,7 +46,7 @@ def test_the_bytes_say_what_the_model_says(each_database):
             told = {"items": [dict(row) for row in whole.mappings()], "next_cursor": "c", "units": RECOMMENDATION_UNITS}
             model = json.loads(RecommendationPage.model_validate(told).model_dump_json())
             transaction.rollback()
-        written = json.loads(PAGE.written(rows, "c", RECOMMENDATION_UNITS))
+        written = json.loads(WRITER.write(rows, "c", RECOMMENDATION_UNITS))
         assert written == model
         assert [*written["items"][0]] == [*model["items"][0]]
         assert len(written["items"]) >= 9

@@ -20,7 +20,7 @@ from api.http.errors import InvalidRequest
 from api.orders.csv_order import write_csv
 from api.orders.fhir_order import write_r4b, write_r5
 from api.orders.models import DocumentFormat
-from api.orders.order import Line, OrderDocument
+from api.orders.order import OrderDocument, OrderedLine
 from api.orders.x12_850 import write_850
 from api.orders.x12_855 import read_855
 
@@ -28,7 +28,7 @@ STATUS_CODES = {
     # http://hl7.org/fhir/R4B/valueset-supplyrequest-status.html and the same in R5
     *("draft", "active", "suspended", "cancelled", "completed", "entered-in-error", "unknown"),
 }
-LINE = Line(
+LINE = OrderedLine(
     line_number=1,
     recommendation_id="rec-0e34c08a5a7bf1cfd1e3",
     facility_id="north",
@@ -59,7 +59,7 @@ names = st.text(
 )
 codes = st.from_regex(r"[A-Za-z0-9._-]{1,40}", fullmatch=True)
 lines = st.builds(
-    Line,
+    OrderedLine,
     line_number=st.just(1),
     recommendation_id=codes,
     facility_id=codes,

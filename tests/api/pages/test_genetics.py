@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 import sqlalchemy as sa
 
-from api.display.column_chart import HEIGHT, WIDTH, columns
+from api.display.charts.column_chart import HEIGHT, WIDTH, column_chart
 from tests.api.conftest import AS_OF, network
 from warehouse.engine import writing
 from warehouse.queries import genetics
@@ -116,11 +116,11 @@ def test_nothing_is_not_called_no_effect(told, signed_in):
 
 def test_columns_lie_within_the_picture_and_are_told_in_words():
     months = [(dt.date(2026, month, 1), value) for month, value in ((10, 5.0), (11, -10.0), (12, 0.0))]
-    root = ET.fromstring(columns(months, "Change", lambda value: f"{value:+.0f}"))
+    root = ET.fromstring(column_chart(months, "Change", lambda value: f"{value:+.0f}"))
     for one in root.iter("rect"):
         x, y, width, height = (float(one.attrib[name]) for name in ("x", "y", "width", "height"))
         assert 0 <= x <= x + width <= WIDTH
         assert 0 <= y <= y + height <= HEIGHT
     assert [one.attrib["class"] for one in root.iter("rect")] == ["more", "less", "less"]
     assert root.find("desc").text == "Oct 2026 +5; Nov 2026 -10; Dec 2026 +0"
-    assert columns([], "Change", str) == ""
+    assert column_chart([], "Change", str) == ""

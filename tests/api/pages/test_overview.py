@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 import pytest
 import sqlalchemy as sa
 
+from api.display.charts.sparkline import EDGE, HEIGHT, WIDTH, sparkline
 from api.display.formatting import percent
-from api.display.sparkline import EDGE, HEIGHT, WIDTH, sparkline
 from tests.api.conftest import NOW, signed_in_at
 from warehouse.engine import writing
 from warehouse.queries.lines import table

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
-from api.recommendations.decisions import STATUS_AFTER, TRANSITIONS, UNDONE, broken_pack_rule
+from api.recommendations.decisions import STATUS_AFTER, TRANSITIONS, UNDOABLE, broken_pack_rule
 from forecasting.terms import DecisionKind, RecommendationStatus
 from warehouse.engine import writing
 from warehouse.queries.lines import table
@@ -200,7 +200,7 @@ def test_every_status_has_its_transitions_and_every_road_ends():
         return [roads(after, (*seen, status)) for after in TRANSITIONS[status] if (status, after) not in anew]
 
     # the same line, by a later run; or what was decided is taken back
-    anew = [(status, RecommendationStatus.PROPOSED) for status in (RecommendationStatus.SUPERSEDED, *UNDONE)]
+    anew = [(status, RecommendationStatus.PROPOSED) for status in (RecommendationStatus.SUPERSEDED, *UNDOABLE)]
     roads(RecommendationStatus.PROPOSED)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from api.display.labels import NAMES
+from api.display.calculation_labels import VALUE_NAMES
 from assets.sites.history_problems import history_problems
 from forecasting.procurement.explanation.calculation import OPERATIONS, recompute
 from forecasting.procurement.order.inputs import OrderInputs
@@ -66,7 +66,7 @@ def test_field_note_23__every_step_of_the_calculation_is_shown_from_what_stands_
     for step in document["steps"]:
         assert step["operation"] in OPERATIONS
         assert set(step["operands"]) <= known
-        assert NAMES.get(step["name"]), step["name"]
+        assert VALUE_NAMES.get(step["name"]), step["name"]
         known.add(step["name"])
     assert str(recompute(document)["packs"]) == str(document["result"]["packs"])
 
@@ -97,7 +97,7 @@ def test_field_note_30__target_need_forecast_and_order_have_names_of_their_own(n
         "packs",
     )
     assert set(names) <= {one["name"] for one in [*document["inputs"], *document["steps"]]}
-    assert len({NAMES[name] for name in names}) == len(names)
+    assert len({VALUE_NAMES[name] for name in names}) == len(names)
 
 
 def test_field_note_31__one_horizon_is_computed_from_calendar_and_policy_and_told(network):

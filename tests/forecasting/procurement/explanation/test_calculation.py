@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from api.display.calculation_labels import VALUE_NAMES
 from api.display.formatting import doses
-from api.display.labels import NAMES
 from forecasting.demand import cleaning
 from forecasting.errors import InvalidInput
 from forecasting.procurement.explanation.calculation import OPERATIONS, recommendation_id, recompute
@@ -173,7 +173,7 @@ def test_history_rules_must_be_one_an_item(network):
 
 def test_every_cleaning_rule_has_words_for_the_buyer_and_a_sentence_in_the_docstring():
     assert all(f"`{rule}`" in str(cleaning.clean.__doc__) for rule in CleaningRule)
-    assert {f"history_periods_{rule}" for rule in CleaningRule} <= set(NAMES)
+    assert {f"history_periods_{rule}" for rule in CleaningRule} <= set(VALUE_NAMES)
 
 
 @pytest.mark.parametrize("form", ["tablet", "gastro-resistant capsule", "patch", "oral solution", None])

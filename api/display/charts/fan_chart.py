@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from api.display import svg
+from api.display.charts import svg
 from api.display.formatting import number
 
 BANDS = (("p025", "p975", "band-95"), ("p10", "p90", "band-80"), ("p25", "p75", "band-50"))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from api.display import svg
+from api.display.charts import svg
+from api.display.charts.stock_projection import SMALLEST_UNMET, LotPath, Projection
 from api.display.formatting import counted, day, number
-from api.display.stock_projection import SMALLEST_UNMET, LotPath, Projection
 
 SHADES = 4
 """Counted lots take turns of so many shades, each with an edge, so that neighbours differ."""

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from fastapi import Depends, Request, Response
 
 from api.access.callers import check_scope, principal
-from api.access.roles import Principal
 from api.http.middleware import JSON_TYPE
+from api.principal import Principal
 from warehouse.engine import reading
 
 READERS = 4

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from api.display.charts.svg import WIDE_FROM_PX, Frame, Row, titled_svg
 from api.display.formatting import share
-from api.display.svg import WIDE_FROM_PX, Frame, Row, titled_svg
 
 ROW = 26
 SMALLEST_SHOWN = 0.005

@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from api.display.svg import Row
+from api.display.charts.svg import Row
 
 NEVER = dt.date.max
 SMALLEST_UNMET = 1e-9

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
-from api.display.svg import Frame, labelled_svg
+from api.display.charts.svg import Frame, labelled_svg
 
 WIDTH, HEIGHT, GAP = 160, 40, 2
 

@@ -13,12 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from markupsafe import Markup
 
-from api.display.fan_chart import Fan, fan_chart
+from api.display.charts.fan_chart import Fan, fan_chart
+from api.display.charts.phenotype_chart import phenotype_chart
+from api.display.charts.stock_chart import shade, stock_chart
+from api.display.charts.stock_projection import Lot, counted_lots, daily_demand, project
+from api.display.charts.waterfall import Bar, waterfall, waterfall_chart
 from api.display.formatting import counted
-from api.display.phenotype_chart import phenotype_chart
-from api.display.stock_chart import shade, stock_chart
-from api.display.stock_projection import Lot, counted_lots, daily_demand, project
-from api.display.waterfall import Bar, waterfall, waterfall_chart
 from forecasting.terms import ALL_GROUPS, JOINED_BY, ResultType
 from warehouse.queries import line_page, lines
 

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Depends
 
 from api.access.callers import Caller, CsrfToken, check_csrf
-from api.access.roles import Principal
 from api.http.errors import NotAllowed
+from api.principal import Principal
 
 
 def administrator(manages: str) -> Callable[..., Principal]:

@@ -12,9 +12,9 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from api.display.calculation_labels import VALUE_NAMES
+from api.display.charts.svg import WIDE_FROM_PX, Frame, titled_svg
 from api.display.formatting import number
 from api.display.labels import plain
-from api.display.svg import WIDE_FROM_PX, Frame, titled_svg
 
 ZERO = Decimal(0)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
+from api.display.charts.svg import Frame, labelled_svg
 from api.display.formatting import day
-from api.display.svg import Frame, labelled_svg
 
 WIDTH, HEIGHT, EDGE = 160, 36, 4
 FEWEST = 3
