@@ -12,10 +12,10 @@ from typing import Self
 from forecasting.errors import InvalidInput
 
 ALL_FACILITIES = "*"
-"""The facility_id of rows that speak of the whole network."""
+"""The facility_id of rows about the whole network."""
 
 ALL_GROUPS = "*"
-"""The biogeographic_group of rows that speak of all people together."""
+"""The biogeographic_group of rows about all people together."""
 
 NO_RESULT = "No Result"
 """CPIC's lookup key for a gene of a two-gene rule that was not tested."""
@@ -69,7 +69,7 @@ class BiogeographicGroup(StrEnum):
 
 
 class ResultType(StrEnum):
-    """What a count or a frequency of genotype results speaks of."""
+    """Kind of result that a count or a frequency is about."""
 
     ALLELE = "allele"
     DIPLOTYPE = "diplotype"
@@ -322,7 +322,7 @@ class Period(StrEnum):
 
     @property
     def default_horizon(self) -> int:
-        """Periods ahead that a run forecasts unless told otherwise (about half a year; a year of months)."""
+        """Periods ahead that a run forecasts by default (about half a year; a year of months)."""
         return {"day": 56, "week": 26, "month": 12, "quarter": 4}[self.value]
 
     def step(self, start: dt.date, periods: int = 1) -> dt.date:
@@ -349,7 +349,7 @@ class Period(StrEnum):
     def infer(cls, starts: Iterable[dt.date]) -> "Period":
         """The bucket whose starts these are: that of `MOST_STARTS` of them, so that a stray date changes nothing.
 
-        One start, or none, raises `InvalidInput`: the bucket cannot be told from it.
+        One start, or none, raises `InvalidInput`: they do not show the bucket.
 
         >>> Period.infer([dt.date(2026, 1, 5), dt.date(2026, 1, 12), dt.date(2026, 1, 26)]).value
         'week'

@@ -26,7 +26,7 @@ VARIATION_CUTOFF = 0.49
 """Syntetos, Boylan & Croston (2005), doi:10.1057/palgrave.jors.2601841: mean interval and squared variation."""
 
 ERRORS = ("mase", "rmsse", "wape", "scaled_crps", "weighted_quantile_loss")
-"""Measures that are the better the smaller they are: value added is told of them."""
+"""Measures that are better when smaller: value added is computed for these."""
 
 MEANS = ("mase", "rmsse", "scaled_crps", *COVERAGE)
 """Measures of a segment that are the mean over its series; the others are ratios of sums."""
@@ -246,7 +246,7 @@ def origin_scores(
 ) -> pd.DataFrame:
     """Sums over the series of each segment, by stage, segment and horizon, from which `scores` makes the measures.
 
-    `segments` are bool [series]. Single periods ahead are told of all series alone.
+    `segments` are bool [series]. Single periods ahead are scored for all series only.
     """
     scale, root_scale = naive_scales(past.values, past.period.per_year)
     rows = []

@@ -1,4 +1,4 @@
-"""How forecast errors hang together: over time, between a product's sites, between a drug's strengths at a site."""
+"""Correlations of forecast errors: over time, between a product's sites, between a drug's strengths at a site."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def step_correlations(errors: np.ndarray, is_informative: np.ndarray | None = No
 
     That of the AR(1) under which the sum over the horizon varies as it did in the backtest: a forecast that starts too
     high stays too high, and demand over a lead time must know it; the correlation of neighbours alone decays too fast.
-    Errors are taken about zero. Drawn, where origins are few, to that of the series that speak for the panel (bool,
+    Errors are taken about zero. Drawn, where origins are few, to that of the informative series of the panel (bool,
     [series]; default all); 0 .. `MAXIMUM_STEP_CORRELATION`.
 
     >>> step_correlations(np.tile([1.0, 1.0, 1.0, -1.0], (1, 8, 1))).round(2)

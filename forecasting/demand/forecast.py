@@ -244,7 +244,7 @@ def _quantiles(
     has_scales = np.isin(own.model, [name for name in scales if scales[name]])
     quantiles = np.empty((*own.centre.shape, len(LEVELS)))
     used = {scale for name in set(own.model[has_scales]) for scale in scales[name]}
-    # every dense series speaks for the others on every scale
+    # the quantiles on every scale learn from all dense series
     by_scale = {scale: _conformal_on_scale(own, has_scales, scale, is_informative) for scale in used}
     for name in set(own.model[has_scales]):
         rows = own.model == name

@@ -109,7 +109,7 @@ class OriginErrors:
         """Typical size of each series' errors, [series], drawn to that of the panel's series of its usual quantity
         `size` [series] where its own origins are few.
 
-        A series without origins is taken to be no surer than `UNKNOWN_SPREAD`.
+        A series without origins gets at least `UNKNOWN_SPREAD`.
         """
         panel = self._panel_spread(np.log1p(size))
         prior = np.where(self.windows == 0, np.maximum(panel, UNKNOWN_SPREAD), panel)

@@ -165,5 +165,5 @@ def _damped_holt(logs: np.ndarray, horizon: int, level_weight: float, period: Pe
 
 
 def _discounted_units(filled: np.ndarray) -> np.ndarray:
-    """Units of each part, each period worth `DISCOUNT` of the next."""
+    """Units of each part, each period weighted with `DISCOUNT` times the weight of the next."""
     return filled @ DISCOUNT ** np.arange(filled.shape[1])[::-1]

@@ -1,7 +1,7 @@
 """Overrides: what people set of a forecast, applied to its sample paths, and how much they improved it afterwards.
 
 An override sets the expected demand of the periods it covers, to a quantity or by a factor. The sample paths of such a
-period are scaled to it: relative uncertainty, and how products and periods hang together, stay as forecast. A person
+period are scaled to it: relative uncertainty and the correlations of products and periods stay as forecast. A person
 who moves the level has not become more certain of it.
 """
 

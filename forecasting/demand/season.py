@@ -1,6 +1,6 @@
 """What a drug's sites share, taken off and put back: the yearly pattern of weeks and days, months' working days.
 
-Seen at eight sites a season is told from noise sooner than at one.
+A season is found earlier in the noise of eight sites than of one.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ def remove_shared_season(
     1, and so do quarters; months come back without their working days (`working_days`). The pattern is the
     precision-weighted mean of the harmonics of all its strengths and sites on the log scale, shrunk by the share of its
     power that noise would show as well; what a site's season has of its own stays in. Sites whose history is not
-    `reliable_series` follow the pattern and have no say in it; a history that never changes has no season.
+    reliable follow the pattern and do not inform it; a history that never changes has no season.
     `dispensed`: the same series as they were dispensed, to learn the pattern from; otherwise a site whose history was
     moved to another exposure would change the season of sites that nothing moved.
 
@@ -61,7 +61,7 @@ def _shared_pattern(
     panel: DemandPanel, usable: np.ndarray, horizon: int, per_year: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Effect [usable series, period + horizon] on the log scale, the same for all strengths and sites of a drug, and
-    whether it had enough sites to tell."""
+    whether it had enough sites."""
     coefficients, variance, waves = yearly_fit(np.log1p(panel.values[usable]), horizon, per_year)
     drug = pd.factorize(np.array(panel.drugs or panel.product_ids, dtype=object)[usable])[0]
     is_informative = reliable_series(panel)[usable]
@@ -78,7 +78,7 @@ def _shared_pattern(
 
 
 def _informative_sites(drug: np.ndarray, facility: np.ndarray, is_informative: np.ndarray) -> np.ndarray:
-    """How many sites have a say about each drug, [drug]."""
+    """Number of sites that inform each drug's season, [drug]."""
     pairs = pd.DataFrame({"drug": drug, "facility": facility})[is_informative].drop_duplicates()
     return np.bincount(pairs["drug"], minlength=drug.max(initial=-1) + 1)
 

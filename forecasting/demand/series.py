@@ -20,8 +20,8 @@ class DemandPanel:
     `facility_ids[i]` and `product_ids[i]` name row i of `values` (float64, [series, period], dose units). NaN is
     unknown, 0 is no demand. Column 0 starts on `first_start`. `drugs` [series] says which products are strengths of one
     drug, `amount_per_unit` [series] how much of it a dose unit holds, in one unit a drug (NaN: not known, or not
-    comparable); without them every product is a drug of its own. `season_shared` (bool, [series]) tells from which a
-    season has been taken off that a drug's sites share, be it none.
+    comparable); without them every product is a drug of its own. `season_shared` (bool, [series]) marks the series
+    whose shared season (that of a drug's sites, possibly none) was removed.
     """
 
     facility_ids: tuple[str, ...]

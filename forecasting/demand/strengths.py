@@ -19,7 +19,7 @@ def amount_per_unit(products: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def with_strengths(panel: DemandPanel, products: pd.DataFrame) -> DemandPanel:
-    """The panel told which of its products are strengths of one drug.
+    """The panel with the drug of each product, and how much of it a dose unit holds.
 
     Strengths in different units (mg and units, say) cannot be added up: theirs is unknown.
     """

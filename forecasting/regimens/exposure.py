@@ -46,7 +46,7 @@ def exposure_path(coverage: pd.DataFrame, starts: pd.DatetimeIndex, as_of: dt.da
 def exposure_table(
     coverage: pd.DataFrame, facility_ids: list[str], starts: pd.DatetimeIndex, as_of: dt.date
 ) -> pd.DataFrame:
-    """Exposure of every site and gene that coverage speaks of: facility_id, gene, period_start, exposure, planned."""
+    """Exposure of every site and gene with coverage rows: facility_id, gene, period_start, exposure, planned."""
     parts = []
     rows_of_sites = coverage[coverage["facility_id"].isin(facility_ids)].sort_values("period_start")
     for (facility_id, gene), rows in rows_of_sites.groupby(["facility_id", "gene"]):

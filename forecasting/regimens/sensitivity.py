@@ -1,4 +1,4 @@
-"""How much demand hangs on what is not known about genotypes."""
+"""Sensitivity of demand to the shares of genotypes, and the interval of a quantity over draws."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def units_per_share(therapy: TherapyAtSite, baseline: np.ndarray) -> np.ndarray:
 
     `baseline` [product] is the mean demand at the origin's exposure, in dose units per period. Demand is y M0^-1 M1
     with M = I + sum of e_r pi_r delta_r; this is its derivative at the mean shares: one solve serves all draws.
-    Where exposure is to stay as it is, demand does not hang on genotypes.
+    Where the exposure does not change, demand does not depend on genotypes.
     """
     origin, planned = therapy.exposure_at_origin, therapy.exposure_planned.mean(axis=0)
     delta = therapy.mean_delta

@@ -14,7 +14,7 @@ def describe_products(products: pd.DataFrame, usual_daily_dose: pd.DataFrame) ->
     """Products with what moves need: `strength_mg`, `daily_dose` (strength_unit per day), `days_per_unit`, `route`.
 
     `products` has product_id, drug, strength_value, strength_unit, dose_form, usual_daily_dose; `usual_daily_dose` has
-    drug and usual_daily_dose_mg. The product's own usual daily dose wins over the drug's. What cannot be told is NaN:
+    drug and usual_daily_dose_mg. The product's own usual daily dose wins over the drug's. What is not known is NaN:
     such a product can change its dose, and has no treatment-days.
 
     >>> products = pd.DataFrame({"product_id": ["a"], "drug": ["clopidogrel"], "strength_value": [75.0],

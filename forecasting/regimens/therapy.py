@@ -13,7 +13,7 @@ class TherapyAtSite:
 
     `row_ids` are guidance rows (several parts of one bear the same), `product_ids` every product that a move touches.
     `delta_low`, `delta_high` [row, product, product] are the moves at the ends of the dose range; `probability`
-    [draw, row] and `mean_probability` [row] the share of the drug's patients that each guidance row speaks of (times
+    [draw, row] and `mean_probability` [row] the share of the drug's patients that each guidance row is about (times
     the share of its population); `exposure_history` [period, row], `exposure_at_origin` [row] and `exposure_planned`
     [horizon, row] the share of them whose prescribing follows it. `groups` [row] names the advice whose strength is
     learned together.

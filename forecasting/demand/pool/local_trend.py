@@ -25,7 +25,7 @@ PRIOR_POWER = -0.5
 """Prior weight of a model is this power of its level and growth ratios: weeks mostly are noise about a steady level."""
 
 UNSCORED = 2
-"""First periods without a say in the weights: they tell where level and growth begin."""
+"""First periods that do not count in the weights: level and growth start from them."""
 
 STARTS_FROM = 4
 """No forecast from fewer known periods."""

@@ -18,7 +18,7 @@ CAP_RATIO = 3.0
 
 RECENT_CYCLES = 2
 MINIMUM_CYCLES = 2
-"""Fewer complete cycles than this and a season is not told from noise."""
+"""With fewer complete cycles a season cannot be separated from noise."""
 
 INTERMITTENT_ZERO_SHARE = 0.3
 """A series with a larger share of recent periods without demand is intermittent."""

@@ -22,7 +22,7 @@ from forecasting.terms import Period
 
 MONTHS = (Period.MONTH, Period.QUARTER)
 SEASON_SCALES = (Scale.LOG, Scale.ROOT)
-"""A season multiplies, so that both scales have a say; what has none is noise about a level."""
+"""A season multiplies, so that both scales are used; a series without one is noise about a level."""
 
 FORECASTERS = (
     Forecaster("seasonal", seasonal_median, periods=MONTHS, suits=is_seasonal, interval_scales=SEASON_SCALES),

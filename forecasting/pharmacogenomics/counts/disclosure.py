@@ -1,7 +1,8 @@
 """Counts of people as they may be computed with: in steps of the threshold, so that nothing smaller can be worked out.
 
-What is computed from rounded counts alone tells no more than they do, however it is combined: sums, differences, shares
-times totals, before and after. That is why the counts are rounded once, before the model, and not each output after it.
+What is computed from rounded counts alone reveals no more than they do, however it is combined: sums, differences,
+shares times totals, before and after. That is why the counts are rounded once, before the model, and not each output
+after it.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""One gene's road from allele frequencies to lookup keys: copies per person, Hardy-Weinberg, phenotype, key."""
+"""Lookup keys from one gene's allele frequencies: copies per person, Hardy-Weinberg, phenotype, key."""
 
 import dataclasses
 import functools
@@ -82,8 +82,10 @@ class GeneModel:
 
     @functools.cached_property
     def key_weights(self) -> Floats:
-        """Share of the people with each pair of classes who are told each lookup key, [C, C, K]: what counts go
-        through. Somebody with a single copy counts as half of either class of a random pair."""
+        """Share of the people with each pair of classes who get each lookup key as their result, [C, C, K].
+
+        Somebody with a single copy counts as half of either class of a random pair.
+        """
         return self._weights(self.pair_keys, self.one_keys)
 
     @functools.cached_property

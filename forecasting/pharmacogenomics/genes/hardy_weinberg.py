@@ -24,7 +24,7 @@ def hardy_weinberg_departures(
     Looked at are diplotype counts, and phenotype or key counts where each result is of homozygotes or heterozygotes
     alone. With `n` people and heterozygosity `h` the homozygotes of one group spread around `n (1 - h)` with standard
     deviation `h sqrt(n)` at fitted frequencies; over groups, who was tested and how the groups differ is uncertain too.
-    A suppressed count may be anything from 1 to `threshold` - 1: only what no such value explains is told.
+    A suppressed count may be anything from 1 to `threshold` - 1: only what no such value explains is a problem.
     """
     if not len(evidence.count):
         return []
@@ -54,7 +54,7 @@ def _text(more: bool) -> str:
 
 
 def _homozygous(model: GeneModel, evidence: Evidence) -> Floats:
-    """1 for rows of people with the same allele twice, 0 for others, NaN where the result does not tell, [R]."""
+    """1 for rows of people with the same allele twice, 0 for others, NaN where the result can be either, [R]."""
     homozygous = np.full(len(evidence.count), np.nan)
     pairs = evidence.of(ResultType.DIPLOTYPE)
     homozygous[pairs] = (evidence.first == evidence.second)[pairs]

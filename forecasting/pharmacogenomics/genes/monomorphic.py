@@ -9,15 +9,15 @@ from forecasting.terms import ResultType
 
 LEAST_PEOPLE = 50
 CHANCE = 0.001
-"""A panel is told of when its groups would give it with less chance than this."""
+"""A panel is a problem when its groups would give it with less chance than this."""
 
 
 def monomorphic_panels(prior: Prior, evidence: Evidence) -> list[tuple[str, str]]:
     """One problem (facility_id, text) for each panel of diplotypes or alleles that holds one allele alone.
 
-    Told where 50 people or more were looked at and the chance of it, under the published frequencies of the site's
-    groups and how far sites differ from them (a beta-binomial), is below 0.001. What the assay calls by the name of
-    the allele (untested ones: the reference) counts as that allele.
+    A panel is one where 50 people or more were looked at and the chance of it, under the published frequencies of the
+    site's groups and how far sites differ from them (a beta-binomial), is below 0.001. What the assay calls by the name
+    of the allele (untested ones: the reference) counts as that allele.
     """
     rows = evidence.of(ResultType.DIPLOTYPE, ResultType.ALLELE) & ~(evidence.count == 0)
     if not rows.any():

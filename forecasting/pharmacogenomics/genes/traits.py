@@ -32,7 +32,7 @@ class Counting(StrEnum):
 class GeneTraits:
     """The declared properties of one gene.
 
-    `reference` is the allele that takes what is left ("": told by its name). Genes of one `linkage_block` lie so close
+    `reference` is the allele that takes what is left ("": found by its name). Genes of one `linkage_block` lie so close
     together that their alleles travel together. `left_out` alleles have published frequencies that must not be added
     to the others. `no_frequency` says why no frequency is built in ("": there are some).
     """

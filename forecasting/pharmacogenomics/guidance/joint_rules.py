@@ -34,8 +34,8 @@ def with_joint_rules(content: ReferenceContent) -> tuple[ReferenceContent, Probl
 
     Two rules of one drug and population that both move something become rows over pairs of their keys, whose
     `recommendation_id` names both rows (`A+B`). Rows with "No Result" keep the id of the row that they repeat: they
-    speak of who was tested for that gene alone. A key that a rule does not name changes nothing of the other's advice
-    (`B+CYP2C9 n/a`). All other guidance stays as it is.
+    are about people who were tested for that gene alone. A key that a rule does not name changes nothing of the other's
+    advice (`B+CYP2C9 n/a`). All other guidance stays as it is.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
     >>> rows = with_joint_rules(builtin_content())[0].guidance.set_index("recommendation_id")
@@ -132,7 +132,7 @@ def _advice(moving: list[Row]) -> Row:
 
 
 def _combined_origin(first: Any, second: Any) -> Any:
-    """What both rows say of where they are from: numbers by the newer, text side by side."""
+    """Origin of both rows: the newer number, or both texts."""
     if isinstance(first, str) and isinstance(second, str):
         return " + ".join(dict.fromkeys(text for text in (first, second) if text))
     return max(first, second)

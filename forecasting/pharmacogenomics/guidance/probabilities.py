@@ -43,7 +43,7 @@ def key_actions(content: ReferenceContent, drug: str, population: str | None = N
     Rows of one rule exclude each other. Different rules of one drug and population (warfarin: DPWG's CYP2C9 and its
     VKORC1 guideline) hold at the same time and were written apart: each patient has one row of each, until
     `joint_rules.with_joint_rules` makes them rows of one rule, whose dose factors are products. Rows with CPIC's key
-    "No Result" speak of genes that were not tested: nobody among the fully tested has them. A drug without guidance
+    "No Result" are about genes that were not tested: nobody among the fully tested has them. A drug without guidance
     raises `MissingContent`.
 
     >>> from forecasting.pharmacogenomics.content import builtin_content
@@ -80,7 +80,7 @@ def joint_lookup_keys(
     """Probability of each guidance row among fully tested patients, per site and draw.
 
     `keys`: gene -> (frequencies [S, D, K], names of the K lookup keys), as `draw_lookup_keys` returns them. A row may
-    also be keyed by a phenotype: it then speaks of every key of that phenotype. Genes that are not linked are
+    also be keyed by a phenotype: it then stands for every key of that phenotype. Genes that are not linked are
     independent. How often carriers of one linked gene carry the other too is not published: `linkage` (a number or
     [D], 0 to 1) says where between the least and the most that the two frequencies allow it lies (Frechet 1951, Annales
     de l'Universite de Lyon A 14:53-77), and both frequencies are kept. A rule that would multiply other linked genes
@@ -153,7 +153,7 @@ def _column(gene: str, key: str, keys: Keys, models: Mapping[str, GeneModel]) ->
 
 
 def _key_positions(model: GeneModel, key: str, names: Sequence[str]) -> list[int]:
-    """Positions of the keys that a row's key speaks of: itself, or all keys of a phenotype of that name."""
+    """Positions of the keys that a row's key stands for: itself, or all keys of a phenotype of that name."""
     if key in names:
         return [list(names).index(key)]
     return [i for i, name in enumerate(names) if model.phenotype_of_key.get(name) == key]

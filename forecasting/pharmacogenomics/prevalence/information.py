@@ -1,6 +1,6 @@
 """Information in counts: how much a site's results say about who has which lookup key, in people.
 
-Results that do not tell the group or the alleles of the people counted say less than full genotypes by group would.
+Results without the group or the alleles of the people counted hold less information than full genotypes by group.
 The posterior keeps one Dirichlet per group all the same; its weight is chosen so that the variance of the lookup key
 frequencies of all people of the panel is that of the linearised posterior (missing information: Dempster, Laird & Rubin
 1977, JRSS B 39:1-38; Louis 1982, JRSS B 44:226-233).

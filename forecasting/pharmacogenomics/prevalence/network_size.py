@@ -17,10 +17,10 @@ LEAST_SITES = 8
 """Fewer sites than this say too little of how sites differ."""
 
 LEAST_SHARE = 0.9
-"""A site's counts of all its people speak of a group that is at least this share of them."""
+"""A site's counts of all its people count for a group that is at least this share of them."""
 
 COUNTS_OF_COPIES = (ResultType.ALLELE.value, ResultType.DIPLOTYPE.value)
-"""Counts in which every copy of an allele is told."""
+"""Kinds of counts that state every copy of an allele."""
 
 PRIOR_SD = np.log(2.0)
 """Published effective sizes are taken to be right within a factor of two (one standard deviation)."""
@@ -56,7 +56,7 @@ def network_people(mean: Floats, people: Floats, evidence: Evidence, shares: Flo
 
 
 def _group_of_panel(evidence: Evidence, shares: Floats) -> Indices:
-    """Group that each panel speaks of, [B]; -1: several."""
+    """Group that each panel counts for, [B]; -1: several."""
     main = shares[evidence.panel_site].argmax(axis=1) if len(shares) else np.zeros(0, dtype=np.intp)
     has_main_group = shares[evidence.panel_site].max(axis=1, initial=0.0) >= LEAST_SHARE
     is_whole_site = evidence.panel_group == WHOLE_SITE
@@ -92,7 +92,7 @@ def _expected(mean: Floats, evidence: Evidence, shares: Floats, panels: Indices,
 def _log_likelihood(copies: Floats, expected: Floats) -> Floats:
     """Log marginal likelihood of the panels' copies at each size of the grid, [G], up to a constant.
 
-    Copies of alleles that the published frequencies do not have say nothing of how sites differ.
+    Copies of alleles without a published frequency are left out.
     """
     copies = np.where(expected > 0, copies, 0.0)
     panel, allele = np.nonzero(copies)

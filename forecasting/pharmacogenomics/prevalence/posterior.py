@@ -38,8 +38,8 @@ class PrevalencePosterior:
     def frame(self) -> pd.DataFrame:
         """One row per site, gene, and result (allele | phenotype | lookup_key), with a 90 % equal-tailed interval.
 
-        The rows speak of all people served (group `*`). `effective_n` is in people; alleles that the site's assay calls
-        reference carry the smaller, published weight of how they share that call.
+        The rows are about all people served (group `*`). `effective_n` is in people; alleles that the site's assay
+        calls reference carry the smaller, published weight of how they share that call.
         """
         return _joined([site_rows(gene) for gene in self.by_gene.values()])
 
@@ -47,7 +47,7 @@ class PrevalencePosterior:
     def table(self) -> pd.DataFrame:
         """The rows of `frame`, and one row per site, gene, group and allele: the whole posterior, see `from_frame`.
 
-        Rows of a biogeographic group speak of its people at the site, whose share is `ancestry_share`.
+        Rows of a biogeographic group are about its people at the site, whose share is `ancestry_share`.
         """
         return _joined([self.frame, *(group_rows(gene) for gene in self.by_gene.values())])
 

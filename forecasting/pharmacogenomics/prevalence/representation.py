@@ -22,7 +22,7 @@ NOTICEABLE = 0.0005
 """Alleles expected to be rarer are not listed as untested."""
 
 ROUNDED_TO = 10.0
-"""Effective sizes are told to the nearest ten people, so that no small count can be computed from them."""
+"""Effective sizes are rounded to ten people, so that no small count can be computed from them."""
 
 COLUMNS = (
     *("facility_id", "gene", "biogeographic_group", "share_served", "effective_n", "basis"),
