@@ -65,12 +65,12 @@ class KeyPage(PageOut):
     items: list[KeyOut]
 
 
-Administrator = Annotated[Principal, Depends(administrator("keys"))]
+ADMINISTRATOR = Depends(administrator("keys"))
 Changing = Annotated[Principal, Depends(changing_administrator("keys"))]
 
 
-@router.get("", dependencies=ONCE_EACH, responses=refusals(401, 403))
-def list_keys(parameters: Annotated[PageParameters, Query()], person: Administrator, db: Db) -> KeyPage:
+@router.get("", dependencies=[*ONCE_EACH, ADMINISTRATOR], responses=refusals(401, 403))
+def list_keys(parameters: Annotated[PageParameters, Query()], db: Db) -> KeyPage:
     """All keys, live and ended."""
     return list_page(KeyPage, db, sa.select(ApiKey.__table__), KEYS, parameters, item=_resource)
 

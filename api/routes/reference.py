@@ -23,7 +23,8 @@ from warehouse.schema.inputs import Facility, Product
 router = APIRouter(prefix="/v1", tags=["reference"])
 
 # whoever may read or write anything needs the names it is written with
-Reader = Annotated[Principal, reader(*SCOPES)]
+READER = reader(*SCOPES)
+Reader = Annotated[Principal, READER]
 
 
 class FacilityOut(BaseModel):
@@ -83,8 +84,8 @@ def list_facilities(parameters: Annotated[PageParameters, Query()], caller: Read
     return list_page(FacilityPage, db, facilities_query(caller.sites), [Key(Facility.facility_id)], parameters)
 
 
-@router.get("/products", dependencies=ONCE_EACH, responses=refusals(401, 403))
-def list_products(parameters: Annotated[PageParameters, Query()], caller: Reader, db: Db) -> ProductPage:
+@router.get("/products", dependencies=[*ONCE_EACH, READER], responses=refusals(401, 403))
+def list_products(parameters: Annotated[PageParameters, Query()], db: Db) -> ProductPage:
     """The products of the network, with codes and pack terms."""
     query = sa.select(Product.__table__)
     return list_page(ProductPage, db, query, [Key(Product.product_id)], parameters, units=PRODUCT_UNITS)

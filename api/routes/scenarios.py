@@ -21,7 +21,8 @@ from warehouse.scenarios import LINES, SCENARIOS, scenario, scenario_lines_query
 
 router = APIRouter(prefix="/v1/scenarios", tags=["scenarios"])
 
-Reader = Annotated[Principal, reader("forecasts:read")]
+READER = reader("forecasts:read")
+Reader = Annotated[Principal, READER]
 
 SCENARIO_KEYS = [Key(SCENARIOS.c.made_at, descending=True), Key(SCENARIOS.c.scenario_id)]
 LINE_KEYS = [Key(LINES.c.facility_id), Key(LINES.c.product_id)]
@@ -75,14 +76,14 @@ class ScenarioLinePage(PageOut):
     items: list[ScenarioLineOut]
 
 
-@router.get("", dependencies=ONCE_EACH, responses=refusals(401, 403))
-def list_scenarios(parameters: Annotated[PageParameters, Query()], caller: Reader, db: Db) -> ScenarioPage:
+@router.get("", dependencies=[*ONCE_EACH, READER], responses=refusals(401, 403))
+def list_scenarios(parameters: Annotated[PageParameters, Query()], db: Db) -> ScenarioPage:
     """What-ifs, the last computed first."""
     return list_page(ScenarioPage, db, scenarios_query(), SCENARIO_KEYS, parameters, item=scenario_resource)
 
 
-@router.get("/{scenario_id}", dependencies=NO_PARAMETERS, responses=refusals(401, 403, 404))
-def read_scenario(scenario_id: Text, caller: Reader, db: Db) -> ScenarioOut:
+@router.get("/{scenario_id}", dependencies=[*NO_PARAMETERS, READER], responses=refusals(401, 403, 404))
+def read_scenario(scenario_id: Text, db: Db) -> ScenarioOut:
     """One what-if."""
     return ScenarioOut.model_validate(scenario_resource(_stored(db, scenario_id)))
 

@@ -21,13 +21,13 @@ router = APIRouter(prefix="/v1", tags=["webhooks"])
 DELIVERY_KEYS = [Key(WebhookDelivery.delivery_id, descending=True)]
 WEBHOOK_KEYS = [Key(Webhook.webhook_id)]
 
-Administrator = Annotated[Principal, Depends(administrator("webhooks"))]
+ADMINISTRATOR = Depends(administrator("webhooks"))
 Changing = Annotated[Principal, Depends(changing_administrator("webhooks"))]
 DeliveryId = Annotated[int, Path(ge=1, le=LARGEST_INTEGER)]
 
 
-@router.get("/webhooks", dependencies=ONCE_EACH, responses=refusals(401, 403))
-def list_webhooks(parameters: Annotated[PageParameters, Query()], person: Administrator, db: Db) -> WebhookPage:
+@router.get("/webhooks", dependencies=[*ONCE_EACH, ADMINISTRATOR], responses=refusals(401, 403))
+def list_webhooks(parameters: Annotated[PageParameters, Query()], db: Db) -> WebhookPage:
     """All webhooks, live and ended."""
     return list_page(WebhookPage, db, sa.select(Webhook.__table__), WEBHOOK_KEYS, parameters, item=webhook_resource)
 
@@ -46,8 +46,8 @@ def delete_webhook(webhook_id: Text, person: Changing, db: Db, now: Now) -> Webh
     return WebhookOut.model_validate(webhook_resource(webhook_row(db, webhook_id)))
 
 
-@router.get("/webhook-deliveries", dependencies=ONCE_EACH, responses=refusals(401, 403))
-def list_deliveries(filters: Annotated[DeliveryFilters, Query()], person: Administrator, db: Db) -> DeliveryPage:
+@router.get("/webhook-deliveries", dependencies=[*ONCE_EACH, ADMINISTRATOR], responses=refusals(401, 403))
+def list_deliveries(filters: Annotated[DeliveryFilters, Query()], db: Db) -> DeliveryPage:
     """What was to be told to whom, newest first."""
     columns = ((WebhookDelivery.webhook_id, filters.webhook_id), (WebhookDelivery.status, filters.status))
     query = filtered(sa.select(WebhookDelivery.__table__), *columns)
@@ -59,7 +59,7 @@ def list_deliveries(filters: Annotated[DeliveryFilters, Query()], person: Admini
     dependencies=NO_PARAMETERS,
     responses=refusals(401, 403, 404, 413, 415),
 )
-def replay_delivery(delivery_id: DeliveryId, body: ReplayIn, person: Changing, db: Db, now: Now) -> DeliveryOut:
+def replay_delivery(delivery_id: DeliveryId, _body: ReplayIn, person: Changing, db: Db, now: Now) -> DeliveryOut:
     """Post an event again, also one that was taken, under the same event id."""
     replay(db, person, delivery_id, now)
     return DeliveryOut.model_validate(_delivery_resource(delivery_row(db, delivery_id)))
