@@ -69,7 +69,7 @@ class BiogeographicGroup(StrEnum):
 
 
 class ResultType(StrEnum):
-    """Kind of result that a count or a frequency is about."""
+    """What a count or a frequency of genotype results speaks of."""
 
     ALLELE = "allele"
     DIPLOTYPE = "diplotype"
