@@ -1,6 +1,7 @@
 """Fixtures that every area shares: a migrated database on SQLite and on PostgreSQL, and the folder of real data."""
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import pwd
@@ -21,30 +22,42 @@ from warehouse.engine import create_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template_pgx"
-LONG_AREAS = ("tests/end_to_end", "tests/assets")
-"""Folders whose tests share one planned network, the longest first."""
+LONG_AREAS = ("tests/end_to_end/", "tests/assets/")
+"""Folders of long modules, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long areas begin, so that the shorter modules fill the time beside them."""
-    order = {area: place for place, area in enumerate(LONG_AREAS)}
-    items.sort(key=lambda item: order.get(_one_process(item.nodeid), len(order)))
+    """The long modules begin, so that the shorter ones fill the time beside them."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(area) for area in LONG_AREAS])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where tests run in several processes, a module stays in one, and so does an area whose tests share a plan."""
-    from xdist.scheduler import LoadScopeScheduling
+    """Where tests run in several processes, a module stays in one."""
+    from xdist.scheduler import LoadFileScheduling
 
-    class ByArea(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return _one_process(nodeid)
-
-    return ByArea(config, log)
+    return LoadFileScheduling(config, log)
 
 
-def _one_process(nodeid: str) -> str:
-    return next((area for area in LONG_AREAS if nodeid.startswith(f"{area}/")), nodeid.split("::")[0])
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """A function: this process's own copy of a folder that the first process to ask for it makes for all of them."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def copy(name: str, make: Callable[[Path], None]) -> Path:
+        made, unfinished = shared / name, shared / f"{name}_unfinished"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # released where its process ends
+            if not made.exists():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                make(unfinished)
+                unfinished.rename(made)
+        return Path(shutil.copytree(made, tmp_path_factory.mktemp(name), dirs_exist_ok=True))
+
+    return copy
 
 
 @pytest.fixture(scope="session")
@@ -167,13 +180,15 @@ def postgresql_template(postgresql_server: _Server) -> str:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A migrated SQLite file that others are copied from."""
-    file = tmp_path_factory.mktemp("template") / "pgx.db"
-    engine = create_engine(f"sqlite:///{file}")
-    migrations.upgrade(engine)
-    engine.dispose()
-    return file
+
+    def migrate(folder: Path) -> None:
+        engine = create_engine(f"sqlite:///{folder / 'pgx.db'}")
+        migrations.upgrade(engine)
+        engine.dispose()
+
+    return made_once("sqlite_template", migrate) / "pgx.db"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -68,12 +68,14 @@ def network() -> DemoNetwork:
 
 
 @pytest.fixture(scope="session")
-def planned(network: DemoNetwork, tmp_path_factory: pytest.TempPathFactory) -> Planned:
+def planned(network: DemoNetwork, made_once: Callable[[str, Callable[[Path], None]], Path]) -> Planned:
     """The small network planned once; read it, do not change it."""
-    made = Planned(tmp_path_factory.mktemp("planned"))
-    made.load(network.files)
-    made.run()
-    return made
+
+    def plan(folder: Path) -> None:
+        Planned(folder).load(network.files)
+        Planned(folder).run()
+
+    return Planned(made_once("planned_network", plan))
 
 
 @pytest.fixture

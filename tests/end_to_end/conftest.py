@@ -3,12 +3,15 @@
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -51,6 +54,33 @@ def hidden(html, name):
     return re.search(rf'name="{name}" value="([^"]*)"', html).group(1)
 
 
+@functools.cache
+def _fork_server():
+    """The process whose forks are the commands."""
+    return subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("fork_server.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _answer_of_fork_server(request):
+    server = _fork_server()
+    server.stdin.write(f"{request}\n")
+    server.stdin.flush()
+    return int(server.stdout.readline())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_of_fork_server():
+    yield
+    if _fork_server.cache_info().currsize:
+        with _fork_server() as server:
+            server.stdin.close()
+
+
 @dataclasses.dataclass(frozen=True)
 class Desk:
     """A working folder with a database of its own, and the command run in it."""
@@ -74,24 +104,32 @@ class Desk:
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
         )
 
-    def run(self, *arguments, **options):
-        """The finished command: `returncode`, `stdout`, `stderr`."""
-        return subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            cwd=self.folder,
-            env=self.environment(),
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=280,
-            **options,
-        )
+    def run(self, *arguments, given="", **environment):
+        """The finished command, in a fork that need not import: `returncode`, `stdout`, `stderr`."""
+        with tempfile.TemporaryDirectory() as folder:
+            streams = [Path(folder, name) for name in ("stdin", "stdout", "stderr")]
+            streams[0].write_text(given, encoding="utf-8")
+            request = {
+                "arguments": [*map(str, arguments)],
+                "folder": str(self.folder),
+                "environment": self.environment() | environment,
+                "streams": [*map(str, streams)],
+            }
+            code = _answer_of_fork_server(json.dumps(request))
+            return subprocess.CompletedProcess(arguments, code, *(file.read_text("utf-8") for file in streams[1:]))
 
     def succeed(self, *arguments, **options):
         """The same, which must end with exit code 0."""
         done = self.run(*arguments, **options)
         assert done.returncode == 0, done.stderr
         return done
+
+    def succeed_alone(self, *arguments):
+        """The installed command in a process of its own, which must end with exit code 0: for tests that time it."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=280)
+        assert process.returncode == 0, err
+        return out
 
     def fail(self, *arguments, code=1):
         """What a command that must fail says: one sentence on stderr, nothing on stdout, no traceback."""
@@ -208,22 +246,25 @@ def network_files():
 
 
 @pytest.fixture(scope="session")
-def loaded(tmp_path_factory, network_files):
+def loaded(made_once, network_files):
     """A desk with the network's bundle, loaded; read it, or copy it."""
-    folder = tmp_path_factory.mktemp("loaded")
-    desk = Desk(folder)
-    desk.write_bundle(network_files)
-    desk.succeed("load", "bundle")
-    return desk
+
+    def load(folder):
+        Desk(folder).write_bundle(network_files)
+        Desk(folder).succeed("load", "bundle")
+
+    return Desk(made_once("loaded_desk", load))
 
 
 @pytest.fixture(scope="session")
-def planned(tmp_path_factory, loaded):
+def planned(made_once, loaded):
     """The same desk after `run --horizon 26`; read it, or copy it."""
-    desk = loaded.copy_to(tmp_path_factory.mktemp("planned"))
-    done = desk.succeed("run", "--horizon", 26)
-    assert (done.stdout, done.stderr) == ("", "")
-    return desk
+
+    def plan(folder):
+        done = loaded.copy_to(folder).succeed("run", "--horizon", 26)
+        assert (done.stdout, done.stderr) == ("", "")
+
+    return Desk(made_once("planned_desk", plan))
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def buyer(page):
 
 def test_a_buyer_works_through_the_morning_by_keyboard(buyer, planned, tmp_path):
     desk = planned.copy_to(tmp_path / "desk")
-    desk.succeed("user", "add", "ben", "--role", "buyer", input=f"{PASSWORD}\n{PASSWORD}\n")
+    desk.succeed("user", "add", "ben", "--role", "buyer", given=f"{PASSWORD}\n{PASSWORD}\n")
     top = desk.export("recommendations").iloc[0]
     with desk.serve() as (_, url):
         buyer.page.goto(url)

@@ -42,6 +42,6 @@ def test_ctrl_c_ends_it_as_quietly(working):
 
 def test_a_password_may_come_on_standard_input(working):
     password = "correct horse battery"
-    working.succeed("user", "add", "nora", "--role", "buyer", input=f"{password}\n{password}\n")
+    working.succeed("user", "add", "nora", "--role", "buyer", given=f"{password}\n{password}\n")
     told = working.fail("user", "add", "ben", "--role", "buyer", "--password", "short")
     assert "12" in told
