@@ -28,6 +28,9 @@ PUBLISHED = "published_recommendation"
 DrugProblem = tuple[str, str, str]
 """Drug, rule and message."""
 
+MOST_READ = 16
+"""Combinations of releases that a process keeps; their gene models are kept by content besides."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Era:
@@ -62,6 +65,10 @@ class SiteGroup:
     def blocked_drugs(self) -> set[str]:
         """Drugs that are planned without genetics at these sites."""
         return {drug for drug, _, _ in self.blocked}
+
+
+_READ: dict[tuple[Any, ...], SiteGroup] = {}
+"""What was read from releases, by `site_releases` rows, without its sites."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +123,15 @@ class _Stored:
 
 
 def _group(stored: _Stored, facility_ids: tuple[str, ...], rows: tuple[Any, ...]) -> SiteGroup:
+    # a release has the digest of its content in its name and never changes: nine stages of a run read the same ones
+    if rows not in _READ:
+        for oldest in list(_READ)[: len(_READ) + 1 - MOST_READ]:
+            _READ.pop(oldest, None)
+        _READ[rows] = _read_group(stored, rows)
+    return dataclasses.replace(_READ[rows], facility_ids=facility_ids)
+
+
+def _read_group(stored: _Stored, rows: tuple[Any, ...]) -> SiteGroup:
     now = {kind: release_id for kind, _, release_id, in_force in rows if in_force}
     content = stored.content(now)
     starts = sorted({pd.Timestamp(since).date() for kind, since, _, _ in rows if kind in FOLLOWED_KINDS})
@@ -130,7 +146,7 @@ def _group(stored: _Stored, facility_ids: tuple[str, ...], rows: tuple[Any, ...]
     known, unknown = without_unknown_genes(content)
     joint, unjoined = with_joint_rules(known)
     blocked = blocked_drugs(content.guidance, published, now) + unknown + unjoined
-    return SiteGroup(facility_ids, now, joint, tuple(eras), blocked)
+    return SiteGroup((), now, joint, tuple(eras), blocked)
 
 
 def without_unknown_genes(content: ReferenceContent) -> tuple[ReferenceContent, list[DrugProblem]]:
