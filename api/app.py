@@ -1,12 +1,14 @@
 """The application: routers, error answers, headers. `uvicorn --factory api.app:create_app` serves it."""
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import sqlalchemy as sa
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.routing import BaseRoute
 
 from api.access.pooled_reads import Readers
 from api.http import errors
@@ -64,6 +66,49 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine.dispose()
 
 
+@functools.cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """The routes of every resource and page: FastAPI reads all their signatures, once a process."""
+    router = APIRouter()
+    for module in (
+        recommendations,
+        triage,
+        orders,
+        audit,
+        forecasts,
+        releases,
+        overrides,
+        reference,
+        batches,
+        kpis,
+        scenarios,
+        webhooks,
+        keys,
+        inventory,
+        health,
+    ):
+        router.include_router(module.router)
+    for module in (
+        sign_in,
+        worklist,
+        detail,
+        bulk,
+        triage_pages,
+        routine_rules,
+        order_pages,
+        override_pages,
+        release_pages,
+        scenario_pages,
+        genetics,
+        imports,
+        access,
+        overview,
+        problems,
+    ):
+        router.include_router(module.router, include_in_schema=False)
+    return tuple(router.routes)
+
+
 def create_app(
     source: sa.Engine | Settings | None = None,
     *,
@@ -95,42 +140,7 @@ def create_app(
     app.state.readers = Readers(app.state.engine)
     app.state.clock = clock
     app.state.x12_sender_id = settings.x12_sender_id if isinstance(settings, Settings) else x12_sender_id
-    for module in (
-        recommendations,
-        triage,
-        orders,
-        audit,
-        forecasts,
-        releases,
-        overrides,
-        reference,
-        batches,
-        kpis,
-        scenarios,
-        webhooks,
-        keys,
-        inventory,
-        health,
-    ):
-        app.include_router(module.router)
-    for module in (
-        sign_in,
-        worklist,
-        detail,
-        bulk,
-        triage_pages,
-        routine_rules,
-        order_pages,
-        override_pages,
-        release_pages,
-        scenario_pages,
-        genetics,
-        imports,
-        access,
-        overview,
-        problems,
-    ):
-        app.include_router(module.router, include_in_schema=False)
+    app.router.routes.extend(_routes())
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(ConditionalGet, stamps=Stamps(app.state.engine), clock=clock)

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,8 +21,15 @@ import sqlalchemy as sa
 from warehouse import migrations
 from warehouse.engine import create_engine
 
+# without compiled modules every process of a session, and all it starts, would compile what it imports
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template_pgx"
+QUICK = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off"
+"""Nothing is kept after the session, and nobody need look after hundreds of small databases meanwhile."""
+
 LONG_AREAS = ("tests/end_to_end/", "tests/assets/")
 """Folders of long modules, the longest first."""
 
@@ -132,7 +140,7 @@ class _Server:
 
     def start(self) -> None:
         self._run(self.binaries / "initdb", "-D", self.data, "-U", "pgx", "--auth=trust", "-E", "UTF8", "--no-sync")
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {QUICK}"
         self._run(
             self.binaries / "pg_ctl", "-D", self.data, "-w", "-l", self.data / "server.log", "-o", options, "start"
         )
