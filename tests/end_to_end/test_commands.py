@@ -92,6 +92,9 @@ def test_stages_without_input_are_skipped_and_told_on_stderr(desk, network_files
     assert "stock is missing" in done.stderr
     assert len(desk.export("recommendations")) == 0
     assert set(desk.export("forecasts")["genetic_shift"]) == {0.0}
+    with sqlite3.connect(desk.folder / "pgx-supply.db") as connection:
+        skipped = pd.read_sql("SELECT asset FROM problems WHERE rule = 'input_missing'", connection)["asset"]
+    assert set(skipped) == {"prevalence", "exposure", "lead_times", "recommendations"}
 
 
 @pytest.mark.parametrize(
