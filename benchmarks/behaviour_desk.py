@@ -84,11 +84,11 @@ class Desk:
         for file in sorted(itertools.chain.from_iterable(self.folder.glob(pattern) for pattern in patterns)):
             self.record[f"{self.subject}/files/{file.relative_to(self.folder)}"] = file.read_bytes().decode()
 
-    def keep_exports(self) -> None:
-        """Record every export of the newest run."""
-        for what in EXPORTS:
-            self.run("export", what, "--out", f"{what}.csv")
-        self.keep("*.csv")
+    def keep_exports(self, *names: str) -> None:
+        """Record these exports of the newest run."""
+        for name in names:
+            self.run("export", name, "--out", f"{name}.csv")
+            self.keep(f"{name}.csv")
 
     def keep_tables(self) -> None:
         """Record every row of every table by key, a JSON object a line; a column's place does not matter."""

@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -31,7 +31,7 @@ class Caller:
     """One who asks a server; every answer is recorded whole, with its headers."""
 
     def __init__(self, desk: Desk, name: str, port: int, headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        self.desk, self.name, self.port, self.sent, self.cookies = desk, name, port, 0, ""
+        self.desk, self.name, self.port, self.sent = desk, name, port, 0
         self.headers = {"Host": "localhost", "Origin": "http://localhost", **headers}
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> str:
@@ -43,7 +43,8 @@ class Caller:
         connection.request(method, path, sent, {"Content-Type": kind, **self.headers, **named})
         answer = connection.getresponse()
         text = answer.read().decode("utf-8", "backslashreplace")
-        self.cookies = "; ".join(one.partition(";")[0] for one in answer.headers.get_all("Set-Cookie", []))
+        if given := answer.headers.get_all("Set-Cookie"):
+            self.headers["Cookie"] = "; ".join(one.partition(";")[0] for one in given)
         if path == "/metrics":  # the figures are of the machine; which there are is told by their comments
             text = "\n".join(line for line in text.splitlines() if line.startswith("#"))
             del answer.headers["Content-Length"]
@@ -54,12 +55,14 @@ class Caller:
         )
         return text
 
+    def send(self, path: str, form: dict[str, str]) -> str:
+        """The answer to a page's form."""
+        token = re.findall(r'csrf_token" value="([^"]*)', self.ask("GET", path))[0]
+        return self.ask("POST", path, urllib.parse.urlencode({"csrf_token": token, **form}))
+
     def sign_in(self) -> None:
         """Go on as the person who is signed in."""
-        token = re.findall(r'csrf_token" value="([^"]*)', self.ask("GET", "/sign-in"))[0]
-        form = {"name": "admin", "password": PASSWORD, "csrf_token": token, "next": "/"}
-        self.ask("POST", "/sign-in", urllib.parse.urlencode(form), Cookie=self.cookies)
-        self.headers["Cookie"] = self.cookies
+        self.send("/sign-in", {"name": "admin", "password": PASSWORD, "next": "/"})
         self.headers["X-CSRF-Token"] = json.loads(self.ask("GET", "/v1/session"))["csrf_token"]
 
     def follow_links(self) -> None:
@@ -145,12 +148,12 @@ def serving(desk: Desk, key: str) -> Iterator[tuple[Caller, Caller]]:
         process.wait(60)
 
 
-def buyers_day(person: Caller, system: Caller, sites: Sequence[str]) -> None:
+def buyers_day(person: Caller, system: Caller, site: str) -> None:
     """A person decides and overrides, a system orders and pushes; and what is refused."""
-    asked = urllib.parse.urlencode({"status": "proposed", "facility_id": sites, "limit": 14}, doseq=True)
+    asked = urllib.parse.urlencode({"status": "proposed", "facility_id": site, "limit": 14})
     lines = json.loads(person.ask("GET", f"{LINES}?{asked}"))["items"]
     _decide(person, lines)
-    _attend(person, [f"{LINES}/{line['recommendation_id']}" for line in lines[9:]])
+    _attend(person, [f"{LINES}/{line['recommendation_id']}" for line in lines[9:]], site)
     _override(person, lines)
     _order(system)
     _push(system, {name: lines[1][name] for name in ("facility_id", "product_id")})
@@ -172,15 +175,19 @@ def _decide(person: Caller, lines: list[Any]) -> None:
         versions[name] += 1
 
 
-def _attend(person: Caller, paths: list[str]) -> None:
+def _attend(person: Caller, paths: list[str], site: str) -> None:
     snooze = {"kind": "snooze", "until": "2026-11-27", "reason": "ask the ward first", "past_order_by": True}
     person.ask("POST", f"{paths[0]}/worklist-action", snooze)
     person.ask("POST", f"{paths[1]}/worklist-action", {"kind": "assign", "assignee_id": 1, "reason": "knows it"})
     person.ask("POST", f"{paths[2]}/comments", {"text": "Ward 4 opens ten beds."})
+    rule = {"facility_id": site, "most_cost": "60", "currency": "GBP", "most_urgency": "9", "expires_on": "2027-02-01"}
+    person.send("/routine-rules", rule)
+    problem = re.findall(r'name="every" value="([^"]*)', person.ask("GET", "/problems"))[0]
+    person.send("/problems", {"every": problem, "state": "addressed", "note": "the pharmacy is asked"})
 
 
 def _override(person: Caller, lines: list[Any]) -> None:
-    dates = {"starts_on": "2026-11-30", "ends_on": "2027-01-31", "expires_on": "2027-01-31"}
+    dates = {"starts_on": "2026-11-30", "ends_on": "2027-01-10", "expires_on": "2027-01-31"}
     common = dates | {"facility_id": lines[0]["facility_id"], "kind": "factor", "reason_code": "new_service"}
     for target, value in (("product_id", 1.25), ("drug", 0.8), ("drug", 1.5)):
         override = common | {target: lines[0][target], "value": value}

@@ -3,7 +3,7 @@
     python benchmarks/same_behaviour.py OLD_CHECKOUT NEW_CHECKOUT [--keep FOLDER] [--old-from FOLDER]
 
 Each checkout works through the same weeks in empty folders and in its own environment (`uv run --project`): the demo,
-every export, backtest, a buyer's day over HTTP, four weeks later a new run of two sites, a scenario, a replay; and two
+every export, backtest, a buyer's day over HTTP, four weeks later a new run of a site, a scenario, a replay; and two
 networks of `simulated_hospitals` (files written by OLD, loaded by both), one of them also without genetics. What comes
 out is read only where users read it: command line, HTTP, tables by SQL. It prints a line a subject and exits with 1
 when anything differs; `packages` is only a note, it says when the two environments do not have the same.
@@ -29,15 +29,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.behaviour_desk import HELD, PACKAGES, POSTGRESQL, Desk, Record, postgresql_schema, sqlite_schema
+from benchmarks.behaviour_desk import (
+    EXPORTS,
+    HELD,
+    PACKAGES,
+    POSTGRESQL,
+    Desk,
+    Record,
+    postgresql_schema,
+    sqlite_schema,
+)
 from benchmarks.behaviour_http import PASSWORD, buyers_day, serving
 
-FOUR_WEEKS_ON = "2026-12-21T08:00:00+00:00"
-SITES = ("H02", "H05")
-"""Sites of the later run: what is done to all eight is seen in the demo, and two take a third of the time."""
+EVENING, FOUR_WEEKS_ON = "2026-11-25T18:00:00+00:00", "2026-12-21T08:00:00+00:00"
+"""Moments of the later runs: the newest run is the one that began last, so no two begin at the same."""
+
+SITE = "H02"
+"""Site of the later runs: what is done to all eight is seen in the demo, and one takes a third of the time."""
 
 SCOPES = [f"{name}:{verb}" for name in ("stock", "open_orders", "receipts") for verb in ("read", "write")]
 SCOPES += ["dispensing:write", "recommendations:read", "forecasts:read", "orders:write", "audit:read"]
+RELEASE = """gene,allele,clinical_function,activity_value,probability,source,version,pmid
+CYP2C9,*7,Decreased function,0.5,0.6,predictor,2026-10-01,none: invented
+CYP2C9,*7,No function,0.0,0.4,predictor,2026-10-01,none: invented
+"""
 SCENARIO = """
 name: Go-live in spring, and a shortage
 go_live: [{gene: CYP2C19, date: 2027-03-01, facility_id: H02}]
@@ -56,37 +71,44 @@ for name, frame in simulated_hospitals(seed, split_doses=seed % 2 == 0).files.it
 
 
 def demo(desk: Desk) -> None:
-    """The demo, its exports, backtest and tables, and a buyer's day."""
+    """The demo, its exports, backtest and tables, a buyer's day, and the plan once more with what it decided."""
     desk.run("demo")
     desk.keep("pgx-supply-demo/*")
-    desk.keep_exports()
+    desk.keep_exports(*EXPORTS)
     desk.run("backtest", "--pictures", "backtest")
     desk.keep_tables()
     desk.run("user", "add", "admin", "--role", "admin", "--password", PASSWORD)
     key = desk.run("key", "add", "stores", *itertools.chain.from_iterable(("--scope", scope) for scope in SCOPES))
     with serving(desk, key.strip()) as (person, system):
-        buyers_day(person, system, SITES)
+        buyers_day(person, system, SITE)
         person.ask("GET", "/")
+    evening = dataclasses.replace(desk, subject="evening", moment=EVENING)
+    evening.run("run", "--as-of", "2026-11-25", "--facility", SITE, "--horizon", "8")
     four_weeks_later(dataclasses.replace(desk, subject="later", moment=FOUR_WEEKS_ON), key.strip())
 
 
 def four_weeks_later(desk: Desk, key: str) -> None:
-    """A new run that knows what was decided, a scenario, a replay; all that the server tells of it."""
+    """A run that measures what was decided, a release, a scenario, a replay; all that the server tells of it."""
     write_four_weeks(desk.folder)
     desk.run("load", "later")
-    desk.run("run", "--horizon", "13", *itertools.chain.from_iterable(("--facility", site) for site in SITES))
+    (desk.folder / "function_probability.csv").write_text(RELEASE)
+    desk.run("load", "--format", "curated", "function_probability.csv")
+    desk.run("run", "--horizon", "13", "--facility", SITE)
     (desk.folder / "scenario.yaml").write_text(SCENARIO)
     files = ("--csv", "scenario.csv", "--markdown", "scenario.md", "--pictures", "scenario")
     desk.run("scenario", "scenario.yaml", *files)
     desk.run("replay", "--pictures", "replay")
-    desk.run("backtest", "--drug", "clopidogrel", "--facility", SITES[0])
-    desk.keep_exports()
-    desk.keep("backtest/*", "replay/*", "scenario/*", "scenario.md")
+    desk.run("backtest", "--drug", "clopidogrel", "--facility", SITE)
+    desk.keep_exports("recommendations", "backtest", "replay", "override_value", "edit_value")
+    desk.keep("backtest/*", "replay/*", "scenario/*", "scenario.md", "scenario.csv")
+    release = re.search(r"function_probability:curated:\S+", desk.run("release", "list"))
+    decision = ("--by", "admin", "--password", PASSWORD, "--facility", SITE, "--effective", "2026-12-28")
+    desk.run("release", "diff", release[0] if release else "none")
+    desk.run("release", "activate", release[0] if release else "none", *decision)
     with serving(desk, key) as (person, system):
         person.follow_links()
         person.read_api()
         system.read_api()
-    desk.run("release", "list")
     desk.run("audit", "verify")
     desk.keep_tables()
 
