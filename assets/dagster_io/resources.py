@@ -37,7 +37,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
         """Engine of the database."""
         return create_engine(self.database_url)
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 (Dagster gives it)
         """Close the database's connections at the end of a run."""
         self.engine.dispose()
 
@@ -66,7 +66,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     warehouse: dg.ResourceDependency[Warehouse]
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 (Dagster gives it)
         """Close the connections of the manager's own warehouse at the end of a run."""
         self.warehouse.engine.dispose()
 

@@ -56,7 +56,7 @@ class ExactDecimal(sa.types.TypeDecorator[Decimal]):
         exact = value if isinstance(value, Decimal) else Decimal(str(value))
         return format(exact.normalize(), "f") if dialect.name == "sqlite" else exact
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 (SQLAlchemy gives it)
         if value is None:
             return None
         return Decimal(format(Decimal(value).normalize(), "f"))
