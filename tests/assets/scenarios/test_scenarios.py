@@ -189,7 +189,7 @@ def test_changed_tables_share_what_no_change_touches(planned: Any) -> None:
     warehouse = planned.warehouse
     tables = RunTables(warehouse, warehouse.latest_run())
     before, _, _ = (tables[name] for name in ("testing_coverage", "products", "exposure"))
-    changed = changed_tables(tables, tables.run, [GoLive("CYP2C19", LATE, ("H01",))])
+    changed = changed_tables(tables, [GoLive("CYP2C19", LATE, ("H01",))])
     assert tables["testing_coverage"] is before
     assert changed["products"] is tables["products"]
     assert not changed["exposure"].equals(tables["exposure"])
