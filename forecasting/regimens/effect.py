@@ -22,7 +22,7 @@ BLOCK_DAYS = 14.0
 SMOOTH_DAYS = 182.0
 LEAST_BLOCKS = 13
 LEAST_KNOWN_SHARE = 0.8
-WALK_RATIOS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+RANDOM_WALK_RATIOS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Variance of a block's step of the random walk over that of the noise, tried together."""
 
 GROWTH_RATIO = 8e-4
@@ -267,7 +267,7 @@ def _normal_equations(evidence: list[_Evidence], period_days: float) -> list[tup
     if not informative:
         return [(np.zeros((size, size)), np.zeros(size)) for _ in evidence]
     blocks = informative[0].residual.shape[1]
-    filters = [_residual_maker(blocks, ratio, period_days) for ratio in WALK_RATIOS]
+    filters = [_residual_maker(blocks, ratio, period_days) for ratio in RANDOM_WALK_RATIOS]
     residuals = np.concatenate([item.residual for item in informative])
     product = pd.factorize(np.array([name for item in informative for name in item.product], dtype=object))[0]
     chosen, variance = _noise(residuals, product, filters)
@@ -302,7 +302,7 @@ def _residual_maker(blocks: int, ratio: float, period_days: float) -> tuple[np.n
 def _noise(
     residuals: np.ndarray, product: np.ndarray, filters: list[tuple[np.ndarray, float]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random walk (number in WALK_RATIOS) that is likeliest for each series' product, and each series' variance."""
+    """Random walk (its number in `RANDOM_WALK_RATIOS`) likeliest for each series' product, and each series' variance."""
     degrees = residuals.shape[1] - (1 + 2 * ANNUAL_HARMONICS)
     squared = (
         np.stack([np.einsum("sb,bc,sc->s", residuals, residual_maker, residuals) for residual_maker, _ in filters])
@@ -313,8 +313,8 @@ def _noise(
         [-degrees / 2 * np.log(value) - logs / 2 for value, (_, logs) in zip(squared, filters, strict=True)]
     )
     of_product = np.stack([np.bincount(product, value)[product] for value in likelihood])
-    walk_ratio = of_product.argmax(axis=0)
-    return walk_ratio, squared[walk_ratio, np.arange(len(residuals))]
+    ratio_number = of_product.argmax(axis=0)
+    return ratio_number, squared[ratio_number, np.arange(len(residuals))]
 
 
 def apply_effect(therapy: TherapyAtSite, strength: np.ndarray, delay: np.ndarray, period_days: float) -> TherapyAtSite:
