@@ -214,11 +214,12 @@ def first_difference(old: str | None, new: str | None) -> str:
 def report(old: Record, new: Record) -> int:
     """Print a line a subject; the number of subjects that differ."""
     found = {subject: first_difference(old.get(subject), new.get(subject)) for subject in sorted(old | new)}
-    packages = found.pop("packages", "")
+    found.pop("packages", "")
     for subject, difference in found.items():
         sys.stdout.write(f"DIFFERS  {subject}: {difference}\n" if difference else f"same     {subject}\n")
-    if packages:
-        sys.stdout.write(f"note     packages: {packages}\n")
+    for side, one, other in (("old", old, new), ("new", new, old)):
+        if packages := sorted(set(one.get("packages", "").split()) - set(other.get("packages", "").split())):
+            sys.stdout.write(f"note     packages of the {side} one alone: {' '.join(packages)}\n")
     differ = sum(map(bool, found.values()))
     sys.stdout.write(f"{len(found)} subjects, {differ} differ\n")
     return differ

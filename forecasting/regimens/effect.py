@@ -302,7 +302,7 @@ def _residual_maker(blocks: int, ratio: float, period_days: float) -> tuple[np.n
 def _noise(
     residuals: np.ndarray, product: np.ndarray, filters: list[tuple[np.ndarray, float]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random walk (its number in `RANDOM_WALK_RATIOS`) likeliest for each series' product, and each series' variance."""
+    """Number of the likeliest random walk (`RANDOM_WALK_RATIOS`) of each series' product, and each series' variance."""
     degrees = residuals.shape[1] - (1 + 2 * ANNUAL_HARMONICS)
     squared = (
         np.stack([np.einsum("sb,bc,sc->s", residuals, residual_maker, residuals) for residual_maker, _ in filters])
