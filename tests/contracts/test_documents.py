@@ -59,7 +59,7 @@ def test_every_relative_link_resolves(page):
     assert broken == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "architecture.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_source_file_that_a_page_names_exists(page):
     text = without_code(page.read_text(encoding="utf-8"))
     named = re.findall(r"`((?:api|assets|benchmarks|forecasting|tests|warehouse)/[\w/]+(?:\.py)?)`", text)
