@@ -110,11 +110,11 @@ def _product(
     facts: dict[str, Any] = {"product_id": product_id, "periods": covered}
     facts |= dict.fromkeys(("recommendation_id", "packs_now", "packs_then", "expected_now", "expected_then"))
     if not rows:
-        message = "Nothing is forecast of it here yet: the next run shows whether an order follows."
+        message = "Nothing is forecast of it here yet: the next run tells whether an order follows."
         return ProductPreviewOut(**facts, order=OrderChange.NO_FORECAST, message=message)
     stored = explanation(connection, line["recommendation_id"]) if line else None
     if line is None or stored is None:
-        message = "No order is proposed for it now: the next run shows whether the changed forecast asks for one."
+        message = "No order is proposed for it now: the next run tells whether the changed forecast asks for one."
         return ProductPreviewOut(**facts, order=OrderChange.NO_LINE, message=message)
     run = planning_run(connection, stored["run_id"])
     facts |= {"recommendation_id": line["recommendation_id"]}
@@ -131,7 +131,7 @@ def _recomputed(
     try:
         order = order_after_change(document, DemandChange(period, [row.period_start for row in periods], now, then))
     except KeyError:  # a document of another version
-        message = "The stored calculation of its line cannot be redone: the next run shows."
+        message = "The stored calculation of its line cannot be redone: the next run tells."
         return ProductPreviewOut(**facts, order=OrderChange.NO_LINE, message=message)
     facts |= {"packs_now": order.packs_now, "packs_then": order.packs_then}
     facts |= {"expected_now": float(order.expected_now), "expected_then": float(order.expected_then)}

@@ -1,5 +1,6 @@
 """The tables of one planning run by name: those that an asset declares, or every one that somebody asks for."""
 
+import datetime as dt
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -25,8 +26,10 @@ class RunTables:
         run: PlanningRun,
         frames: Mapping[str, pd.DataFrame] | None = None,
         only: bool = False,
+        results_as_of: dt.date | None = None,
     ) -> None:
         self.warehouse, self.run, self.only = warehouse, run, only
+        self.results_as_of = results_as_of or run.as_of
         self.frames = dict(frames or {})
 
     @classmethod
@@ -35,8 +38,8 @@ class RunTables:
         return cls(warehouse, PlanningRun.from_frame(frames["runs"]), frames, only=True)
 
     def copied(self, run: PlanningRun | None = None) -> "RunTables":
-        """The same frames, of which some can be replaced, for the same run or another."""
-        return RunTables(self.warehouse, run or self.run, self.frames, self.only)
+        """The same tables, of which some can be replaced, for this run or another; results stay those of this run."""
+        return RunTables(self.warehouse, run or self.run, self.frames, self.only, self.results_as_of)
 
     def __setitem__(self, name: str, frame: pd.DataFrame) -> None:
         self.frames[name] = frame
@@ -47,6 +50,6 @@ class RunTables:
                 raise KeyError(f"{name} is not among the declared inputs: {', '.join(self.frames)}")
             table = Base.metadata.tables[name]
             results = table.info["layer"] == "results"
-            conditions = [table.c.as_of == self.run.as_of] if results else []
+            conditions = [table.c.as_of == self.results_as_of] if results else []
             self.frames[name] = self.warehouse.read_input(table, *conditions)
         return self.frames[name]
